@@ -1,0 +1,7 @@
+"""
+Everything is said in setup.cfg.
+"""
+
+from setuptools import setup
+
+setup()

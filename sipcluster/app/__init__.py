@@ -1,0 +1,3 @@
+"""
+What a process is: settings, service trees, the twistd plug-in, logs.
+"""

@@ -1,0 +1,3 @@
+"""
+What the members of a cluster share: the cluster store and its replicas.
+"""

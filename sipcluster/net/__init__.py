@@ -1,0 +1,3 @@
+"""
+Every Twisted protocol, factory, endpoint, name look-up and HTTP resource.
+"""

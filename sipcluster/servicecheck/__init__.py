@@ -1,0 +1,3 @@
+"""
+Which nodes and devices are in service, found by OPTIONS.
+"""

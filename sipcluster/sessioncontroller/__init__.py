@@ -1,0 +1,3 @@
+"""
+The Session Controller: calls, legs and parties; a B2BUA.
+"""

@@ -1,0 +1,3 @@
+"""
+A test kit for users of the package: clock, memory network, scripted peers.
+"""
