@@ -1,0 +1,129 @@
+"""
+What a member of the cluster is given when it is built, and what it offers.
+
+A node or a SIP Proxy takes everything that it needs from one of these values, so
+that it can be built in a process of its own, on a memory network in a test, or
+in the service tree of another Twisted application::
+
+    member = makeProxy(ProxyRuntime(...))
+    member.setServiceParent(parent)     # parent.startService() starts it
+    member.load().addCallback(...)      # fires when it may be reached
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from sipcluster.app.settings import Configuration, Node, Proxy
+
+if TYPE_CHECKING:
+    from sipcluster.cluster.icluster import IClusterStore
+    from sipcluster.sip.identifiers import Identifiers
+    from sipcluster.sip.isip import ILocator, ITransportLayer
+
+
+@frozen
+class Runtime:
+    """
+    What every member of the cluster is given.
+
+    @ivar name: the application's name in the configuration.
+    @ivar clock: monotonic; for everything that waits.
+    @ivar wallTime: seconds since 1970, for what people, peers or the store read.
+    @ivar entropy: that many random bytes.
+    @ivar transport: the SIP transport layer; its C{receiver} is set by the
+        member, its ports are opened by whoever made it, once L{IMember.load}
+        has fired.
+    """
+
+    name: str
+    configuration: Configuration
+    clock: IReactorTime
+    wallTime: Callable[[], float]
+    entropy: Callable[[int], bytes]
+    identifiers: Identifiers
+    transport: ITransportLayer
+    locator: ILocator
+
+
+@frozen
+class ProxyRuntime(Runtime):
+    """
+    What a SIP Proxy is given besides.
+    """
+
+    store: IClusterStore
+
+    @property
+    def settings(self) -> Proxy:
+        """
+        This SIP Proxy's own table.
+        """
+        settings = self.configuration.application(self.name)
+        assert isinstance(settings, Proxy)
+        return settings
+
+
+@frozen
+class NodeRuntime(Runtime):
+    """
+    What a node is given besides.
+
+    @ivar store: L{None} in a cluster without one: a node on its own.
+    """
+
+    store: IClusterStore | None = None
+
+    @property
+    def settings(self) -> Node:
+        """
+        This node's own table.
+        """
+        settings = self.configuration.application(self.name)
+        assert isinstance(settings, Node)
+        return settings
+
+
+class IMember(IService):
+    """
+    A member of the cluster: what C{makeProxy} and C{makeNode} return.
+
+    C{stopService} ends what is under way and returns a Deferred that fires when
+    nothing is left, or after a bounded wait.
+    """
+
+    def load() -> Deferred[None]:
+        """
+        Called once, after C{startService} and before the SIP ports are opened.
+
+        @return: fires when the member can answer its first message (a SIP
+            Proxy: when its replica of the registrations is complete); fails
+            when it cannot, with a text for the operator.
+        """
+
+    def status() -> dict[str, object]:
+        """
+        How the member is: plain values, counts, lists and dicts of them.
+
+        Well known: C{transactions}, C{dialogs}, C{calls}, C{timers},
+        C{registrations} (counts), C{nodes} or C{proxies} (name to C{"in
+        service"} or C{"out of service"}), C{degraded} (empty, or why),
+        C{counters} (name to count).
+        """
+
+    def registrations() -> Iterable[dict[str, object]]:
+        """
+        The bindings this member knows; empty for a node.
+        """
+
+    def calls() -> Iterable[dict[str, object]]:
+        """
+        The calls of this member, each with C{connID}, C{callUUID} and its legs;
+        empty for a SIP Proxy.
+        """

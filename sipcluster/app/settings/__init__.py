@@ -1,0 +1,50 @@
+"""
+The configuration of a whole cluster: one frozen class for each table of its file.
+"""
+
+from sipcluster.app.settings.applications import (
+    Application,
+    Node,
+    Pair,
+    Ports,
+    Proxy,
+    SIPApplication,
+    Store,
+)
+from sipcluster.app.settings.configuration import (
+    APPLICATION_TABLES,
+    DN_TABLES,
+    BadConfiguration,
+    Configuration,
+)
+from sipcluster.app.settings.dns import (
+    ALGORITHMS,
+    DN,
+    ClusterNodes,
+    Extension,
+    RoutingPoint,
+    Trunk,
+)
+from sipcluster.app.settings.switch import Log, Switch
+
+__all__ = [
+    "ALGORITHMS",
+    "APPLICATION_TABLES",
+    "DN",
+    "DN_TABLES",
+    "Application",
+    "BadConfiguration",
+    "ClusterNodes",
+    "Configuration",
+    "Extension",
+    "Log",
+    "Node",
+    "Pair",
+    "Ports",
+    "Proxy",
+    "RoutingPoint",
+    "SIPApplication",
+    "Store",
+    "Switch",
+    "Trunk",
+]

@@ -1,0 +1,273 @@
+"""
+The tables of the applications: the processes of the cluster.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+from sipcluster.app import options as kinds
+from sipcluster.app.options import NOT_YET, option
+
+
+@frozen
+class Application:
+    """
+    One process of the cluster.
+    """
+
+    name: str = option(
+        "name",
+        kinds.label(),
+        "Name of the application; unique, and the first label of NAME.DOMAIN.",
+    )
+    httpPort: int = option(
+        "http-port",
+        kinds.port(off=True),
+        "Port of status, health, registrations, calls and metrics over HTTP.",
+        default=8080,
+    )
+    httpAddress: str = option(
+        "http-address",
+        kinds.address(),
+        "Address of the HTTP port.",
+        default="",
+        shown="the main address",
+    )
+
+    @property
+    def address(self) -> str:
+        """
+        The main address; C{""} for an application without one.
+        """
+        return ""
+
+    @property
+    def httpHost(self) -> str:
+        """
+        Where HTTP listens.
+        """
+        return self.httpAddress or self.address
+
+
+@frozen
+class SIPApplication(Application):
+    """
+    What nodes and SIP Proxies have in common: SIP ports.
+    """
+
+    sipAddress: str = option(
+        "sip-address", kinds.address(), "Address on which SIP listens."
+    )
+    sipPort: int = option("sip-port", kinds.port(), "UDP and TCP port.", default=5060)
+    sipTLSPort: int = option(
+        "sip-tls-port", kinds.port(off=True), "TLS port.", default=0
+    )
+    certificate: Path | None = option(
+        "certificate",
+        kinds.existingFile(),
+        "PEM file of the certificate chain for TLS.",
+        default=None,
+    )
+    privateKey: Path | None = option(
+        "private-key",
+        kinds.existingFile(),
+        "PEM file of the certificate's private key.",
+        default=None,
+    )
+    ca: Path | None = option(
+        "ca",
+        kinds.existingFile(),
+        "PEM file of the authorities that sign the other ends' certificates.",
+        default=None,
+        shown="those of the system",
+    )
+    geoLocation: str = option(
+        "geo-location",
+        kinds.text(),
+        "Data centre; SIP Proxies use the nodes of their own.",
+        default="",
+    )
+    nameServers: tuple[str, ...] = option(
+        "name-servers",
+        kinds.listOf(kinds.text("address or address:port", r"[0-9A-Fa-f.:\[\]]+")),
+        "Name servers for RFC 3263.",
+        default=(),
+        shown="those of the system",
+    )
+
+    @property
+    def address(self) -> str:
+        """
+        The main address.
+        """
+        return self.sipAddress
+
+
+@frozen
+class Ports:
+    """
+    C{[node.ports]}: T-Library listeners of a node, one for each module.
+    """
+
+    default: int = option(
+        "default",
+        kinds.port(off=True),
+        "Session Controller: routing.",
+        default=3000,
+        takesEffect=NOT_YET,
+    )
+    tcPort: int = option(
+        "TCport",
+        kinds.port(off=True),
+        "T-Controller: desktops, smart clients, other nodes.",
+        default=3001,
+        takesEffect=NOT_YET,
+    )
+    ipPort: int = option(
+        "IPport",
+        kinds.port(off=True),
+        "Interaction Proxy: reporting.",
+        default=3002,
+        takesEffect=NOT_YET,
+    )
+    smartProxy: int = option(
+        "SmartProxy",
+        kinds.port(off=True),
+        "Smart Proxy: monitoring of all DNs.",
+        default=3003,
+        takesEffect=NOT_YET,
+    )
+
+
+@frozen
+class Node(SIPApplication):
+    """
+    C{[[node]]}: a SIP Server node: Session Controller, T-Controller, Interaction
+    Proxy and Smart Proxy in one process.
+    """
+
+    ports: Ports = option(
+        "ports", kinds.tableOf(Ports), "T-Library listeners.", default=Ports()
+    )
+    oosCheck: float = option(
+        "oos-check",
+        kinds.seconds(0.1, 300),
+        "How often SIP Proxies are checked by OPTIONS.",
+        default=5.0,
+    )
+    oosForce: float = option(
+        "oos-force",
+        kinds.seconds(0.1, 32),
+        "How often a SIP Proxy that is out of service is probed.",
+        default=5.0,
+    )
+    maxCalls: int = option(
+        "max-calls",
+        kinds.integer(1, 1000000),
+        "Calls at one time; more are answered 503.",
+        default=10000,
+    )
+
+
+@frozen
+class Proxy(SIPApplication):
+    """
+    C{[[proxy]]}: a SIP Proxy: registrar, balancer, the way into the cluster.
+    """
+
+    oosCheck: float = option(
+        "oos-check",
+        kinds.seconds(0, 300),
+        "How often nodes are checked by OPTIONS; 0: never, all are in service.",
+        default=5.0,
+    )
+    oosForce: float = option(
+        "oos-force",
+        kinds.seconds(0.1, 32),
+        "How often a node that is out of service is probed.",
+        default=5.0,
+    )
+    overloadCtrlDialogRate: int = option(
+        "overload-ctrl-dialog-rate",
+        kinds.integer(0, 1000000),
+        "INVITEs a second beyond which new calls are answered 503; 0: no limit.",
+        default=0,
+    )
+    timerC: float = option(
+        "timer-c",
+        kinds.seconds(10, 3600),
+        "How long an INVITE may go without a response (RFC 3261 section 16.6).",
+        default=180.0,
+    )
+    maxForks: int = option(
+        "max-forks",
+        kinds.integer(1, 50),
+        "Contacts of one address-of-record that are tried for one request.",
+        default=10,
+    )
+    maxConnections: int = option(
+        "max-connections",
+        kinds.integer(1, 1000000),
+        "TCP and TLS connections at one time; more are refused.",
+        default=10000,
+    )
+
+
+@frozen
+class Pair(Application):
+    """
+    C{[[pair]]}: a primary and a backup that stand for one node.
+    """
+
+    members: tuple[str, ...] = option(
+        "members",
+        kinds.listOf(kinds.label(), 2),
+        "The two nodes.",
+        takesEffect=NOT_YET,
+    )
+
+
+@frozen
+class Store(Application):
+    """
+    C{[[store]]}: the cluster store: the embedded one of a single host, which is
+    a process of the cluster, or the members of an etcd that runs elsewhere.
+    """
+
+    listen: str = option(
+        "listen",
+        kinds.address(),
+        "Address of the embedded store. One of listen and endpoints is wanted.",
+        default="",
+    )
+    port: int = option(
+        "port", kinds.port(), "Port of the embedded store.", default=2379
+    )
+    path: Path | None = option(
+        "path",
+        kinds.path(),
+        "SQLite file of the embedded store; made when it is not there.",
+        default=None,
+        shown="NAME.sqlite beside the configuration",
+    )
+    endpoints: tuple[str, ...] = option(
+        "endpoints", kinds.listOf(kinds.url()), "etcd members.", default=()
+    )
+
+    @property
+    def address(self) -> str:
+        """
+        Where the embedded store listens; C{""} for an etcd.
+        """
+        return self.listen
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """
+        Where clients find the store.
+        """
+        host = f"[{self.listen}]" if ":" in self.listen else self.listen
+        return self.endpoints or (f"http://{host}:{self.port}",)

@@ -1,0 +1,159 @@
+"""
+The tables of the DNs: what can be called, and services of the switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from attrs import frozen
+
+from sipcluster.app import options as kinds
+from sipcluster.app.options import NOT_YET, option
+
+#: Digest algorithms that a DN can be authenticated with, strongest first.
+ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
+
+
+@frozen
+class DN:
+    """
+    Something that can be called, or a service of the switch.
+    """
+
+    number: str = option("number", kinds.number(), "The number; unique in the switch.")
+
+
+@frozen
+class Extension(DN):
+    """
+    C{[[extension]]}: a telephone, and the digest secret that it registers with.
+    """
+
+    password: str = option(
+        "password",
+        kinds.text(),
+        "Digest password. One of password, password-file and ha1 is wanted.",
+        default="",
+        secret=True,
+    )
+    passwordFile: Path | None = option(
+        "password-file",
+        kinds.existingFile(),
+        "File whose first line is the digest password.",
+        default=None,
+    )
+    ha1: Mapping[str, str] = option(
+        "ha1",
+        kinds.mapping(ALGORITHMS, kinds.text("hex digits", "[0-9A-Fa-f]{32,64}")),
+        "H(user:realm:password) by algorithm, instead of the password.",
+        default=MappingProxyType({}),
+        secret=True,
+    )
+    contact: str = option(
+        "contact",
+        kinds.text('"*" or a SIP URI', r"\*|sips?:[^\s<>\"]+"),
+        '"*": where the telephone registers from; a SIP URI: always there.',
+        default="*",
+    )
+    noAnswerTimeout: float = option(
+        "no-answer-timeout",
+        kinds.seconds(0, 3600),
+        "How long it rings before the call is given up; 0: as the VoIP Service says.",
+        default=0.0,
+    )
+
+
+@frozen
+class Trunk(DN):
+    """
+    C{[[trunk]]}: a gateway or another switch, known by its address, not by digest.
+    """
+
+    contact: str = option("contact", kinds.sipURI(), "Where its calls are sent.")
+    prefix: str = option(
+        "prefix",
+        kinds.number(),
+        "Dialled numbers that begin so go to this trunk; the longest prefix wins.",
+        default="",
+    )
+    replacePrefix: str | None = option(
+        "replace-prefix",
+        kinds.text("digits, letters and -_.+*, or empty", r"[A-Za-z0-9_.+*-]{0,64}"),
+        "What stands in the place of the prefix in the number sent to the trunk.",
+        default=None,
+        shown="the prefix stays",
+    )
+    oosCheck: float = option(
+        "oos-check",
+        kinds.seconds(0, 300),
+        "How often OPTIONS asks whether the trunk is in service; 0: never.",
+        default=0.0,
+        takesEffect=NOT_YET,
+    )
+    oosForce: float = option(
+        "oos-force",
+        kinds.seconds(0, 300),
+        "How long a trunk may leave OPTIONS unanswered before it is out of service.",
+        default=0.0,
+        takesEffect=NOT_YET,
+    )
+
+
+@frozen
+class RoutingPoint(DN):
+    """
+    C{[[routing-point]]}: a number whose calls wait for a routing decision.
+    """
+
+
+@frozen
+class ClusterNodes(DN):
+    """
+    C{[[voip-service]]} with service-type sip-cluster-nodes: what all nodes and
+    SIP Proxies of the cluster have in common.  At most one.
+    """
+
+    serviceType: str = option(
+        "service-type", kinds.choice("sip-cluster-nodes"), "What the service is."
+    )
+    minExpires: int = option(
+        "min-expires",
+        kinds.integer(1, 86400),
+        "Shortest registration granted, in seconds; less is answered 423.",
+        default=60,
+    )
+    maxExpires: int = option(
+        "max-expires",
+        kinds.integer(60, 604800),
+        "Longest registration granted, in seconds; more is shortened.",
+        default=3600,
+    )
+    noAnswerTimeout: float = option(
+        "no-answer-timeout",
+        kinds.seconds(1, 3600),
+        "How long a telephone rings before the call is given up.",
+        default=120.0,
+    )
+    maxRedirections: int = option(
+        "max-redirections",
+        kinds.integer(0, 20),
+        "How many 3xx answers one call follows.",
+        default=5,
+    )
+    dnOwnerApplications: tuple[str, ...] = option(
+        "dn-owner-applications",
+        kinds.listOf(kinds.text()),
+        "T-Library clients that may become the reason of a DN's ownership.",
+        default=(),
+        takesEffect=NOT_YET,
+    )
+    smartProxyEnabled: bool = option(
+        "smart-proxy-enabled",
+        kinds.flag(),
+        "Whether T-Controllers work in the optimised mode.",
+        default=False,
+        takesEffect=NOT_YET,
+    )

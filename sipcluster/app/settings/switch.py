@@ -1,0 +1,73 @@
+"""
+The tables of what all processes have in common.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import Factory, frozen
+
+from sipcluster.app import options as kinds
+from sipcluster.app.options import option
+
+
+@frozen
+class Switch:
+    """
+    C{[switch]}: the one switch that all nodes of the cluster are.
+    """
+
+    name: str = option("name", kinds.text(), "Name of the switch.")
+    domain: str = option(
+        "domain",
+        kinds.domain(),
+        "SIP domain of the DNs; pairs and nodes are known inside the cluster as "
+        "NAME.DOMAIN.",
+    )
+    realm: str = option(
+        "realm",
+        kinds.text(),
+        "Realm of digest challenges; HA1 values must have been made with it.",
+        default=Factory(lambda self: self.domain, takes_self=True),
+        shown="the domain",
+    )
+
+
+@frozen
+class Log:
+    """
+    C{[log]}: what every process writes down, and where.
+    """
+
+    directory: Path | None = option(
+        "directory",
+        kinds.path(),
+        "Folder of the log files, relative to the configuration file.",
+        default=None,
+        shown="no files",
+    )
+    level: str = option(
+        "level",
+        kinds.choice("debug", "info", "warn", "error", "critical"),
+        "Events below this level are not written.",
+        default="info",
+    )
+    sipTrace: bool = option(
+        "sip-trace",
+        kinds.flag(),
+        "Whether every SIP message in and out is written to the record.",
+        default=True,
+    )
+    maxSize: int = option(
+        "max-size",
+        kinds.integer(65536, 2**40),
+        "Bytes after which a log file is rotated.",
+        default=64 * 2**20,
+    )
+    retention: int = option(
+        "retention",
+        kinds.integer(0, 1000),
+        "Rotated files kept of each log; the oldest is removed.",
+        default=8,
+    )
