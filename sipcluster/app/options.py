@@ -372,7 +372,7 @@ class Reader:
         for name, (declaration, attribute) in options.items():
             alias = attribute.alias or attribute.name
             if name in table:
-                value = self._value(declaration.kind, table[name], f"{path}.{name}")
+                value = self._value(declaration, table[name], f"{path}.{name}")
                 if value is not NOTHING:
                     values[alias] = value
                     continue
@@ -382,11 +382,12 @@ class Reader:
                 values[alias] = ""
         return cls(**values)
 
-    def _value(self, kind: Kind, value: object, path: str) -> object:
+    def _value(self, declaration: Declaration, value: object, path: str) -> object:
+        kind = declaration.kind
         if kind.table is not None:
             return self.table(kind.table, value, path)
         try:
             return kind.read(value, self.base)
         except ValueError as e:
-            self.fault(path, str(e))
+            self.fault(path, f"want {kind.words}" if declaration.secret else str(e))
             return NOTHING

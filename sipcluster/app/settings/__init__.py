@@ -25,6 +25,7 @@ from sipcluster.app.settings.dns import (
     RoutingPoint,
     Trunk,
 )
+from sipcluster.app.settings.reading import parseConfiguration, readConfiguration
 from sipcluster.app.settings.switch import Log, Switch
 
 __all__ = [
@@ -47,4 +48,6 @@ __all__ = [
     "Store",
     "Switch",
     "Trunk",
+    "parseConfiguration",
+    "readConfiguration",
 ]

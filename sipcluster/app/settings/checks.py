@@ -1,0 +1,203 @@
+"""
+What must be right between the tables of a configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+
+from sipcluster.app.options import Reader, nearest
+from sipcluster.app.settings.applications import (
+    Application,
+    Node,
+    Pair,
+    Proxy,
+    SIPApplication,
+    Store,
+)
+from sipcluster.app.settings.configuration import Configuration
+from sipcluster.app.settings.dns import DN, ClusterNodes, Extension, Trunk
+from sipcluster.app.settings.switch import Log, Switch
+
+T = TypeVar("T")
+
+#: Hex digits of an HA1 value.
+_DIGITS = {"MD5": 32, "SHA-256": 64, "SHA-512-256": 64}
+
+
+def check(
+    reader: Reader,
+    switch: Switch,
+    log: Log,
+    dns: Mapping[str, DN],
+    applications: Mapping[str, Application],
+    source: Path,
+) -> Configuration:
+    """
+    Look at all tables together; what is wrong goes to the reader's faults.
+
+    @param dns: by their paths in the file, as are the applications.
+    """
+    _unique(reader, dns, "number", lambda dn: dn.number)
+    _unique(reader, applications, "name", lambda one: one.name.lower())
+    _dns(reader, dns)
+    complete = {
+        path: _secret(reader, dn, path) if isinstance(dn, Extension) else dn
+        for path, dn in dns.items()
+    }
+    for path, one in applications.items():
+        if isinstance(one, SIPApplication):
+            _tls(reader, one, path)
+        elif isinstance(one, Store):
+            if bool(one.listen) == bool(one.endpoints):
+                reader.fault(path, "want one of listen and endpoints")
+        elif isinstance(one, Pair):
+            _members(reader, one, path, applications)
+    _ports(reader, applications)
+    _stores(reader, applications)
+    return Configuration(
+        switch, tuple(complete.values()), tuple(applications.values()), log, source
+    )
+
+
+def _unique(
+    reader: Reader, tables: Mapping[str, T], name: str, key: Callable[[T], str]
+) -> None:
+    seen: dict[str, str] = {}
+    for path, table in tables.items():
+        value = key(table)
+        if value in seen:
+            reader.fault(f"{path}.{name}", f"{value} is {seen[value]} already")
+        elif value:
+            seen[value] = path
+
+
+def _dns(reader: Reader, dns: Mapping[str, DN]) -> None:
+    trunks = {path: dn for path, dn in dns.items() if isinstance(dn, Trunk)}
+    _unique(reader, trunks, "prefix", lambda trunk: trunk.prefix)
+    for path, trunk in trunks.items():
+        if trunk.replacePrefix is not None and not trunk.prefix:
+            reader.fault(f"{path}.replace-prefix", "there is no prefix to replace")
+    services = [path for path, dn in dns.items() if isinstance(dn, ClusterNodes)]
+    for path in services[1:]:
+        reader.fault(path, f"{services[0]} is the sip-cluster-nodes service already")
+
+
+def _secret(reader: Reader, extension: Extension, path: str) -> Extension:
+    """
+    Check the digest secret, and fetch it from its file.
+    """
+    given = [
+        name
+        for name, value in (
+            ("password", extension.password),
+            ("password-file", extension.passwordFile),
+            ("ha1", extension.ha1),
+        )
+        if value
+    ]
+    told = any(
+        fault.path.startswith((f"{path}.password", f"{path}.ha1"))
+        for fault in reader.faults
+    )
+    if len(given) > 1 or not (given or told):
+        found = f", not both {' and '.join(given)}" if given else ""
+        reader.fault(path, f"want one of password, password-file and ha1{found}")
+    for algorithm, digits in extension.ha1.items():
+        if len(digits) != _DIGITS[algorithm]:
+            reader.fault(
+                f"{path}.ha1.{algorithm}", f"want {_DIGITS[algorithm]} hex digits"
+            )
+    if extension.passwordFile is None:
+        return extension
+    try:
+        password = extension.passwordFile.read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError):
+        password = ""
+    if not password:
+        reader.fault(f"{path}.password-file", "its first line is no password")
+    return attrs.evolve(extension, password=password)
+
+
+def _tls(reader: Reader, one: SIPApplication, path: str) -> None:
+    for name, value in (
+        ("certificate", one.certificate),
+        ("private-key", one.privateKey),
+    ):
+        if one.sipTLSPort and value is None:
+            reader.fault(path, f"{name} is missing: sip-tls-port needs it")
+
+
+def _members(
+    reader: Reader, pair: Pair, path: str, applications: Mapping[str, Application]
+) -> None:
+    nodes = [one.name for one in applications.values() if isinstance(one, Node)]
+    for member in pair.members:
+        if member not in nodes:
+            reader.fault(
+                f"{path}.members", f"no node {member!r}{nearest(member, nodes)}"
+            )
+    if len(pair.members) != len(set(pair.members)) or len(pair.members) > 2:
+        reader.fault(f"{path}.members", "want two different nodes")
+
+
+def _stores(reader: Reader, applications: Mapping[str, Application]) -> None:
+    stores = [path for path, one in applications.items() if isinstance(one, Store)]
+    for path in stores[1:]:
+        reader.fault(path, f"{stores[0]} is the cluster store already")
+    if not stores and any(isinstance(one, Proxy) for one in applications.values()):
+        reader.fault("store", "SIP Proxies need a cluster store: [[store]] is missing")
+
+
+#: One listener: path of the option, C{"UDP"} or C{"TCP"}, address, port.
+Listener = tuple[str, str, str, int]
+
+
+def listeners(one: Application, path: str) -> Iterator[Listener]:
+    """
+    Where an application listens.
+    """
+    if one.httpHost:
+        yield (f"{path}.http-port", "TCP", one.httpHost, one.httpPort)
+    if isinstance(one, SIPApplication):
+        yield (f"{path}.sip-port", "UDP", one.sipAddress, one.sipPort)
+        yield (f"{path}.sip-port", "TCP", one.sipAddress, one.sipPort)
+        yield (f"{path}.sip-tls-port", "TCP", one.sipAddress, one.sipTLSPort)
+    if isinstance(one, Node):
+        for name, port in (
+            ("default", one.ports.default),
+            ("TCport", one.ports.tcPort),
+            ("IPport", one.ports.ipPort),
+            ("SmartProxy", one.ports.smartProxy),
+        ):
+            yield (f"{path}.ports.{name}", "TCP", one.sipAddress, port)
+    if isinstance(one, Store) and one.listen:
+        yield (f"{path}.port", "TCP", one.listen, one.port)
+
+
+def _ports(reader: Reader, applications: Mapping[str, Application]) -> None:
+    """
+    No two listeners on one address and port; the unspecified address is all.
+    """
+    taken: dict[tuple[str, int], list[Listener]] = {}
+    told: dict[str, str] = {}
+    everything: Iterable[Listener] = (
+        listener
+        for path, one in applications.items()
+        for listener in listeners(one, path)
+    )
+    for listener in everything:
+        path, protocol, address, port = listener
+        if not port or not address:
+            continue
+        others = taken.setdefault((protocol, port), [])
+        for other, _, otherAddress, _ in others:
+            if address == otherAddress or {"0.0.0.0", "::"} & {address, otherAddress}:
+                told.setdefault(path, f"{address}:{port} is taken by {other} already")
+        others.append(listener)
+    for path, why in told.items():
+        reader.fault(path, why)

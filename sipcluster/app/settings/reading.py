@@ -1,0 +1,112 @@
+"""
+From a file to a L{Configuration}, or to everything that is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from sipcluster.app.options import Reader, nearest
+from sipcluster.app.settings.checks import check
+from sipcluster.app.settings.configuration import (
+    APPLICATION_TABLES,
+    DN_TABLES,
+    BadConfiguration,
+    Configuration,
+)
+from sipcluster.app.settings.switch import Log, Switch
+from sipcluster.app.toml_lines import LineFinder
+
+T = TypeVar("T")
+
+_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+def readConfiguration(path: Path) -> Configuration:
+    """
+    Read and check a whole configuration file.
+
+    @raise BadConfiguration: with all that is wrong, not only the first.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as e:
+        raise BadConfiguration([f"{path}: cannot be read: {e.strerror}"]) from None
+    except UnicodeDecodeError as e:
+        line = e.object[: e.start].count(b"\n") + 1
+        raise BadConfiguration([f"{path}:{line}: not UTF-8 text"]) from None
+    return parseConfiguration(text, path)
+
+
+def parseConfiguration(text: str, source: Path) -> Configuration:
+    """
+    Check the text of a configuration file.
+
+    @param source: where it came from; relative names in it start from there.
+
+    @raise BadConfiguration: with all that is wrong, not only the first.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise BadConfiguration([_syntax(str(e), text, source)]) from None
+    lines = LineFinder(text)
+    reader = Reader(source.absolute().parent)
+    configuration = _read(document, reader, source)
+    if reader.faults:
+        placed = [(lines.line(fault.path), fault) for fault in reader.faults]
+        placed.sort(key=lambda one: one[0])
+        raise BadConfiguration(
+            [f"{source}:{line}: {fault.path}: {fault.why}" for line, fault in placed]
+        )
+    return configuration
+
+
+def _syntax(why: str, text: str, source: Path) -> str:
+    place = _PLACE.search(why)
+    if place:
+        return f"{source}:{place[1]}:{place[2]}: not TOML: {why[: place.start()]}"
+    end = text.count("\n") + 1
+    return f"{source}:{end}: not TOML: {why}"
+
+
+def _read(
+    document: Mapping[str, object], reader: Reader, source: Path
+) -> Configuration:
+    known = ("switch", "log", *DN_TABLES, *APPLICATION_TABLES)
+    for name in document:
+        if name not in known:
+            reader.fault(name, f"no such table{nearest(name, known)}")
+    if "switch" not in document:
+        reader.fault("switch", "the table [switch] is missing")
+    switch = reader.table(
+        Switch, document.get("switch", {"name": "-", "domain": "-"}), "switch"
+    )
+    log = reader.table(Log, document.get("log", {}), "log")
+    dns = _arrays(document, DN_TABLES, reader)
+    applications = _arrays(document, APPLICATION_TABLES, reader)
+    return check(reader, switch, log, dns, applications, source)
+
+
+def _arrays(
+    document: Mapping[str, object], classes: Mapping[str, type[T]], reader: Reader
+) -> dict[str, T]:
+    """
+    Read arrays of tables.
+
+    @return: what was read, by its path, in the order of C{classes}.
+    """
+    found: dict[str, T] = {}
+    for name, cls in classes.items():
+        tables = document.get(name, [])
+        if isinstance(tables, list):
+            for index, table in enumerate(tables, 1):
+                path = f"{name}[{index}]"
+                found[path] = reader.table(cls, table, path)
+        else:
+            reader.fault(name, f"write it as [[{name}]]: there may be several")
+    return found
