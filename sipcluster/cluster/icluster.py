@@ -220,6 +220,17 @@ def checkTransaction(
             written.add(operation.key)
 
 
+def prefixEnd(prefix: bytes) -> bytes:
+    """
+    The end of the range of all keys that start with C{prefix}: a zero byte,
+    for "to the end of all keys", when there is no such key.
+    """
+    stripped = prefix.rstrip(b"\xff")
+    if not stripped:
+        return b"\0"
+    return stripped[:-1] + bytes([stripped[-1] + 1])
+
+
 class IWatcher(Interface):
     """
     Takes what a watch sees.
