@@ -1,0 +1,202 @@
+"""
+SIPp as the other end of a test or of a measurement.
+
+A scenario is an XML file under C{scenarios/}; SIPp ends with status 0 only when
+every call went as written.  Its statistics say besides whether anything had to be
+sent twice, which on a perfect network is a fault of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shutil import which
+
+from attrs import field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.utils import getProcessOutputAndValue
+
+from tests.interop.namespaces import Namespace
+
+#: Where SIPp is; empty when it is not installed.
+SIPP = which("sipp") or ""
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+
+#: Column endings of C{-trace_counts} for what arrived or left more than once.
+_REPEATED = "_Retrans"
+
+
+@frozen
+class Report:
+    """
+    How one run of SIPp ended.
+
+    @ivar status: exit status; 0 when every call succeeded.
+    @ivar successful: calls that went as written.
+    @ivar failed: calls that did not.
+    @ivar repeated: what was sent or received more than once, as
+        C{"1_INVITE_Retrans: 2"}.
+    @ivar seconds: by name of the timer in the scenario (C{"1"}), the mean in
+        seconds of what it measured.
+    @ivar why: what SIPp wrote about errors.
+    """
+
+    status: int
+    successful: int = 0
+    failed: int = 0
+    repeated: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(factory=dict)
+    why: str = ""
+
+
+@frozen
+class SIPp:
+    """
+    One run of one scenario.
+
+    @ivar scenario: name of the file without its ending.
+    @ivar local: address to send from and to listen on.
+    @ivar remote: C{host:port} to send to; empty for one that only answers.
+    @ivar service: the number called, C{[service]} in the scenario.
+    @ivar user: the number calling, C{[user]} in the scenario.
+    @ivar password: of C{user}, for digest.
+    @ivar transport: C{"u1"} for UDP, C{"t1"} for TCP.
+    @ivar calls: how many calls, then the end.
+    @ivar rate: calls started in a second.
+    @ivar users: file of C{user;password;...} lines that calls take in turn,
+        C{[field0]} and so on in the scenario.
+    @ivar outOfCall: name of a scenario for calls that come in meanwhile.
+    @ivar keys: further C{[words]} of the scenario.
+    @ivar seconds: after which the run counts as failed.
+    """
+
+    scenario: str
+    local: str
+    remote: str = ""
+    port: int = 5060
+    service: str = "service"
+    user: str = ""
+    password: str = ""
+    domain: str = "lab.example"
+    transport: str = "u1"
+    calls: int = 1
+    rate: float = 10.0
+    users: str = ""
+    outOfCall: str = ""
+    keys: Mapping[str, str] = field(factory=dict)
+    seconds: int = 20
+    mediaPort: int = 16000
+
+    def arguments(self, work: Path) -> list[str]:
+        """
+        The command line.
+
+        @param work: folder for what SIPp writes; not shared between runs.
+        """
+        words = {"user": self.user or "none", "domain": self.domain, **self.keys}
+        line = [
+            SIPP,
+            *("-sf", str(SCENARIOS / f"{self.scenario}.xml")),
+            *("-i", self.local, "-p", str(self.port), "-t", self.transport),
+            *("-mp", str(self.mediaPort)),
+            *("-m", str(self.calls), "-r", f"{self.rate:g}", "-s", self.service),
+            *("-timeout", f"{self.seconds}s", "-timeout_error", "-nostdin"),
+            *("-trace_err", "-error_file", str(work / "errors.log")),
+            *("-trace_stat", "-stf", str(work / "statistics.csv"), "-fd", "1"),
+            "-trace_counts",
+        ]
+        if self.user:
+            line += ["-au", self.user, "-ap", self.password]
+        if self.users:
+            line += ["-inf", self.users]
+        if self.outOfCall:
+            line += ["-oocsf", str(SCENARIOS / f"{self.outOfCall}.xml")]
+        for word, value in words.items():
+            line += ["-key", word, value]
+        if self.remote:
+            line.append(self.remote)
+        return line
+
+    def report(self, work: Path, status: int) -> Report:
+        """
+        Read what SIPp left in C{work}.
+        """
+        last = _lastRow(work / "statistics.csv")
+        counts = {}
+        for file in work.glob("*_counts.csv"):
+            counts.update(_lastRow(file))
+        errors = work / "errors.log"
+        return Report(
+            status,
+            successful=int(last.get("SuccessfulCall(C)") or 0),
+            failed=int(last.get("FailedCall(C)") or 0),
+            repeated=tuple(
+                f"{name}: {count}"
+                for name, count in counts.items()
+                if name.endswith(_REPEATED) and count not in ("", "0")
+            ),
+            seconds={
+                name.removeprefix("ResponseTime").removesuffix("(C)"): _seconds(value)
+                for name, value in last.items()
+                if name.startswith("ResponseTime") and name.endswith("(C)")
+            },
+            why=errors.read_text("utf-8", "replace")[:4000] if errors.exists() else "",
+        )
+
+    def run(self, work: Path, namespace: Namespace | None = None) -> Deferred[Report]:
+        """
+        Run it to its end.
+
+        @return: fires with the report, when SIPp has ended; it ends by itself
+            after C{seconds} at most.
+        """
+        work.mkdir(parents=True, exist_ok=True)
+        line = self.arguments(work)
+        if namespace is not None:
+            line = namespace.command(line)
+        program = which(line[0]) or line[0]
+        ended = getProcessOutputAndValue(
+            program, line[1:], env={"TERM": "dumb", "PATH": _PATH}, path=str(work)
+        )
+        return ended.addCallback(lambda result: self._ended(work, *result))
+
+    def _ended(self, work: Path, out: bytes, err: bytes, status: int) -> Report:
+        report = self.report(work, status)
+        if status and not report.why:
+            said = (out[-2000:] + err[-2000:]).decode("utf-8", "replace")
+            return Report(status, report.successful, report.failed, why=said)
+        return report
+
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def _lastRow(file: Path) -> dict[str, str]:
+    """
+    The last line of one of SIPp's statistics files, by column name.
+    """
+    if not file.exists():
+        return {}
+    with file.open(newline="", encoding="utf-8", errors="replace") as lines:
+        rows: Sequence[Sequence[str]] = list(csv.reader(lines, delimiter=";"))
+    if len(rows) < 2:
+        return {}
+    return dict(zip(rows[0], rows[-1], strict=False))
+
+
+def _seconds(value: str) -> float:
+    """
+    C{"00:00:01.250"}, or C{"00:00:00:001250"}, as seconds.
+    """
+    parts = value.replace(".", ":").split(":")
+    if len(parts) != 4 or not all(part.isdigit() for part in parts):
+        return 0.0
+    hours, minutes, seconds, fraction = parts
+    return (
+        int(hours) * 3600
+        + int(minutes) * 60
+        + int(seconds)
+        + int(fraction) / 10 ** len(fraction)
+    )
