@@ -84,6 +84,12 @@ class SIPApplication(Application):
         default=None,
         shown="those of the system",
     )
+    tlsMutual: bool = option(
+        "tls-mutual",
+        kinds.flag(),
+        "Whether TLS clients must show a certificate that the authorities signed.",
+        default=False,
+    )
     geoLocation: str = option(
         "geo-location",
         kinds.text(),
@@ -96,6 +102,13 @@ class SIPApplication(Application):
         "Name servers for RFC 3263.",
         default=(),
         shown="those of the system",
+    )
+
+    maxConnections: int = option(
+        "max-connections",
+        kinds.integer(1, 1000000),
+        "TCP and TLS connections at one time; more are refused.",
+        default=10000,
     )
 
     @property
@@ -207,12 +220,6 @@ class Proxy(SIPApplication):
         kinds.integer(1, 50),
         "Contacts of one address-of-record that are tried for one request.",
         default=10,
-    )
-    maxConnections: int = option(
-        "max-connections",
-        kinds.integer(1, 1000000),
-        "TCP and TLS connections at one time; more are refused.",
-        default=10000,
     )
 
 

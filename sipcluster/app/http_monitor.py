@@ -1,0 +1,178 @@
+"""
+What a process tells over HTTP: status, health, registrations, calls, metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from attrs import frozen
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+if TYPE_CHECKING:
+    from sipcluster.app.process import Process
+
+JSON = b"application/json"
+
+
+@frozen
+class Answer:
+    """
+    What is sent for one request.
+    """
+
+    body: bytes
+    code: int = 200
+    contentType: bytes = JSON
+
+
+def _json(value: object, code: int = 200) -> Answer:
+    encoded = msgspec.json.encode(value, enc_hook=_plain)
+    return Answer(msgspec.json.format(encoded, indent=2) + b"\n", code)
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+class Router(Resource):
+    """
+    Answers GET and HEAD of a few paths.
+    """
+
+    isLeaf = True
+
+    def __init__(self, routes: Mapping[bytes, Callable[[], Answer]]) -> None:
+        super().__init__()
+        self._routes = routes
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        Find the path and send its answer.
+        """
+        route = self._routes.get(request.path.rstrip(b"/") or b"/")
+        answer = route() if route else _json({"error": "no such page"}, 404)
+        request.setResponseCode(answer.code)
+        request.setHeader(b"content-type", answer.contentType)
+        request.setHeader(b"cache-control", b"no-store")
+        return answer.body
+
+    def render(self, request: Any) -> Any:
+        if request.method in (b"GET", b"HEAD"):
+            return self.render_GET(request)
+        request.setHeader(b"allow", b"GET, HEAD")
+        request.setResponseCode(405)
+        return b""
+
+
+def monitorSite(process: Process) -> Site:
+    """
+    The HTTP site of a process.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Metrics(process))
+
+    def health(ready: bool) -> Answer:
+        state = process.state
+        good = state == "ready" or (not ready and state != "failed")
+        body = {"application": process.application.name, "state": state}
+        if ready:
+            body["degraded"] = str(process.status().get("degraded") or "")
+        return _json(body, 200 if good else 503)
+
+    routes: dict[bytes, Callable[[], Answer]] = {
+        b"/status": lambda: _json(process.status()),
+        b"/health/live": lambda: health(False),
+        b"/health/ready": lambda: health(True),
+        b"/registrations": lambda: _json(list(process.member.registrations())),
+        b"/calls": lambda: _json(list(process.member.calls())),
+        b"/metrics": lambda: Answer(
+            generate_latest(registry), 200, CONTENT_TYPE_LATEST.encode("ascii")
+        ),
+    }
+    paths = sorted(path.decode() for path in routes)
+    routes[b"/"] = lambda: _json({"paths": paths})
+    return Site(Router(routes), timeout=30)
+
+
+class _Metrics(Collector):
+    """
+    Makes metrics of what C{Process.status} says, when they are asked for.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def describe(self) -> Iterable[Metric]:
+        """
+        Nothing: names come with the values.
+        """
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """
+        One family for each number of the status, and the labelled ones.
+        """
+        status = self._process.status()
+        info = GaugeMetricFamily(
+            "sipcluster_build_info", "What runs.", labels=["version", "role"]
+        )
+        info.add_metric([str(status["version"]), str(status["role"])], 1)
+        yield info
+        ready = status["state"] == "ready"
+        yield GaugeMetricFamily("sipcluster_ready", "Takes calls.", float(ready))
+        yield GaugeMetricFamily(
+            "sipcluster_degraded",
+            "Works on, but something it needs is away.",
+            float(bool(status.get("degraded"))),
+        )
+        for name in ("uptime", "calls", "dialogs", "registrations", "timers"):
+            value = status.get(name)
+            if isinstance(value, int | float):
+                unit = "_seconds" if name == "uptime" else ""
+                yield GaugeMetricFamily(f"sipcluster_{name}{unit}", name, value)
+        for name, label in (("transactions", "kind"), ("connections", "transport")):
+            yield from self._labelled(status, name, label)
+        for name in ("nodes", "proxies"):
+            yield from self._inService(status, name)
+        counters = status.get("counters")
+        if isinstance(counters, Mapping):
+            family = CounterMetricFamily(
+                "sipcluster_events", "Things counted since start.", labels=["event"]
+            )
+            for event, count in counters.items():
+                family.add_metric([str(event)], count)
+            yield family
+
+    def _labelled(
+        self, status: Mapping[str, object], name: str, label: str
+    ) -> Iterator[Metric]:
+        values = status.get(name)
+        if isinstance(values, Mapping):
+            family = GaugeMetricFamily(f"sipcluster_sip_{name}", name, labels=[label])
+            for key, value in values.items():
+                if isinstance(value, int | float):
+                    family.add_metric([str(key)], value)
+            yield family
+
+    def _inService(self, status: Mapping[str, object], name: str) -> Iterator[Metric]:
+        members = status.get(name)
+        if isinstance(members, Mapping):
+            family = GaugeMetricFamily(
+                f"sipcluster_{name}_in_service", "1 or 0 for each.", labels=["name"]
+            )
+            for key, value in members.items():
+                family.add_metric([str(key)], float(value == "in service"))
+            yield family

@@ -1,0 +1,168 @@
+"""
+One application of the configuration as a process: what is opened in which order,
+what ends it, and what is told about it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger, globalLogPublisher
+
+from sipcluster import __version__
+from sipcluster.app.ending import bounded
+from sipcluster.app.http_monitor import monitorSite
+from sipcluster.app.log_streams import LogStreams
+from sipcluster.app.settings import (
+    Application,
+)
+
+log = Logger()
+
+#: Seconds that a member may take until it can answer its first message.
+LOADING = 20.0
+
+#: Seconds that a member may take to end what is under way.
+ENDING = 2.0
+
+
+def refusal(error: BaseException) -> str:
+    """
+    One line for the operator about why a process cannot start.
+    """
+    if isinstance(error, CannotListenError):
+        why = getattr(error.socketError, "strerror", None) or error.socketError
+        host = error.interface or "any address"
+        return f"cannot listen on {host} port {error.port}: {why}"
+    text = str(error) or type(error).__name__
+    return " ".join(text.split())
+
+
+class Process(MultiService):
+    """
+    A member of the cluster with its ports, HTTP and logs.
+
+    The order is: HTTP, so that health can be asked from the beginning; the
+    member itself; what it must load; at last its SIP ports.  Whatever fails on
+    this way ends the process with one line and exit status 1.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        application: Application,
+        ending: Callable[[str], None],
+        streams: LogStreams,
+    ) -> None:
+        super().__init__()
+        self.application = application
+        self.member: Any = None
+        self.state = "starting"
+        self._reactor = reactor
+        self._ending = ending
+        self._streams = streams
+        self._started = reactor.seconds()
+        self._openPorts: list[Callable[[], Deferred[Any]]] = []
+        self._closeLast: list[Callable[[], Any]] = []
+        self._waiting: Deferred[Any] | None = None
+
+    def runs(self, member: IService) -> None:
+        """
+        Set the member that this process is.
+        """
+        self.member = member
+
+    def opens(self, port: Callable[[], Deferred[Any]]) -> None:
+        """
+        Add something to be opened once the member has loaded.
+        """
+        self._openPorts.append(port)
+
+    def closesLast(self, close: Callable[[], Any]) -> None:
+        """
+        Add something to be closed after the member has stopped.
+        """
+        self._closeLast.append(close)
+
+    def startService(self) -> None:
+        globalLogPublisher.addObserver(self._streams)
+        self._streams.startService()
+        super().startService()
+        try:
+            self._listenHTTP()
+            self.member.startService()
+        except Exception as e:
+            self._refuse(e)
+            return
+        self._waiting = self._start()
+
+    def _listenHTTP(self) -> None:
+        one = self.application
+        if not one.httpPort or not one.httpHost:
+            return
+        port = self._reactor.listenTCP(
+            one.httpPort, monitorSite(self), interface=one.httpHost
+        )
+        self._closeLast.append(port.stopListening)
+
+    @inlineCallbacks
+    def _start(self) -> Iterator[Deferred[Any]]:
+        try:
+            yield self.member.load().addTimeout(LOADING, self._reactor)
+            for port in self._openPorts:
+                yield port()
+        except Exception as e:
+            if self.running:
+                self._refuse(e)
+            return
+        self.state = "ready"
+        log.info(
+            "{app} is ready",
+            app=self.application.name,
+            seconds=self.uptime,
+            version=__version__,
+        )
+
+    def _refuse(self, error: Exception) -> None:
+        self.state = "failed"
+        self._ending(f"{self.application.name}: {refusal(error)}")
+
+    @property
+    def uptime(self) -> float:
+        """
+        Seconds since the process was built.
+        """
+        return float(self._reactor.seconds() - self._started)
+
+    @inlineCallbacks
+    def stopService(self) -> Iterator[Deferred[Any]]:
+        self.state = "stopping"
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if self.member.running:
+            yield bounded(self._reactor, ENDING, self.member.stopService)
+        for close in reversed(self._closeLast):
+            yield bounded(self._reactor, ENDING / 4, close)
+        yield super().stopService()
+        log.info("{app} has stopped", app=self.application.name)
+        globalLogPublisher.removeObserver(self._streams)
+        self._streams.stopService()
+
+    def status(self) -> dict[str, object]:
+        """
+        What C{GET /status} answers: plain values only.
+        """
+        return {
+            "application": self.application.name,
+            "role": type(self.application).__name__.lower(),
+            "state": self.state,
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime": round(self.uptime, 3),
+            **self.member.status(),
+        }
