@@ -1,0 +1,555 @@
+"""
+A network in memory: hosts, datagrams and connections on one clock.
+
+The transport layer on it is the real one: what is replaced is the sockets below,
+so that what is sent is rendered, carried as bytes and parsed again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+)
+from twisted.internet.error import (
+    ConnectionRefusedError as Refused,
+)
+from twisted.internet.error import (
+    TimeoutError as TimedOut,
+)
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IReactorTime,
+    ITransport,
+)
+from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sipcluster.net.flows import TransportLimits
+from sipcluster.net.listen import INetwork
+from sipcluster.net.sip_tls import TLSContexts
+from sipcluster.net.transport import SIPTransport, Trace
+from sipcluster.sip.isip import IMessageReceiver
+
+#: C{(host, port)}.
+Address = tuple[str, int]
+
+
+class MemoryNetwork:
+    """
+    Carries datagrams and connections between hosts.
+
+    @ivar delay: seconds from write to arrival.
+    @ivar drops: asked for each datagram, C{(data, source, destination)}; true
+        loses it.
+    @ivar carried: the last datagrams written, lost ones included.
+    @ivar patience: seconds for which a connection across a partition tries to
+        deliver before it breaks.
+    """
+
+    def __init__(self, clock: IReactorTime, delay: float = 0.0) -> None:
+        self.clock = clock
+        self.delay = delay
+        self.drops: Callable[[bytes, Address, Address], bool] = lambda *_: False
+        self.carried: deque[tuple[bytes, Address, Address]] = deque(maxlen=100_000)
+        self.patience = 30.0
+        self._isolated: frozenset[str] = frozenset()
+        self._dark: set[str] = set()
+        self._ports: dict[Address, MemoryDatagramPort] = {}
+        self._listening: dict[Address, MemoryListening] = {}
+        self._streams: list[MemoryStream] = []
+        self._transports: list[MemoryTransport] = []
+        self._ephemeral = count(49152)
+        self._random = count(1)
+
+    # Hosts.
+
+    def host(
+        self,
+        address: str,
+        receiver: IMessageReceiver | None = None,
+        udp: int = 5060,
+        tcp: int = 5060,
+        tls: int = 0,
+    ) -> MemoryTransport:
+        """
+        A transport layer that listens at C{address}; port 0 leaves one out.
+        """
+        made = MemoryTransport(self, receiver)
+        for port, listen in ((udp, made.listenUDP), (tcp, made.listenTCP)):
+            if port:
+                _now(listen(address, port))
+        if tls:
+            _now(made.listenTLS(address, tls, MemoryTLS()))
+        return made
+
+    def entropy(self, size: int) -> bytes:
+        """
+        Bytes that never repeat and are the same in every run.
+        """
+        return next(self._random).to_bytes(max(size, 8), "big")[-size:]
+
+    def bind(self, address: Address, protocol: DatagramProtocol) -> None:
+        """
+        Attach a plain datagram protocol, as C{listenUDP} would.
+        """
+        port = MemoryDatagramPort(
+            self, *address, protocol.datagramReceived, lambda address, why: None
+        )
+        # DatagramProtocol.transport is declared as the real UDP port class.
+        protocol.makeConnection(port)  # type: ignore[arg-type]
+
+    # Faults.
+
+    def partition(self, *isolated: str) -> None:
+        """
+        Lose whatever leaves or enters the isolated hosts, taken together; what
+        they say to each other arrives.
+        """
+        self._isolated = frozenset(isolated)
+
+    def heal(self) -> None:
+        """
+        End the partition.
+        """
+        self._isolated = frozenset()
+
+    def kill(self, host: str) -> None:
+        """
+        End the processes of a host as by SIGKILL: its connections are reset,
+        its ports closed; datagrams to it come back as ICMP errors.
+        """
+        for transport in self._transports:
+            if transport.sockets.home == host:
+                transport.sockets.dead = True
+                # Whoever is above is dead too, though its timers may still run.
+                transport.receiver = None
+        for address in [each for each in self._ports if each[0] == host]:
+            self._ports.pop(address).dead = True
+        for address in [each for each in self._listening if each[0] == host]:
+            self._listening.pop(address).dead = True
+        for stream in list(self._streams):
+            if stream.here[0] == host:
+                stream.dead = True
+                stream.reset()
+
+    def powerOff(self, host: str) -> None:
+        """
+        Lose a host without a word: nothing that is sent to it comes back.
+        """
+        self._dark.add(host)
+
+    def revive(self, host: str) -> None:
+        """
+        Undo L{powerOff}.  After L{kill} a new transport is made instead.
+        """
+        self._dark.discard(host)
+
+    def reaches(self, source: str, destination: str) -> bool:
+        """
+        Whether anything arrives.
+        """
+        if source in self._dark or destination in self._dark:
+            return False
+        isolated = self._isolated
+        return (source in isolated) == (destination in isolated)
+
+    # Carrying.
+
+    def carry(self, data: bytes, source: Address, destination: Address) -> None:
+        """
+        Take one datagram from a port.
+        """
+        self.carried.append((data, source, destination))
+        if self.reaches(source[0], destination[0]) and not self.drops(
+            data, source, destination
+        ):
+            self.clock.callLater(self.delay, self._arrive, data, source, destination)
+
+    def _arrive(self, data: bytes, source: Address, destination: Address) -> None:
+        port = self._ports.get(destination)
+        if port is not None:
+            port.received(data, source)
+        elif self.reaches(destination[0], source[0]):
+            self.clock.callLater(self.delay, self._unreachable, source, destination)
+
+    def _unreachable(self, source: Address, destination: Address) -> None:
+        port = self._ports.get(source)
+        if port is not None:
+            port.failed(destination, "Connection refused")
+
+    def ephemeralPort(self) -> int:
+        """
+        A port for the near end of a connection, never used twice.
+        """
+        return next(self._ephemeral)
+
+
+def _now(made: Deferred[Any]) -> None:
+    """
+    Raise what a Deferred failed with: in memory it has fired already.
+    """
+    failures: list[Failure] = []
+    made.addErrback(failures.append)
+    if failures:
+        failures[0].raiseException()
+
+
+class MemoryTLS(TLSContexts):
+    """
+    Stands for TLS contexts: connections are marked as TLS and not encrypted.
+    """
+
+    canServe = True
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def reload(self) -> None:
+        "There are no files."
+
+    def server(self) -> Any:
+        return self
+
+    def client(self, serverName: str) -> Any:
+        return self
+
+
+class MemoryTransport(SIPTransport):
+    """
+    The transport layer, on a L{MemoryNetwork}.
+    """
+
+    def __init__(
+        self,
+        network: MemoryNetwork,
+        receiver: IMessageReceiver | None = None,
+        entropy: Callable[[int], bytes] | None = None,
+        trace: Trace | None = None,
+        limits: TransportLimits | None = None,
+    ) -> None:
+        self.sockets = _Sockets(network)
+        network._transports.append(self)
+        super().__init__(
+            network.clock,
+            receiver,
+            entropy or network.entropy,
+            trace,
+            limits,
+            self.sockets,
+        )
+        self.tls = MemoryTLS()
+
+
+@implementer(INetwork)
+class _Sockets:
+    """
+    L{MemoryNetwork} as the transport layer sees a host's network.
+    """
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        self._network = network
+        self.clock = network.clock
+        # Where connections come from, when the caller leaves it open.
+        self.home = "127.0.0.1"
+        self.dead = False
+
+    def datagramPort(
+        self,
+        host: str,
+        port: int,
+        received: Callable[[bytes, Any], None],
+        failed: Callable[[Any, str], None],
+    ) -> MemoryDatagramPort:
+        self.home = host
+        return MemoryDatagramPort(self._network, host, port, received, failed)
+
+    def listen(
+        self, host: str, port: int, factory: Factory, contexts: Any
+    ) -> Deferred[Any]:
+        self.home = host
+        port = port or self._network.ephemeralPort()
+        if (host, port) in self._network._listening:
+            return fail(CannotListenError(host, port, OSError("Address in use")))
+        made = MemoryListening(
+            self._network, (host, port), factory, contexts is not None
+        )
+        self._network._listening[host, port] = made
+        return succeed(made)
+
+    def connect(
+        self,
+        host: str,
+        port: int,
+        localHost: str,
+        factory: Factory,
+        creator: Any,
+        timeout: float,
+    ) -> Deferred[Any]:
+        network = self._network
+        here = (localHost or self.home, network.ephemeralPort())
+        there = (host, port)
+        attempt = _Attempt(network, here, there, factory, creator is not None)
+        if not self.dead and network.reaches(here[0], host):
+            network.clock.callLater(network.delay, attempt.arrive)
+        attempt.waiting = network.clock.callLater(timeout, attempt.fail, TimedOut())
+        return attempt.made
+
+    def sourceAddress(self, remoteHost: str) -> str:
+        return self.home
+
+
+class MemoryDatagramPort:
+    """
+    One bound UDP port.
+    """
+
+    def __init__(
+        self,
+        network: MemoryNetwork,
+        host: str,
+        port: int,
+        received: Callable[[bytes, Any], None],
+        failed: Callable[[Any, str], None],
+    ) -> None:
+        self.host = host
+        self.port = port or network.ephemeralPort()
+        self.dead = False
+        self._received = received
+        self._failed = failed
+        self._network = network
+        if (host, self.port) in network._ports:
+            raise CannotListenError(host, port, OSError("Address in use"))
+        network._ports[host, self.port] = self
+
+    def write(self, data: bytes, address: Any) -> None:
+        if not self.dead:
+            self._network.carry(data, (self.host, self.port), address[:2])
+
+    def received(self, data: bytes, source: Address) -> None:
+        self._received(data, _socketForm(source))
+
+    def failed(self, destination: Address, why: str) -> None:
+        self._failed(_socketForm(destination), why)
+
+    def close(self) -> None:
+        self._network._ports.pop((self.host, self.port), None)
+
+
+def _socketForm(address: Address) -> Any:
+    return (*address, 0, 0) if ":" in address[0] else address
+
+
+def _address(address: Address) -> IPv4Address | IPv6Address:
+    kind = IPv6Address if ":" in address[0] else IPv4Address
+    return kind("TCP", *address)
+
+
+@define(eq=False)
+class MemoryListening:
+    """
+    One listening stream port.
+    """
+
+    network: MemoryNetwork
+    here: Address
+    factory: Factory
+    secure: bool
+    dead: bool = False
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        return _address(self.here)
+
+    def stopListening(self) -> Deferred[None]:
+        if self.network._listening.get(self.here) is self:
+            del self.network._listening[self.here]
+        return succeed(None)
+
+
+@define(eq=False)
+class _Attempt:
+    """
+    One connection on its way to being made.
+    """
+
+    network: MemoryNetwork
+    here: Address
+    there: Address
+    factory: Factory
+    secure: bool
+    made: Deferred[Any] = field(init=False)
+    waiting: Any = None
+    over: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.made = Deferred(self._cancelled)
+
+    def _cancelled(self, made: Deferred[Any]) -> None:
+        self._end()
+
+    def _end(self) -> bool:
+        if self.over:
+            return False
+        self.over = True
+        if self.waiting is not None and self.waiting.active():
+            self.waiting.cancel()
+        return True
+
+    def fail(self, why: Exception) -> None:
+        if self._end():
+            self.made.errback(why)
+
+    def arrive(self) -> None:
+        """
+        At the far host.
+        """
+        network = self.network
+        if not network.reaches(self.there[0], self.here[0]):
+            return
+        listening = network._listening.get(self.there)
+        if listening is None or listening.secure != self.secure:
+            network.clock.callLater(network.delay, self.fail, Refused())
+            return
+        network.clock.callLater(network.delay, self.opened, listening)
+
+    def opened(self, listening: MemoryListening) -> None:
+        """
+        Back at the near host.
+        """
+        if not self._end():
+            return
+        theirs: Any = None
+        if not listening.dead:
+            theirs = listening.factory.buildProtocol(_address(self.here))
+        if theirs is None:
+            self.made.errback(ConnectionLost())
+            return
+        ours: Any = self.factory.buildProtocol(_address(self.there))
+        near = MemoryStream(self.network, ours, self.here, self.there)
+        far = MemoryStream(self.network, theirs, self.there, self.here)
+        near.peer, far.peer = far, near
+        self.network._streams += [near, far]
+        for protocol, stream in ((theirs, far), (ours, near)):
+            protocol.makeConnection(stream)
+            if self.secure and IHandshakeListener.providedBy(protocol):
+                protocol.handshakeCompleted()
+        self.made.callback(ours)
+
+
+@implementer(ITransport)
+class MemoryStream:
+    """
+    One end of a connection.
+    """
+
+    def __init__(
+        self, network: MemoryNetwork, protocol: Protocol, here: Address, there: Address
+    ) -> None:
+        self._network = network
+        self._protocol = protocol
+        self.here = here
+        self._there = there
+        self.peer: MemoryStream | None = None
+        self.dead = False
+        self._closed = False
+        self.disconnecting = False
+        self._toSend: deque[bytes | None] = deque()
+        self._since = 0.0
+
+    def getHost(self) -> Any:
+        return _address(self.here)
+
+    def getPeer(self) -> Any:
+        return _address(self._there)
+
+    def getHandle(self) -> Any:
+        return self
+
+    def get_peer_certificate(self) -> None:
+        "There are no certificates in memory."
+
+    def write(self, data: bytes) -> None:
+        if not (self._closed or self.disconnecting or self.dead):
+            self._put(data)
+
+    def writeSequence(self, data: Any) -> None:
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        if not (self._closed or self.disconnecting):
+            self.disconnecting = True
+            self._put(None)
+
+    def abortConnection(self) -> None:
+        if not self._closed:
+            self.reset()
+            self._network.clock.callLater(0, self._lost, ConnectionAborted())
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        "Memory is never full."
+
+    def unregisterProducer(self) -> None:
+        "Nor was it before."
+
+    # Carrying.
+
+    def _put(self, data: bytes | None) -> None:
+        self._toSend.append(data)
+        if len(self._toSend) == 1:
+            self._since = self._network.clock.seconds()
+        self._network.clock.callLater(self._network.delay, self._push)
+
+    def _push(self) -> None:
+        """
+        Bring the oldest piece over, or try later as TCP does.
+        """
+        network = self._network
+        if self._closed or not self._toSend or self.peer is None:
+            return
+        if not network.reaches(self.here[0], self._there[0]):
+            if network.clock.seconds() - self._since > network.patience:
+                self._lost(TimedOut())
+            else:
+                network.clock.callLater(1.0, self._push)
+            return
+        data = self._toSend.popleft()
+        self._since = network.clock.seconds()
+        if data is None:
+            self.peer._lost(ConnectionDone())
+            self._lost(ConnectionDone())
+        elif not self.peer._closed and not self.peer.dead:
+            self.peer._protocol.dataReceived(data)
+
+    def reset(self) -> None:
+        """
+        Let the other end know that this one is gone.
+        """
+        network = self._network
+        peer = self.peer
+        if peer is not None and network.reaches(self.here[0], self._there[0]):
+            network.clock.callLater(network.delay, peer._lost, ConnectionLost())
+        if self.dead:
+            self._lost(ConnectionLost())
+
+    def _forget(self) -> None:
+        if self in self._network._streams:
+            self._network._streams.remove(self)
+
+    def _lost(self, why: Exception) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._forget()
+        self._toSend.clear()
+        self._protocol.connectionLost(Failure(why))
