@@ -498,7 +498,8 @@ def parseMessage(
     Read one whole message.
 
     The body is what Content-Length says, and what follows it is left out;
-    without a Content-Length the body is all the rest.
+    without a Content-Length the body is all the rest.  An empty line that is
+    missing at the very end is put there.
 
     @param lenient: give a request whose body is shorter than announced or
         whose Content-Length is no number, with all of the rest as its body, so
@@ -511,7 +512,10 @@ def parseMessage(
         raise MessageTooLarge("message too large")
     end = data.find(b"\r\n\r\n")
     if end < 0:
-        raise MalformedMessage("no end of the header section", data)
+        if not data.endswith(b"\r\n"):
+            raise MalformedMessage("no end of the header section", data)
+        data += b"\r\n"  # some leave out the empty line when there is no body
+        end = len(data) - 4
     message = parseHead(data[:end], limits)
     start = end + 4
     try:
