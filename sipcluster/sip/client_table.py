@@ -1,0 +1,352 @@
+"""
+The client half of the transaction layer: requests on their way, found by the
+responses that come back (RFC 3261 section 17.1.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sipcluster.sip.client_transaction import ClientTransaction, Fields
+from sipcluster.sip.errors import NoTransport
+from sipcluster.sip.identifiers import Identifiers
+from sipcluster.sip.invite_client import InviteClient, inviteClient, makeCancel
+from sipcluster.sip.isip import IFlow, ITransactionUser, ITransportLayer, Target
+from sipcluster.sip.load import Load
+from sipcluster.sip.message import Request, Response
+from sipcluster.sip.noninvite_client import NoninviteClient, noninviteClient
+from sipcluster.sip.timers import TimerQueue, TimerSet, TimerValues
+from sipcluster.sip.transport_rules import tooLargeForUDP
+
+log = Logger()
+
+_transportNames = {"UDP": b"UDP", "TCP": b"TCP", "TLS": b"TLS"}
+
+
+@implementer(IFlow)
+class NoFlow:
+    """
+    The flow of a request for which none was found: nothing can be sent on it.
+    """
+
+    reliable = True
+    sentBy = b"invalid"
+    local = ("", 0)
+    token = b""
+    closed = True
+
+    def __init__(self, target: Target) -> None:
+        self.transportName = target.transportName
+        self.remote = (target.host, target.port)
+
+    def send(self, data: bytes) -> None:
+        """
+        Drop it: the failure is told already.
+        """
+
+
+@implementer(ITransactionUser)
+class _Unconcerned:
+    """
+    The user of a CANCEL: the INVITE tells what came of it.
+    """
+
+    def responseReceived(self, response: Response) -> None: ...
+
+    def transactionTimedOut(self) -> None: ...
+
+    def transportFailed(self, why: str) -> None: ...
+
+    def transactionTerminated(self) -> None: ...
+
+
+_unconcerned = _Unconcerned()
+
+
+def viaValue(flow: IFlow, branch: bytes, sentBy: bytes) -> bytes:
+    """
+    The Via that a request gets here.
+
+    @param sentBy: instead of the flow's own; empty takes that.
+    """
+    return b"SIP/2.0/%b %b;branch=%b;rport" % (
+        _transportNames.get(flow.transportName) or flow.transportName.encode("ascii"),
+        sentBy or flow.sentBy,
+        branch,
+    )
+
+
+class ClientTable:
+    """
+    The client transactions.
+
+    @ivar invites: how many of them are INVITEs.
+    """
+
+    def __init__(
+        self,
+        transport: ITransportLayer,
+        identifiers: Identifiers,
+        queue: TimerQueue,
+        values: TimerValues,
+        load: Load,
+        counters: dict[str, int],
+    ) -> None:
+        self.transport = transport
+        self.identifiers = identifiers
+        self.queue = queue
+        self.values = values
+        self.load = load
+        self.counters = counters
+        self.invites = 0
+        self.table: dict[tuple[bytes, bytes], ClientTransaction] = {}
+        # Those without a final response, by where they were sent: whom the
+        # failure of a flow concerns.
+        self._waiting: dict[tuple[str, int], set[ClientTransaction]] = {}
+        # Bound once, and not once for each transaction.
+        self._ended: Callable[[ClientTransaction], None] = self._end
+        self._answered: Callable[[ClientTransaction], None] = self._answer
+        self._cancel: Callable[[ClientTransaction, Fields], None] = self._sendCancel
+
+    def request(
+        self,
+        request: Request,
+        target: Target,
+        user: ITransactionUser,
+        flow: IFlow | None,
+        sentBy: bytes,
+    ) -> ClientTransaction:
+        """
+        Send a request in a transaction of its own.
+        """
+        branch = self.identifiers.branch()
+        mayReroute = False
+        why = ""
+        try:
+            if not self.load.sends:
+                self.counters["overload"] += 1
+                raise NoTransport("too many transactions")
+            if flow is None:
+                sent, flow, mayReroute = self.placed(request, target, branch, sentBy)
+            elif flow.closed:
+                raise NoTransport("the flow is closed")
+            else:
+                sent = self._withVia(request, flow, branch, sentBy)
+        except NoTransport as e:
+            why = str(e)
+            flow = NoFlow(target)
+            sent = self._withVia(request, flow, branch, sentBy)
+        transaction = self._make(sent, target, flow, (branch, request.method), user)
+        transaction.sentBy = sentBy
+        transaction.mayReroute = mayReroute
+        machine = cast(InviteClient, transaction.machine)
+        if why:
+            transaction.timers.start("failed", 0.0, machine.transportError, why)
+        else:
+            machine.start()
+        return transaction
+
+    def sendAck(
+        self, ack: Request, target: Target, flow: IFlow | None, sentBy: bytes
+    ) -> None:
+        """
+        Send the ACK of a 2xx: with a Via of its own, and without a transaction.
+        """
+        branch = self.identifiers.branch()
+        if flow is not None and not flow.closed:
+            flow.send(self._withVia(ack, flow, branch, sentBy).render())
+            return
+        try:
+            sent, flow, _ = self.placed(ack, target, branch, sentBy)
+        except NoTransport as e:
+            log.debug("no way for the ACK of {callID}: {why}", callID=ack.callID, why=e)
+            return
+        flow.send(sent.render())
+
+    def placed(
+        self, request: Request, target: Target, branch: bytes, sentBy: bytes
+    ) -> tuple[Request, IFlow, bool]:
+        """
+        Find the flow for a request and put its Via on.
+
+        @return: the third is true when the flow is a stream for no other reason
+            than the size of the request (RFC 3261 section 18.1.1).
+
+        @raise NoTransport: there is none.
+        """
+        flow = self.transport.flowTo(target)
+        sent = self._withVia(request, flow, branch, sentBy)
+        if not flow.reliable and tooLargeForUDP(len(sent.render())):
+            larger = self.transport.flowTo(target, len(sent.render()))
+            if larger is not flow:
+                sent = self._withVia(request, larger, branch, sentBy)
+                return sent, larger, larger.reliable
+        return sent, flow, False
+
+    def _withVia(
+        self, request: Request, flow: IFlow, branch: bytes, sentBy: bytes
+    ) -> Request:
+        via = viaValue(flow, branch, sentBy)
+        return request.replacing(headers=request.headers.prepend(b"Via", via))
+
+    def _make(
+        self,
+        sent: Request,
+        target: Target,
+        flow: IFlow,
+        key: tuple[bytes, bytes],
+        user: ITransactionUser,
+    ) -> ClientTransaction:
+        transaction = ClientTransaction(
+            sent,
+            target,
+            flow,
+            key,
+            sent.render(),
+            user,
+            TimerSet(self.queue),
+            self.values,
+            self._ended,
+            self._answered,
+            self._cancel,
+        )
+        if sent.method == b"INVITE":
+            self.invites += 1
+            inviteClient(transaction)
+        else:
+            noninviteClient(transaction)
+        self.table[key] = transaction
+        self.load.waiting += 1
+        self._listen(transaction)
+        return transaction
+
+    def _listen(self, transaction: ClientTransaction) -> None:
+        waiting = self._waiting.get(transaction.flow.remote)
+        if waiting is None:
+            self._waiting[transaction.flow.remote] = {transaction}
+        else:
+            waiting.add(transaction)
+
+    def _unlisten(self, transaction: ClientTransaction) -> None:
+        remote = transaction.flow.remote
+        waiting = self._waiting[remote]
+        waiting.remove(transaction)
+        if not waiting:
+            del self._waiting[remote]
+
+    def _answer(self, transaction: ClientTransaction) -> None:
+        """
+        There is a final response: a broken flow no longer matters.
+        """
+        self._unlisten(transaction)
+        transaction.lingering = True
+        load = self.load
+        load.waiting -= 1
+        if load.crowded and transaction.machine is not None:
+            transaction.machine.linger()
+        load.lingering += 1
+
+    def _end(self, transaction: ClientTransaction) -> None:
+        """
+        Forget a transaction.
+        """
+        del self.table[transaction.key]
+        if transaction.key[1] == b"INVITE":
+            self.invites -= 1
+        if transaction.lingering:
+            self.load.lingering -= 1
+        else:
+            self._unlisten(transaction)
+            self.load.waiting -= 1
+
+    def _sendCancel(self, invite: ClientTransaction, fields: Fields) -> None:
+        """
+        Send the CANCEL of an INVITE, on the same flow (RFC 3261 section 9.1).
+        """
+        cancel = makeCancel(invite.request, fields)
+        key = (invite.key[0], b"CANCEL")
+        transaction = self._make(cancel, invite.target, invite.flow, key, _unconcerned)
+        cast(NoninviteClient, transaction.machine).start()
+
+    def responseReceived(self, response: Response) -> bool:
+        """
+        Give a response to the transaction it belongs to.
+
+        @return: whether there is one.
+
+        @raise MalformedMessage: it cannot be told.
+        """
+        via = response.via
+        transaction = self.table.get((via.branch, response.cseq.method))
+        if transaction is None:
+            return False
+        if via.sentBy != transaction.request.via.sentBy and not _sameSentBy(
+            via.sentBy, transaction.request.via.sentBy
+        ):
+            # Section 18.1.2: no Via of ours.
+            self.counters["foreign"] += 1
+            return True
+        machine = transaction.machine
+        status = response.status
+        if machine is None:
+            pass
+        elif status < 200:
+            machine.provisional(response)
+        elif transaction.key[1] != b"INVITE":
+            cast(NoninviteClient, machine).final(response)
+        elif status < 300:
+            cast(InviteClient, machine).success(response)
+        else:
+            cast(InviteClient, machine).failure(response)
+        return True
+
+    def flowFailed(self, flow: IFlow, why: str) -> None:
+        """
+        End what waits for an answer on this flow, or try another way.
+        """
+        reliable = flow.reliable
+        for transaction in tuple(self._waiting.get(flow.remote, ())):
+            if transaction.flow is not flow and (reliable or transaction.flow.reliable):
+                continue
+            machine = transaction.machine
+            if machine is None:
+                continue
+            if transaction.mayReroute and not transaction.responded:
+                self._reroute(transaction, why)
+            else:
+                machine.transportError(why)
+
+    def _reroute(self, transaction: ClientTransaction, why: str) -> None:
+        """
+        The stream that a request needed for its size is refused: send it over
+        UDP after all (RFC 3261 section 18.1.1).
+        """
+        machine = transaction.machine
+        assert machine is not None
+        transaction.mayReroute = False
+        try:
+            flow = self.transport.flowTo(transaction.target)
+        except NoTransport:
+            machine.transportError(why)
+            return
+        self.counters["rerouted"] += 1
+        self._unlisten(transaction)
+        transaction.flow = flow
+        self._listen(transaction)
+        request = transaction.request
+        via = viaValue(flow, transaction.key[0], transaction.sentBy)
+        headers = request.headers.replaceFirstValue(b"Via", via)
+        transaction.request = request = request.replacing(headers=headers)
+        transaction.data = request.render()
+        machine.rerouted()
+
+
+def _sameSentBy(one: bytes, other: bytes) -> bool:
+    """
+    Whether two sent-by values differ in spelling only.
+    """
+    return one.lower().removesuffix(b":5060") == other.lower().removesuffix(b":5060")

@@ -1,0 +1,314 @@
+"""
+The server half of the transaction layer: requests that arrived, found by their
+retransmissions, ACKs and CANCELs (RFC 3261 section 17.2.3).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from twisted.logger import Logger
+
+from sipcluster.sip.errors import MalformedMessage, NoTransport
+from sipcluster.sip.identifiers import Identifiers
+from sipcluster.sip.invite_server import InviteServer, inviteServer
+from sipcluster.sip.isip import IFlow, IRequestReceiver, ITransportLayer
+from sipcluster.sip.load import Load
+from sipcluster.sip.message import Request, makeResponse
+from sipcluster.sip.noninvite_server import noninviteServer
+from sipcluster.sip.server_transaction import ServerTransaction
+from sipcluster.sip.timers import TimerQueue, TimerSet, TimerValues
+from sipcluster.sip.via import MAGIC_COOKIE
+
+log = Logger()
+
+#: Seconds for Retry-After when there are too many transactions.
+RETRY_AFTER = b"5"
+
+Key = tuple[object, ...]
+
+
+def _isUnique(branch: bytes) -> bool:
+    """
+    Whether a branch names its transaction (RFC 3261 section 8.1.1.7).  The
+    cookie alone does not.
+    """
+    return len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE)
+
+
+def serverKey(request: Request, method: bytes) -> Key:
+    """
+    What a server transaction is found by.
+
+    @param method: the method of the transaction: INVITE to find what an ACK or a
+        CANCEL is about.
+    """
+    via = request.via
+    branch = via.branch
+    if _isUnique(branch):
+        return (branch, method, via.host.lower(), via.port)
+    return _oldKey(request, method, request.toTag)
+
+
+def _oldKey(request: Request, method: bytes, toTag: bytes) -> Key:
+    """
+    The same for an RFC 2543 peer, whose branch says nothing.
+    """
+    return (
+        request.uri,
+        method,
+        toTag,
+        request.fromTag,
+        request.callID,
+        request.cseq.number,
+        request.headers.values(b"Via")[0],
+    )
+
+
+class ServerTable:
+    """
+    The server transactions.
+
+    @ivar invites: how many of them are INVITEs.
+    @ivar others: how many are not.
+    """
+
+    def __init__(
+        self,
+        transport: ITransportLayer,
+        receiver: IRequestReceiver,
+        identifiers: Identifiers,
+        queue: TimerQueue,
+        values: TimerValues,
+        load: Load,
+        counters: dict[str, int],
+        rejectMerged: bool,
+    ) -> None:
+        self.transport = transport
+        self.receiver = receiver
+        self.queue = queue
+        self.values = values
+        self.load = load
+        self.counters = counters
+        self.rejectMerged = rejectMerged
+        self.invites = 0
+        self.others = 0
+        self.table: dict[Key, ServerTransaction] = {}
+        # Those that answer on a stream, by where it leads.
+        self._answering: dict[tuple[str, int], set[ServerTransaction]] = {}
+        self._merged: set[Key] = set()
+        # What the To tags of responses without a transaction begin with.
+        self._stateless = identifiers.tag()
+        # Bound once, and not once for each transaction.
+        self._ended: Callable[[ServerTransaction], None] = self._end
+        self._answered: Callable[[ServerTransaction], None] = self._answer
+        self._routed: Callable[[ServerTransaction], IFlow | None] = self._route
+
+    def requestReceived(self, request: Request, flow: IFlow) -> None:
+        """
+        Give a request to the transaction it belongs to, or begin one.
+
+        @raise MalformedMessage: it cannot be told.
+        """
+        method = request.method
+        if method == b"ACK":
+            self._ackReceived(request, flow)
+            return
+        if method == b"CANCEL":
+            self._cancelReceived(request, flow)
+            return
+        key = serverKey(request, method)
+        transaction = self.table.get(key)
+        if transaction is not None:
+            machine = transaction.machine
+            if machine is not None:
+                machine.retransmitted()
+            return
+        toTag = request.toTag
+        if not self.load.admits(bool(toTag) or method == b"BYE"):
+            self.counters["overload"] += 1
+            self.respond(request, flow, 503, [(b"Retry-After", RETRY_AFTER)])
+            return
+        merged: Key | None = None
+        if self.rejectMerged and not toTag:
+            merged = (request.callID, request.fromTag, request.cseq)
+            if merged in self._merged:
+                self.counters["merged"] += 1
+                self._begin(request, flow, key, None).respond(
+                    makeResponse(request, 482, toTag=self.statelessTag(request))
+                )
+                return
+            self._merged.add(merged)
+        transaction = self._begin(request, flow, key, merged)
+        try:
+            self.receiver.requestReceived(transaction)
+        except Exception:
+            log.failure("request {method} {callID}", method=method, callID=key)
+            if not transaction.lingering:
+                transaction.respond(
+                    makeResponse(request, 500, toTag=self.statelessTag(request))
+                )
+        machine = transaction.machine
+        if machine is not None and not transaction.lingering:
+            machine.taken()
+
+    def _begin(
+        self, request: Request, flow: IFlow, key: Key, merged: Key | None
+    ) -> ServerTransaction:
+        transaction = ServerTransaction(
+            request,
+            flow,
+            key,
+            TimerSet(self.queue),
+            self.values,
+            self._ended,
+            self._answered,
+            self._routed,
+        )
+        transaction.merged = merged
+        if request.method == b"INVITE":
+            self.invites += 1
+            inviteServer(transaction)
+        else:
+            self.others += 1
+            noninviteServer(transaction)
+        self.table[key] = transaction
+        self.load.waiting += 1
+        return transaction
+
+    def _ackReceived(self, ack: Request, flow: IFlow) -> None:
+        key = serverKey(ack, b"INVITE")
+        transaction = self.table.get(key)
+        if transaction is None and len(key) > 4:
+            transaction = self.table.get(_oldKey(ack, b"ACK", ack.toTag))
+        if transaction is not None:
+            if transaction.machine is not None:
+                cast(InviteServer, transaction.machine).acknowledged(ack)
+        elif not ack.toTag.startswith(self._stateless):
+            self.receiver.ackReceived(ack, flow)
+
+    def _cancelReceived(self, cancel: Request, flow: IFlow) -> None:
+        """
+        Answer a CANCEL and pass it on (RFC 3261 section 9.2).
+
+        The answer is the same for each retransmission, so no transaction has to
+        remember it.
+        """
+        invite = self.table.get(serverKey(cancel, b"INVITE"))
+        machine = None if invite is None else invite.machine
+        if invite is None or machine is None:
+            self.respond(cancel, flow, 481)
+            return
+        self.respond(cancel, flow, 200, toTag=invite.toTag)
+        cast(InviteServer, machine).cancelled(cancel)
+
+    def statelessTag(self, request: Request) -> bytes:
+        """
+        The To tag of a response that no transaction remembers: the same for each
+        retransmission (RFC 3261 section 8.2.7), and known again in the ACK.
+        """
+        seed = request.headers.first(b"Call-ID") or b""
+        return b"%b-%x" % (self._stateless, zlib.crc32(seed))
+
+    def respond(
+        self,
+        request: Request,
+        flow: IFlow,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        toTag: bytes = b"",
+    ) -> None:
+        """
+        Answer a request without a transaction.
+        """
+        tag = toTag or self.statelessTag(request)
+        response = makeResponse(request, status, toTag=tag, headers=headers)
+        try:
+            self.transport.responseFlow(request.via, flow).send(response.render())
+        except NoTransport as e:
+            log.debug("no way back for {status}: {why}", status=status, why=e)
+
+    def malformed(self, request: Request, flow: IFlow, fault: MalformedMessage) -> None:
+        """
+        Answer a request in which something is missing that tells where it
+        belongs; when that fails too, drop it.
+        """
+        if request.method != b"ACK":
+            try:
+                self.respond(request, flow, fault.status)
+            except MalformedMessage:
+                log.debug("not answered: {why}", why=fault)
+
+    def _route(self, transaction: ServerTransaction) -> IFlow | None:
+        """
+        Find the way back.
+        """
+        request = transaction.request
+        try:
+            flow = self.transport.responseFlow(request.via, transaction.flow)
+        except NoTransport as e:
+            if transaction.machine is not None:
+                transaction.machine.transportError(str(e))
+            return None
+        if flow.reliable:
+            self._forget(transaction)
+            transaction.answersTo = flow.remote
+            self._answering.setdefault(flow.remote, set()).add(transaction)
+        return flow
+
+    def _forget(self, transaction: ServerTransaction) -> None:
+        remote, transaction.answersTo = transaction.answersTo, None
+        if remote is not None:
+            answering = self._answering[remote]
+            answering.discard(transaction)
+            if not answering:
+                del self._answering[remote]
+
+    def _answer(self, transaction: ServerTransaction) -> None:
+        """
+        The final response leaves.
+        """
+        transaction.lingering = True
+        load = self.load
+        load.waiting -= 1
+        if len(transaction.key) > 4 and transaction.request.method == b"INVITE":
+            # An RFC 2543 peer's ACK has the To tag of the response.
+            transaction.ackKey = key = _oldKey(
+                transaction.request, b"ACK", transaction.toTag
+            )
+            self.table[key] = transaction
+        if load.crowded and transaction.machine is not None:
+            transaction.machine.linger()
+        load.lingering += 1
+
+    def _end(self, transaction: ServerTransaction) -> None:
+        """
+        Forget a transaction.
+        """
+        table = self.table
+        del table[transaction.key]
+        if transaction.ackKey is not None:
+            table.pop(transaction.ackKey, None)
+        if transaction.merged is not None:
+            self._merged.discard(transaction.merged)
+        if transaction.answersTo is not None:
+            self._forget(transaction)
+        if transaction.request.method == b"INVITE":
+            self.invites -= 1
+        else:
+            self.others -= 1
+        if transaction.lingering:
+            self.load.lingering -= 1
+        else:
+            self.load.waiting -= 1
+
+    def flowFailed(self, flow: IFlow, why: str) -> None:
+        """
+        Tell those whose responses went over this stream.  One on UDP hears
+        nothing: the client's retransmission asks for its response again.
+        """
+        for transaction in tuple(self._answering.get(flow.remote, ())):
+            if transaction.outward is flow and transaction.machine is not None:
+                transaction.machine.transportError(why)

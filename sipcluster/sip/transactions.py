@@ -1,0 +1,166 @@
+"""
+The transaction layer (RFC 3261 section 17): what a message belongs to, and what
+happens with what belongs to none.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sipcluster.sip.client_table import ClientTable
+from sipcluster.sip.client_transaction import ClientTransaction
+from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.identifiers import Identifiers
+from sipcluster.sip.isip import (
+    IFlow,
+    IMessageReceiver,
+    IRequestReceiver,
+    ITransactionUser,
+    ITransportLayer,
+    Target,
+)
+from sipcluster.sip.load import Load
+from sipcluster.sip.message import Request, Response
+from sipcluster.sip.server_table import ServerTable
+from sipcluster.sip.server_transaction import ServerTransaction
+from sipcluster.sip.timers import TimerQueue, TimerValues
+
+__all__ = ["ClientTransaction", "ServerTransaction", "TransactionLayer"]
+
+log = Logger()
+
+_DEFAULTS = TimerValues()
+
+
+@implementer(IMessageReceiver)
+class TransactionLayer:
+    """
+    Finds for each message the transaction it belongs to, and makes new ones.
+
+    @ivar counters: how often what happened: C{stray} responses that belong to
+        nothing, C{foreign} ones whose Via is not ours, C{merged} requests,
+        C{overload} requests refused or not sent, C{malformed} messages,
+        C{rerouted} requests that went over UDP after all.
+    @ivar queue: the timers.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        transport: ITransportLayer,
+        receiver: IRequestReceiver,
+        identifiers: Identifiers,
+        timers: TimerValues = _DEFAULTS,
+        limit: int = 20000,
+        rejectMerged: bool = False,
+        queue: TimerQueue | None = None,
+    ) -> None:
+        """
+        @param limit: how many transactions may wait for their final response.
+            Above it new requests are answered 503, and those within a dialog
+            when there are a quarter more; ACK and CANCEL need no transaction.
+        @param rejectMerged: answer 482 to a request that came here on another
+            way before (section 8.2.2.2), as a user agent does and a proxy does
+            not.
+        @param queue: timers to be shared with others; L{None} makes own ones.
+        """
+        self.receiver = receiver
+        self.queue = TimerQueue(clock) if queue is None else queue
+        self.counters = dict.fromkeys(
+            ("stray", "foreign", "merged", "overload", "malformed", "rerouted"), 0
+        )
+        self._load = Load(limit)
+        self._clients = ClientTable(
+            transport, identifiers, self.queue, timers, self._load, self.counters
+        )
+        self._servers = ServerTable(
+            transport,
+            receiver,
+            identifiers,
+            self.queue,
+            timers,
+            self._load,
+            self.counters,
+            rejectMerged,
+        )
+
+    def request(
+        self,
+        request: Request,
+        target: Target,
+        user: ITransactionUser,
+        flow: IFlow | None = None,
+        sentBy: bytes = b"",
+    ) -> ClientTransaction:
+        """
+        Send a request in a transaction of its own.
+
+        Our Via, with a new branch, is put on top of it.  A request that is too
+        large for UDP goes over TCP to the same address, and over UDP after all
+        when that is refused (section 18.1.1).
+
+        @param user: told what comes of it, never before this method has
+            returned, unless a flow answers within C{send}.
+        @param flow: the flow to take; L{None} finds one to the target.
+        @param sentBy: the name to put into the Via instead of the flow's own
+            address.
+        """
+        return self._clients.request(request, target, user, flow, sentBy)
+
+    def sendAck(
+        self,
+        ack: Request,
+        target: Target,
+        flow: IFlow | None = None,
+        sentBy: bytes = b"",
+    ) -> None:
+        """
+        Send the ACK of a 2xx, which is a transaction of its own without states
+        (section 13.2.2.4).  When there is no flow it is dropped: the 2xx will
+        come again.
+        """
+        self._clients.sendAck(ack, target, flow, sentBy)
+
+    def messageReceived(self, message: Request | Response, flow: IFlow) -> None:
+        """
+        Take a message from the transport layer.
+        """
+        try:
+            if isinstance(message, Response):
+                if not self._clients.responseReceived(message):
+                    self.counters["stray"] += 1
+                    self.receiver.strayResponse(message, flow)
+            else:
+                self._servers.requestReceived(message, flow)
+        except MalformedMessage as e:
+            self.counters["malformed"] += 1
+            log.debug("malformed: {why}", why=e)
+            if isinstance(message, Request):
+                self._servers.malformed(message, flow, e)
+        except Exception:
+            log.failure("message from {flow}", flow=flow.remote)
+
+    def flowFailed(self, flow: IFlow, why: str) -> None:
+        """
+        End at once what waits for an answer on this flow.
+        """
+        self._clients.flowFailed(flow, why)
+        self._servers.flowFailed(flow, why)
+
+    def status(self) -> dict[str, int]:
+        """
+        How many transactions and timers there are, and the counters.
+        """
+        clients, servers = self._clients, self._servers
+        return {
+            "inviteClient": clients.invites,
+            "inviteServer": servers.invites,
+            "noninviteClient": len(clients.table) - clients.invites,
+            "noninviteServer": servers.others,
+            "waiting": self._load.waiting,
+            "lingering": self._load.lingering,
+            "timers": self.queue.pending,
+            **self.counters,
+        }
