@@ -79,7 +79,8 @@ class Connections:
         self._perAddress: Counter[str] = Counter()
         self._connecting: dict[StreamFlow, Deferred[Any]] = {}
         self._sweeping: IDelayedCall | None = None
-        self._stopped: Deferred[None] | None = None
+        self._stopping = False
+        self._stopped: list[Deferred[None]] = []
         self.trace: Callable[[bool, Any, IFlow], None] | None = None
 
     # Finding and opening.
@@ -116,7 +117,7 @@ class Connections:
         flow.target = target
         flow.sentBy = sentBy
         self._toTarget[target] = flow
-        if len(self.byToken) > self.limits.connections or self._stopped is not None:
+        if len(self.byToken) > self.limits.connections or self._stopping:
             self._user.counts["tooManyConnections"] += 1
             self._fail(flow, "too many connections")
             return flow
@@ -157,7 +158,7 @@ class Connections:
         """
         host = plainHost(address.host)
         if (
-            self._stopped is not None
+            self._stopping
             or len(self.byToken) >= self.limits.connections
             or self._perAddress[host] >= self.limits.connectionsPerAddress
         ):
@@ -286,8 +287,10 @@ class Connections:
             self._sweeping.cancel()
             self._sweeping = None
         self._user.flowLost(flow, why, wasOpen)
-        if self._stopped is not None and not self.byToken:
-            self._stopped.callback(None)
+        if not self.byToken:
+            waiting, self._stopped = self._stopped, []
+            for each in waiting:
+                each.callback(None)
 
     def _sweep(self) -> None:
         """
@@ -326,10 +329,11 @@ class Connections:
         @return: fires when none is left, within two seconds.
         """
         done: Deferred[None] = Deferred()
-        self._stopped = done
+        self._stopping = True
         if not self.byToken:
             done.callback(None)
             return done
+        self._stopped.append(done)
         for flow in list(self.byToken.values()):
             if flow.open:
                 flow.leave()

@@ -215,6 +215,8 @@ class UDPPort:
             self.close()
             return
         self._readErrors()
+        if self.fileno() < 0:
+            return  # who was told closed us
         self._reactor.addReader(self)
         if self._waiting:
             self._reactor.addWriter(self)
