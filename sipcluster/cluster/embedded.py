@@ -140,6 +140,12 @@ class EmbeddedEngine:
         self._tell(outcome.events)
         return outcome
 
+    def compact(self, revision: int) -> None:
+        """
+        Forget what came before a revision.
+        """
+        self.keyspace.compact(revision)
+
     # Leases
 
     def _alive(self, id: int) -> bool:
