@@ -13,7 +13,7 @@ from sipcluster.sip.address import Address
 from sipcluster.sip.errors import MalformedMessage, SIPError
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Message, Request, Response
-from sipcluster.sip.uri import SIPURI, parseURI
+from sipcluster.sip.uri import SIPURI
 
 Fields = Iterable[tuple[bytes, bytes]]
 
@@ -42,7 +42,7 @@ def withoutTag(value: bytes) -> bytes:
     """
     head, separator, tail = value.rpartition(b";tag=")
     if separator and b">" not in tail and b'"' not in tail:
-        before, semicolon, after = tail.partition(b";")
+        _, semicolon, after = tail.partition(b";")
         return head + semicolon + after
     if b"tag" in value.lower():
         return Address.parse(value).without(b"tag").render()
@@ -137,7 +137,7 @@ class Dialog:
             localTag=request.fromTag,
             remoteTag=response.toTag,
             localURI=withoutTag(_header(request, b"From")),
-            remoteURI=withoutTag(_header(response, b"To")),
+            remoteURI=withoutTag(_header(request, b"To")),
             localSequence=request.cseq.number,
             remoteSequence=UNKNOWN,
             remoteTarget=request.uri if target is None else target,
@@ -290,14 +290,6 @@ class Dialog:
             return evolve(self, early=False)
         routes = tuple(reversed(response.headers.values(b"Record-Route")))
         return evolve(self.refreshed(response), early=False, routeSet=routes)
-
-    @property
-    def isSecure(self) -> bool:
-        """
-        Whether the next hop is to be reached over TLS only.
-        """
-        uri = parseURI(self.nextHop)
-        return isinstance(uri, SIPURI) and uri.secure
 
 
 class DialogSet:
