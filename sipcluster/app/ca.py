@@ -127,6 +127,7 @@ class LabCA:
             try:
                 names.append(x509.IPAddress(ipaddress.ip_address(host)))
             except ValueError:
+                names.append(x509.UniformResourceIdentifier(f"sip:{host}"))
                 names.append(x509.DNSName(host))
         alternatives = x509.SubjectAlternativeName(names)
         if self._serves(certificate, alternatives) and keyFile.exists():

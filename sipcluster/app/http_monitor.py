@@ -104,7 +104,20 @@ def monitorSite(process: Process) -> Site:
     }
     paths = sorted(path.decode() for path in routes)
     routes[b"/"] = lambda: _json({"paths": paths})
-    return Site(Router(routes), timeout=30)
+    return _QuietSite(Router(routes), timeout=30)
+
+
+class _QuietSite(Site):
+    """
+    Writes no access log: health is asked for every few seconds.
+    """
+
+    noisy = False
+
+    def log(self, request: Any) -> None:
+        """
+        Nothing.
+        """
 
 
 class _Metrics(Collector):

@@ -53,7 +53,7 @@ MESSAGES = "sipcluster.sip.message"
 
 _LEVELS = {level: index for index, level in enumerate(LogLevel.iterconstants())}
 
-_BRANCH = re.compile(rb"(?i);\s*branch\s*=\s*([^\s;,]+)")
+_BRANCH = re.compile(r"(?i);\s*branch\s*=\s*([^\s;,]+)")
 #: Values that no log may hold: digest responses and media keys.
 _RESPONSE = re.compile(rb'(?i)(\bresponse\s*=\s*)(?:"[^"]*"?|[^\s,;"]+)')
 _KEY = re.compile(rb"(?i)(\binline:)[^\s|;]+")
@@ -170,9 +170,10 @@ class LogStreams:
             "ns": namespace,
             "msg": message,
         }
-        for key, value in event.items():
-            if not key.startswith("log_") and key not in record:
-                record[key] = text(value)
+        if namespace != "log_legacy":
+            for key, value in event.items():
+                if not key.startswith("log_") and key not in record:
+                    record[key] = text(value)
         record["app"] = self._name
         if "log_failure" in event:
             record["traceback"] = event["log_failure"].getTraceback()
@@ -185,33 +186,25 @@ class LogStreams:
         """
         Take one SIP message.
 
-        @param message: a request, a response, or the bytes of what is neither.
+        @param message: a request or a response, or the bytes of one, or bytes
+            that are neither.
         """
         raw = message if isinstance(message, bytes) else message.render()
         data = masked(raw)
         shown = data.decode("utf-8", "backslashreplace")
-        first = shown.partition("\r\n")[0]
         record = SIPRecord(
             self._stamp(self._wallTime()),
             "debug",
             MESSAGES,
             self._name,
-            first,
+            shown.partition("\r\n")[0],
             "in" if incoming else "out",
             flow.transportName,
             _place(flow.local),
             _place(flow.remote),
             shown,
         )
-        if not isinstance(message, bytes):
-            headers = message.headers
-            record.callID = _value(headers.first(b"Call-ID"))
-            record.cseq = _value(headers.first(b"CSeq"))
-            record.callUUID = _value(headers.first(b"Session-ID")).partition(";")[0]
-            via = _value(headers.first(b"Via"))
-            record.branch = (
-                via.partition("branch=")[2].partition(";")[0].partition(",")[0]
-            )
+        _identify(record, shown)
         self._append("", self._encode(record) + b"\n")
         arrow = "<-" if incoming else "->"
         head = f"{record.ts} {arrow} {record.transport} {record.remote}\n"
@@ -270,8 +263,22 @@ def _place(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _value(value: bytes | None) -> str:
-    return value.decode("utf-8", "backslashreplace") if value else ""
+def _identify(record: SIPRecord, message: str) -> None:
+    """
+    Fill in what tells which call and transaction a message belongs to.
+    """
+    for line in message.partition("\r\n\r\n")[0].split("\r\n"):
+        name, _, value = line.partition(":")
+        key = name.rstrip().lower()
+        if key in ("call-id", "i"):
+            record.callID = record.callID or value.strip()
+        elif key == "cseq":
+            record.cseq = record.cseq or value.strip()
+        elif key == "session-id":
+            record.callUUID = record.callUUID or value.partition(";")[0].strip()
+        elif key in ("via", "v") and not record.branch:
+            found = _BRANCH.search(value)
+            record.branch = found[1] if found else ""
 
 
 def _written(stream: TextIO, least: int) -> Callable[[LogEvent], None]:

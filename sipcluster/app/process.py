@@ -31,14 +31,16 @@ LOADING = 20.0
 ENDING = 2.0
 
 
-def refusal(error: BaseException) -> str:
+def refusal(error: BaseException, opening: str = "TCP") -> str:
     """
     One line for the operator about why a process cannot start.
+
+    @param opening: the transport whose port was to be opened.
     """
     if isinstance(error, CannotListenError):
         why = getattr(error.socketError, "strerror", None) or error.socketError
         host = error.interface or "any address"
-        return f"cannot listen on {host} port {error.port}: {why}"
+        return f"cannot listen on {opening} {host} port {error.port}: {why}"
     text = str(error) or type(error).__name__
     return " ".join(text.split())
 
@@ -67,7 +69,7 @@ class Process(MultiService):
         self._ending = ending
         self._streams = streams
         self._started = reactor.seconds()
-        self._openPorts: list[Callable[[], Deferred[Any]]] = []
+        self._openPorts: list[tuple[str, Callable[[], Deferred[Any]]]] = []
         self._closeLast: list[Callable[[], Any]] = []
         self._waiting: Deferred[Any] | None = None
 
@@ -77,11 +79,11 @@ class Process(MultiService):
         """
         self.member = member
 
-    def opens(self, port: Callable[[], Deferred[Any]]) -> None:
+    def opens(self, transportName: str, port: Callable[[], Deferred[Any]]) -> None:
         """
-        Add something to be opened once the member has loaded.
+        Add a port to be opened once the member has loaded.
         """
-        self._openPorts.append(port)
+        self._openPorts.append((transportName, port))
 
     def closesLast(self, close: Callable[[], Any]) -> None:
         """
@@ -112,13 +114,15 @@ class Process(MultiService):
 
     @inlineCallbacks
     def _start(self) -> Iterator[Deferred[Any]]:
+        opening = "TCP"
         try:
             yield self.member.load().addTimeout(LOADING, self._reactor)
-            for port in self._openPorts:
+            for what, port in self._openPorts:
+                opening = what
                 yield port()
         except Exception as e:
             if self.running:
-                self._refuse(e)
+                self._refuse(e, opening)
             return
         self.state = "ready"
         log.info(
@@ -128,9 +132,9 @@ class Process(MultiService):
             version=__version__,
         )
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: Exception, opening: str = "TCP") -> None:
         self.state = "failed"
-        self._ending(f"{self.application.name}: {refusal(error)}")
+        self._ending(f"{self.application.name}: {refusal(error, opening)}")
 
     @property
     def uptime(self) -> float:

@@ -1,0 +1,169 @@
+"""
+A whole sample cluster on one host: every member a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.runner.procmon import ProcessMonitor
+from twisted.web.client import Agent, readBody
+
+from sipcluster.app.lab_files import MEMBERS, LabFiles
+from sipcluster.app.settings import BadConfiguration, readConfiguration
+
+log = Logger()
+
+#: C{twistd} of this very Python.
+TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
+
+#: Seconds between two questions for a member's health, and until an answer.
+POLL = 0.2
+
+#: Seconds that members may take to end before they are killed; what they end
+#: with takes less, and all must be over within three.
+KILL = 2.2
+
+
+class Members(ProcessMonitor):
+    """
+    The member processes.  One that dies is started again, soon.
+    """
+
+    threshold = 1
+    killTime = KILL
+    minRestartDelay = 0.2
+    maxRestartDelay = 5
+
+    def __init__(self, reactor: Any, told: Callable[[str], None]) -> None:
+        super().__init__(reactor)
+        self._told = told
+        self._ended: Deferred[None] | None = None
+
+    def _monitoredProcessExited(self, name: str, reason: Failure | None = None) -> None:
+        super()._monitoredProcessExited(name, None)
+        if self.running:
+            why = reason.getErrorMessage() if reason else "no reason known"
+            self._told(f"{name} has ended ({why}); it is started again")
+        elif not self.protocols and self._ended is not None:
+            self._ended.callback(None)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        End all members.
+
+        @return: fires when the last one is gone.
+        """
+        super().stopService()
+        self._ended = Deferred()
+        if not self.protocols:
+            self._ended.callback(None)
+        return self._ended
+
+
+class Lab(Service):
+    """
+    Tells when the members are ready.
+    """
+
+    def __init__(self, reactor: Any, files: LabFiles, told: Callable[[str], None]):
+        self._reactor = reactor
+        self._files = files
+        self._told = told
+        self._agent = Agent(reactor, connectTimeout=POLL * 5)
+        self._waiting: dict[str, str] = {}
+        self._poll: IDelayedCall | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self._waiting = self._files.health()
+        self._ask()
+
+    def stopService(self) -> None:
+        super().stopService()
+        if self._poll is not None and self._poll.active():
+            self._poll.cancel()
+
+    def _ask(self) -> None:
+        self._poll = None
+        name, url = next(iter(self._waiting.items()))
+        answered = self._agent.request(b"GET", url.encode("ascii"))
+        answered.addCallback(
+            lambda response: readBody(response).addCallback(lambda _: response.code)
+        )
+        answered.addTimeout(POLL * 10, self._reactor)
+        answered.addCallbacks(self._answered, lambda _: None, (name,))
+        answered.addCallback(self._next)
+        answered.addErrback(lambda f: log.failure("asking for health", failure=f))
+
+    def _answered(self, code: int, name: str) -> None:
+        if code == 200:
+            del self._waiting[name]
+
+    def _next(self, _: object) -> None:
+        if not self.running:
+            return
+        if self._waiting:
+            self._poll = self._reactor.callLater(POLL, self._ask)
+        else:
+            self._told("ready")
+
+
+def command(name: str, files: LabFiles) -> list[str]:
+    """
+    The command line of one member.
+    """
+    return [
+        sys.executable,
+        "-c",
+        TWISTD,
+        "--nodaemon",
+        "--pidfile=",
+        "--logger=sipcluster.app.log_streams.consoleOfErrors",
+        "sipcluster",
+        MEMBERS[name][0],
+        f"--config={files.configuration}",
+        f"--name={name}",
+        "--until-eof",
+    ]
+
+
+def makeLab(reactor: Any, folder: Path, base: str, quiet: bool) -> MultiService:
+    """
+    Build the lab; its files are written now, its processes start with it.
+
+    @raise SystemExit: the folder cannot be used.
+    """
+    files = LabFiles(folder.absolute(), base)
+    try:
+        files.make(datetime.now(UTC))
+        readConfiguration(files.configuration)
+    except (OSError, BadConfiguration) as e:
+        raise SystemExit(f"sipcluster lab: {e}") from None
+    out = sys.stdout
+
+    def told(line: str) -> None:
+        out.write(f"{line}\n")
+        out.flush()
+
+    if not quiet:
+        told(files.introduction())
+    top = MultiService()
+    members = Members(reactor, told)
+    for name in MEMBERS:
+        members.addProcess(
+            name, command(name, files), env=dict(os.environ), cwd=str(files.folder)
+        )
+    members.setServiceParent(top)
+    Lab(reactor, files, told).setServiceParent(top)
+    return top

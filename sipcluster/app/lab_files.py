@@ -1,0 +1,231 @@
+"""
+The configuration of the sample cluster, and what is said about it at start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from sipcluster.app.ca import LabCA
+
+DOMAIN = "lab.example"
+
+#: Applications by name: their table and the last number of their address.
+MEMBERS: Mapping[str, tuple[str, int]] = {
+    "store": ("store", 10),
+    "proxy1": ("proxy", 11),
+    "proxy2": ("proxy", 12),
+    "node1": ("node", 21),
+    "node2": ("node", 22),
+}
+
+#: The last number of the address of the trunk's other end.
+TRUNK = 40
+
+#: Telephones of the lab; 1001's password is C{secret-1001}.
+EXTENSIONS = range(1001, 1021)
+
+
+@frozen
+class LabFiles:
+    """
+    Where a lab keeps its things, and how its members are reached.
+
+    @ivar base: the first three numbers of all addresses.
+    """
+
+    folder: Path
+    base: str = "127.0.0"
+
+    @property
+    def configuration(self) -> Path:
+        """
+        The configuration of the whole cluster.
+        """
+        return self.folder / "cluster.toml"
+
+    @property
+    def logs(self) -> Path:
+        """
+        The folder of the logs.
+        """
+        return self.folder / "log"
+
+    @property
+    def authority(self) -> Path:
+        """
+        The certificate that telephones must trust.
+        """
+        return self.folder / "tls" / "ca.pem"
+
+    def address(self, last: int) -> str:
+        """
+        An address of the lab.
+        """
+        return f"{self.base}.{last}"
+
+    def health(self) -> dict[str, str]:
+        """
+        The HTTP addresses that tell whether members are ready, by name.
+        """
+        return {
+            name: f"http://{self.address(last)}:8080/health/ready"
+            for name, (_, last) in MEMBERS.items()
+        }
+
+    def make(self, now: datetime) -> None:
+        """
+        Write the configuration and make the certificates.
+
+        @param now: aware; from when certificates are good.
+        """
+        for folder in (self.folder, self.logs, self.folder / "state"):
+            folder.mkdir(parents=True, exist_ok=True)
+        ca = LabCA(self.folder / "tls", now)
+        for name, (table, last) in MEMBERS.items():
+            if table == "proxy":
+                ca.issue(name, [f"{name}.{DOMAIN}", self.address(last)], DOMAIN)
+        self.configuration.write_text(self.toml(), "utf-8")
+
+    def toml(self) -> str:
+        """
+        The configuration.
+        """
+        parts = [_COMMON]
+        parts += [_EXTENSION.format(number=number) for number in EXTENSIONS]
+        parts.append(_SERVICES.format(peer=self.address(TRUNK)))
+        for name, (table, last) in MEMBERS.items():
+            parts.append(_TABLES[table].format(name=name, address=self.address(last)))
+        return "\n".join(parts)
+
+    def introduction(self) -> str:
+        """
+        What a person needs to use the lab.
+        """
+        one, two = self.address(11), self.address(12)
+        return _INTRODUCTION.format(
+            folder=self.folder,
+            logs=self.logs,
+            ca=self.authority,
+            one=one,
+            two=two,
+            node1=self.address(21),
+            node2=self.address(22),
+            store=self.address(10),
+            peer=self.address(TRUNK),
+            me=self.address(1),
+            domain=DOMAIN,
+            first=EXTENSIONS[0],
+            last=EXTENSIONS[-1],
+        )
+
+
+_COMMON = f"""\
+# Made by "twistd sipcluster lab"; written anew at each start.
+
+[switch]
+name = "lab"
+domain = "{DOMAIN}"
+
+[log]
+directory = "log"
+sip-trace = true
+"""
+
+_EXTENSION = """\
+[[extension]]
+number = "{number}"
+password = "secret-{number}"
+"""
+
+_SERVICES = """\
+[[routing-point]]
+number = "5000"
+
+[[trunk]]
+number = "9"
+contact = "sip:{peer}:5060"
+prefix = "9"
+replace-prefix = ""
+
+[[voip-service]]
+number = "lab-nodes"
+service-type = "sip-cluster-nodes"
+"""
+
+_TABLES = {
+    "store": """\
+[[store]]
+name = "{name}"
+listen = "{address}"
+port = 2379
+path = "state/{name}.sqlite"
+""",
+    "proxy": """\
+[[proxy]]
+name = "{name}"
+sip-address = "{address}"
+sip-port = 5060
+sip-tls-port = 5061
+certificate = "tls/{name}.pem"
+private-key = "tls/{name}.key"
+ca = "tls/ca.pem"
+oos-check = 1
+oos-force = 1
+http-port = 8080
+""",
+    "node": """\
+[[node]]
+name = "{name}"
+sip-address = "{address}"
+sip-port = 5060
+http-port = 8080
+oos-check = 1
+oos-force = 1
+[node.ports]
+default = 3000
+TCport = 3001
+IPport = 3002
+SmartProxy = 3003
+""",
+}
+
+_INTRODUCTION = """\
+A SIP cluster for the domain {domain} on this host
+
+  store   {store}:2379
+  proxy1  {one}  SIP 5060 (UDP, TCP), 5061 (TLS)
+  proxy2  {two}  SIP 5060 (UDP, TCP), 5061 (TLS)
+  node1   {node1}  SIP 5060 (UDP, TCP)
+  node2   {node2}  SIP 5060 (UDP, TCP)
+  HTTP    port 8080 of each: /status /health/ready /registrations /calls /metrics
+  T-Library ports 3000 to 3003 of the nodes are configured; nothing listens there yet
+
+  extensions     {first} to {last}, password secret-NUMBER
+  routing point  5000
+  trunk          9, which is sip:{peer}:5060 (calls to numbers that begin with 9)
+
+  configuration  {folder}/cluster.toml
+  logs           {logs}
+  lab CA         {ca}
+
+baresip, two lines in its file "accounts" (it wants an interface other than lo:
+see --base):
+  <sip:1001@{domain}>;auth_pass=secret-1001;outbound="sip:{one};transport=udp"
+  <sip:1002@{domain}>;auth_pass=secret-1002;outbound="sip:{two};transport=tls"
+  and in its file "config", for TLS: sip_cafile {ca}
+linphonec, at its prompt:
+  register sip:1001@{domain} sip:{one};transport=udp secret-1001
+  call sip:1002@{domain}
+  for TLS, in its rc file: [sip] root_ca={ca}
+SIPp, from a checkout:
+  sipp {one}:5060 -sf tests/interop/scenarios/register.xml -i {me} -m 1 \\
+    -key user 1001 -key domain {domain} -au 1001 -ap secret-1001
+
+sipclusterctl status --dir {folder}
+sipclusterctl trace CALL-ID --dir {folder}
+"""
