@@ -25,6 +25,12 @@ CONTENT_LENGTH = b"content-length"
 CONTENT_TYPE = b"content-type"
 SESSION_ID = b"session-id"
 
+#: Parsed values beside the first value of a field.
+VIAS = b"via*"
+FROM_TAG = b"from;tag"
+TO_TAG = b"to;tag"
+_DERIVED = {VIA: VIAS, FROM: FROM_TAG, TO: TO_TAG}
+
 #: The key of a line that is no header field: no colon, or no token before it.
 BROKEN = b""
 
@@ -116,7 +122,7 @@ def _valueOf(line: bytes) -> bytes:
 
 
 def _line(name: bytes, value: bytes) -> bytes:
-    if b"\n" in value or b"\r" in value or b":" in name:
+    if b"\n" in value or b"\r" in value:
         raise ValueError(f"{value!r} cannot be the value of {name!r}")
     return b"%b: %b" % (name, value)
 
@@ -242,7 +248,7 @@ class Headers:
 
         @raise ValueError: the value holds a line end.
         """
-        key = keyOf(name)
+        key = _keyFor(name) or keyOf(name)
         keys = self.keys
         at = keys.index(key) if key in keys else 0
         return self._spliced(key, at, at, [_line(name, value)], [key])
@@ -274,7 +280,7 @@ class Headers:
 
         @raise ValueError: a value holds a line end.
         """
-        key = keyOf(name)
+        key = _keyFor(name) or keyOf(name)
         keys = self.keys
         lines = [_line(name, value) for value in values]
         found = keys.count(key)
@@ -355,9 +361,11 @@ class Headers:
         What is still true of the parsed values once this field has changed.
         """
         parsed = self.parsed.copy()
-        for name in (key, key + b"*", key + b";tag"):
-            if name in parsed:
-                del parsed[name]
+        if key in parsed:
+            del parsed[key]
+        derived = _DERIVED.get(key)
+        if derived in parsed:
+            del parsed[derived]
         return parsed
 
     def render(self) -> bytes:

@@ -70,6 +70,9 @@ def splitOutsideQuotes(
     return pieces
 
 
+_isPlain = re.compile(rb';[^\x00-\x20"]*').fullmatch
+
+
 class Parameters:
     """
     An ordered list of parameters, immutable.
@@ -99,14 +102,21 @@ class Parameters:
         """
         if not value:
             return NONE
+        if _isPlain(value):
+            return cls.plain(value)
+        return cls(_items(value))
+
+    @classmethod
+    def plain(cls, value: bytes) -> Parameters:
+        """
+        Take C{;a=b;lr} as it is: nothing is wrong with it, and it is looked
+        into when someone asks.
+
+        @param value: begins with a semicolon, and has neither quotes nor blanks.
+        """
         new = cls.__new__(cls)
-        if b'"' in value or b" " in value or b"\t" in value or value[:1] != b";":
-            new._items = _items(value)
-            new._raw = None
-        else:
-            # Nothing in it can be wrong: looked into when someone asks.
-            new._items = None
-            new._raw = value
+        new._items = None
+        new._raw = value
         return new
 
     @property
@@ -117,7 +127,7 @@ class Parameters:
         """
         if self._items is None:
             assert self._raw is not None
-            self._items = _items(self._raw)
+            self._items = _plainItems(self._raw)
         return self._items
 
     def get(self, name: bytes) -> bytes | None:
@@ -129,7 +139,7 @@ class Parameters:
         @return: the value as spelled, quotes included; empty for a flag;
             L{None} when it is not there.
         """
-        for key, _, value in self.items:
+        for key, _, value in self._items or self.items:
             if key == name:
                 return value or b""
         return None
@@ -210,6 +220,15 @@ def _items(value: bytes) -> tuple[tuple[bytes, bytes, bytes | None], ...]:
             name, equals, text = piece.partition(b"=")
             name = name.rstrip()
             items.append((name.lower(), name, text.lstrip() if equals else None))
+    return tuple(items)
+
+
+def _plainItems(value: bytes) -> tuple[tuple[bytes, bytes, bytes | None], ...]:
+    items = []
+    for piece in value.split(b";"):
+        if piece:
+            name, equals, text = piece.partition(b"=")
+            items.append((name.lower(), name, text if equals else None))
     return tuple(items)
 
 

@@ -5,6 +5,7 @@ URIs of SIP messages (RFC 3261 section 19.1, RFC 3966).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from attrs import evolve, field, frozen
 
@@ -228,12 +229,22 @@ class OtherURI:
 URI = SIPURI | TelURI | OtherURI
 
 
+#: How many URIs are remembered, and how long one may be for that.
+_REMEMBERED = 4096
+_REMEMBERED_LENGTH = 160
+
+
 def parseURI(value: bytes) -> URI:
     """
     Read a URI of any scheme, without angle brackets.
 
     @raise MalformedMessage: it is none.
     """
+    # The same phones and proxies are named in message after message.
+    return _remembered(value) if len(value) <= _REMEMBERED_LENGTH else _parse(value)
+
+
+def _parse(value: bytes) -> URI:
     match = _sipURI(value)
     if match is not None:
         scheme, user, password, host, port, parameters, headers = match.groups()
@@ -259,3 +270,6 @@ def parseURI(value: bytes) -> URI:
             raise MalformedMessage("tel URI without a number", value)
         return TelURI(number, Parameters.parse(semicolon + parameters))
     return OtherURI(scheme, rest)
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_parse)

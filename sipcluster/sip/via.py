@@ -18,6 +18,12 @@ _via = re.compile(
     re.DOTALL,
 ).fullmatch
 
+# The same as nearly everyone writes it, with parameters that need no look.
+_plainVia = re.compile(
+    rb"SIP/2\.0/([A-Z]+) ([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])"
+    rb'(?::([1-9][0-9]{0,3}))?((?:;[^\x00-\x20"]*)?)'
+).fullmatch
+
 #: What a branch of RFC 3261 begins with.
 MAGIC_COOKIE = b"z9hG4bK"
 
@@ -44,6 +50,15 @@ class Via:
 
         @raise MalformedMessage: it is none.
         """
+        match = _plainVia(value)
+        if match is not None:
+            transport, host, port, parameters = match.groups()
+            return cls(
+                transport,
+                host,
+                int(port) if port else 0,
+                Parameters.plain(parameters) if parameters else NONE,
+            )
         match = _via(value)
         if match is None:
             raise MalformedMessage("bad Via", value)
