@@ -26,7 +26,7 @@ from sipcluster.cluster.icluster import (
 from sipcluster.net.http_client import Answer
 
 
-class WireKV(msgspec.Struct):
+class WireKV(msgspec.Struct, frozen=True):
     key: bytes
     value: bytes = b""
     create_revision: int = 0
@@ -34,41 +34,41 @@ class WireKV(msgspec.Struct):
     lease: int = 0
 
 
-class WireHeader(msgspec.Struct):
+class WireHeader(msgspec.Struct, frozen=True):
     revision: int = 0
 
 
-class WireRange(msgspec.Struct):
+class WireRange(msgspec.Struct, frozen=True):
     header: WireHeader = WireHeader()
     kvs: list[WireKV] = []
     more: bool = False
 
 
-class WireResponse(msgspec.Struct):
+class WireResponse(msgspec.Struct, frozen=True):
     response_range: WireRange | None = None
 
 
-class WireTxn(msgspec.Struct):
+class WireTxn(msgspec.Struct, frozen=True):
     header: WireHeader = WireHeader()
     succeeded: bool = False
     responses: list[WireResponse] = []
 
 
-class WireGrant(msgspec.Struct):
+class WireGrant(msgspec.Struct, frozen=True):
     ID: int = 0
     TTL: int = 0
 
 
-class WireKeptAlive(msgspec.Struct):
+class WireKeptAlive(msgspec.Struct, frozen=True):
     result: WireGrant = WireGrant()
 
 
-class WireEvent(msgspec.Struct):
+class WireEvent(msgspec.Struct, frozen=True):
     kv: WireKV
     type: str = "PUT"
 
 
-class WireWatchResult(msgspec.Struct):
+class WireWatchResult(msgspec.Struct, frozen=True):
     header: WireHeader = WireHeader()
     created: bool = False
     canceled: bool = False
@@ -77,16 +77,16 @@ class WireWatchResult(msgspec.Struct):
     events: list[WireEvent] = []
 
 
-class WireWatchError(msgspec.Struct):
+class WireWatchError(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class WireWatchLine(msgspec.Struct):
+class WireWatchLine(msgspec.Struct, frozen=True):
     result: WireWatchResult = WireWatchResult()
     error: WireWatchError | None = None
 
 
-class WireError(msgspec.Struct):
+class WireError(msgspec.Struct, frozen=True):
     error: str = ""
     message: str = ""
     code: int = 0
