@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 from twisted.web.client import Agent, readBody
 
+from sipcluster.app.ending import Ending
 from sipcluster.app.lab_files import MEMBERS, LabFiles
 from sipcluster.app.settings import BadConfiguration, readConfiguration
 
@@ -35,9 +37,15 @@ POLL = 0.2
 KILL = 2.2
 
 
+#: How often a member may fail before it has been ready once.
+ATTEMPTS = 3
+
+
 class Members(ProcessMonitor):
     """
     The member processes.  One that dies is started again, soon.
+
+    @ivar ready: names of those that have been ready.
     """
 
     threshold = 1
@@ -45,16 +53,24 @@ class Members(ProcessMonitor):
     minRestartDelay = 0.2
     maxRestartDelay = 5
 
-    def __init__(self, reactor: Any, told: Callable[[str], None]) -> None:
+    def __init__(
+        self, reactor: Any, told: Callable[[str], None], ending: Callable[[str], None]
+    ) -> None:
         super().__init__(reactor)
+        self.ready: set[str] = set()
         self._told = told
+        self._ending = ending
+        self._failed: Counter[str] = Counter()
         self._ended: Deferred[None] | None = None
 
     def _monitoredProcessExited(self, name: str, reason: Failure | None = None) -> None:
         super()._monitoredProcessExited(name, None)
         if self.running:
-            why = reason.getErrorMessage() if reason else "no reason known"
+            why = getattr(reason and reason.value, "args", ("",))[0]
             self._told(f"{name} has ended ({why}); it is started again")
+            self._failed[name] += name not in self.ready
+            if self._failed[name] == ATTEMPTS:
+                self._ending(f"lab: {name} does not start")
         elif not self.protocols and self._ended is not None:
             self._ended.callback(None)
 
@@ -76,8 +92,15 @@ class Lab(Service):
     Tells when the members are ready.
     """
 
-    def __init__(self, reactor: Any, files: LabFiles, told: Callable[[str], None]):
+    def __init__(
+        self,
+        reactor: Any,
+        files: LabFiles,
+        members: Members,
+        told: Callable[[str], None],
+    ) -> None:
         self._reactor = reactor
+        self._members = members
         self._files = files
         self._told = told
         self._agent = Agent(reactor, connectTimeout=POLL * 5)
@@ -108,6 +131,7 @@ class Lab(Service):
 
     def _answered(self, code: int, name: str) -> None:
         if code == 200:
+            self._members.ready.add(name)
             del self._waiting[name]
 
     def _next(self, _: object) -> None:
@@ -159,11 +183,11 @@ def makeLab(reactor: Any, folder: Path, base: str, quiet: bool) -> MultiService:
     if not quiet:
         told(files.introduction())
     top = MultiService()
-    members = Members(reactor, told)
+    members = Members(reactor, told, Ending(reactor))
     for name in MEMBERS:
         members.addProcess(
             name, command(name, files), env=dict(os.environ), cwd=str(files.folder)
         )
     members.setServiceParent(top)
-    Lab(reactor, files, told).setServiceParent(top)
+    Lab(reactor, files, members, told).setServiceParent(top)
     return top

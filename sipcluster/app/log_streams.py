@@ -54,6 +54,12 @@ MESSAGES = "sipcluster.sip.message"
 _LEVELS = {level: index for index, level in enumerate(LogLevel.iterconstants())}
 
 _BRANCH = re.compile(r"(?i);\s*branch\s*=\s*([^\s;,]+)")
+
+_WARN = _LEVELS[LogLevel.warn]
+
+#: Whose information a person wants to see at once.
+_SHOWN = ("sipcluster.", "twisted.runner.procmon")
+
 #: Values that no log may hold: digest responses and media keys.
 _RESPONSE = re.compile(rb'(?i)(\bresponse\s*=\s*)(?:"[^"]*"?|[^\s,;"]+)')
 _KEY = re.compile(rb"(?i)(\binline:)[^\s|;]+")
@@ -291,7 +297,8 @@ def _written(stream: TextIO, least: int) -> Callable[[LogEvent], None]:
     class Console:
         def __call__(self, event: LogEvent) -> None:
             level = event.get("log_level", LogLevel.info)
-            if _LEVELS[level] < least:
+            ours = str(event.get("log_namespace")).startswith(_SHOWN)
+            if _LEVELS[level] < (least if ours else max(least, _WARN)):
                 return
             shown = time.strftime("%H:%M:%S", time.localtime(event.get("log_time")))
             stream.write(f"{shown} {formatEvent(event)}\n")

@@ -201,6 +201,17 @@ def url() -> Kind:
     return text("http://host:port or https://host:port", r"https?://[^\s/]+/?")
 
 
+def nameServer() -> Kind:
+    """
+    The address of a name server, with or without a port.
+    """
+    v4, v6 = r"\d{1,3}(?:\.\d{1,3}){3}", r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
+    return text(
+        "address, address:port or [IPv6 address]:port",
+        rf"{v4}(?::\d{{1,5}})?|{v6}|\[{v6}\](?::\d{{1,5}})?",
+    )
+
+
 def existingFile() -> Kind:
     """
     A file that must be there and readable; relative to the configuration.

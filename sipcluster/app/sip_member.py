@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.names.client import Resolver
 
 from sipcluster.app.log_streams import LogStreams
 from sipcluster.app.process import Process, refusal
@@ -46,7 +47,7 @@ def addMember(
         "entropy": os.urandom,
         "identifiers": Identifiers(os.urandom),
         "transport": transport,
-        "locator": Locator(reactor, nameServers=application.nameServers),
+        "locator": _locator(reactor, application),
         "store": store,
     }
     make: Callable[[Any], IService]
@@ -81,6 +82,33 @@ def _transport(
         )
     process.closesLast(transport.stop)
     return transport
+
+
+def _locator(reactor: Any, one: SIPApplication) -> Locator:
+    """
+    RFC 3263 with the configured name servers, or those of the system.
+    """
+    resolver = None
+    if one.nameServers:
+        servers = [_server(text) for text in one.nameServers]
+        resolver = Resolver(servers=servers, reactor=reactor)
+    families = {"0.0.0.0": (4,), "::": (6, 4)}.get(
+        one.sipAddress, (6,) if ":" in one.sipAddress else (4,)
+    )
+    return Locator(reactor, resolver, families=families)
+
+
+def _server(text: str) -> tuple[str, int]:
+    """
+    A name server: C{address}, C{address:port} or C{[address]:port}.
+    """
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        return host, int(port.lstrip(":") or 53)
+    if text.count(":") == 1:
+        host, _, port = text.partition(":")
+        return host, int(port)
+    return text, 53
 
 
 def _contexts(one: SIPApplication) -> TLSContexts:

@@ -98,7 +98,7 @@ class SIPApplication(Application):
     )
     nameServers: tuple[str, ...] = option(
         "name-servers",
-        kinds.listOf(kinds.text("address or address:port", r"[0-9A-Fa-f.:\[\]]+")),
+        kinds.listOf(kinds.nameServer()),
         "Name servers for RFC 3263.",
         default=(),
         shown="those of the system",
