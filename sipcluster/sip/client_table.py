@@ -119,11 +119,12 @@ class ClientTable:
         user: ITransactionUser,
         flow: IFlow | None,
         sentBy: bytes,
+        branchSuffix: bytes = b"",
     ) -> ClientTransaction:
         """
         Send a request in a transaction of its own.
         """
-        branch = self.identifiers.branch()
+        branch = self.identifiers.branch() + branchSuffix
         mayReroute = False
         why = ""
         try:

@@ -92,6 +92,14 @@ class ClientTransaction:
         if machine is not None and self.request.method == b"INVITE":
             machine.cancel(headers)  # type: ignore[union-attr]
 
+    def abandon(self) -> None:
+        """
+        Wait for nothing any more: the transaction ends now, and a response that
+        still comes belongs to nothing.  The user is told its end.
+        """
+        if self.machine is not None:
+            self.finish()
+
     # What follows is for the machines.
 
     def send(self) -> None:

@@ -93,6 +93,7 @@ class TransactionLayer:
         user: ITransactionUser,
         flow: IFlow | None = None,
         sentBy: bytes = b"",
+        branchSuffix: bytes = b"",
     ) -> ClientTransaction:
         """
         Send a request in a transaction of its own.
@@ -106,8 +107,12 @@ class TransactionLayer:
         @param flow: the flow to take; L{None} finds one to the target.
         @param sentBy: the name to put into the Via instead of the flow's own
             address.
+        @param branchSuffix: ends the branch: what a proxy knows a looping
+            request by (section 16.6 step 8).
         """
-        return self._clients.request(request, target, user, flow, sentBy)
+        return self._clients.request(
+            request, target, user, flow, sentBy, branchSuffix
+        )
 
     def sendAck(
         self,
