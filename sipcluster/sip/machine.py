@@ -44,7 +44,7 @@ class _Indexed:
         self._core = core
         self._row = row
         self._running = False
-        self._postponed: list[tuple[Callable[..., None], tuple[object, ...]]] | None
+        self._postponed: list[tuple[Callable[..., object], tuple[object, ...]]] | None
         self._postponed = None
 
 
@@ -55,24 +55,28 @@ def stateName(machine: object) -> str:
     return cast(str, cast(_Indexed, machine)._row.state.name)
 
 
-def _implement(name: str) -> Callable[..., None]:
+def _implement(name: str, answers: bool) -> Callable[..., object]:
     """
     Make the method of one input.
+
+    @param answers: it returns something, and so cannot wait.
     """
 
-    def step(self: _Indexed, *args: object) -> None:
+    def step(self: _Indexed, *args: object) -> object:
         if self._running:
+            if answers:
+                raise RuntimeError(f"{name} wants an answer while an output runs")
             if self._postponed is None:
                 self._postponed = []
             self._postponed.append((step, args))
-            return
+            return None
         try:
             self._row, output = self._row[name]
         except KeyError:
             raise NoTransition(self._row.state, name) from None
         self._running = True
         try:
-            output(self, self._core, *args)
+            result = output(self, self._core, *args)
         except BaseException:
             self._postponed = None
             raise
@@ -82,6 +86,7 @@ def _implement(name: str) -> Callable[..., None]:
             postponed, self._postponed = self._postponed, None
             for method, arguments in postponed:
                 method(self, *arguments)
+        return result
 
     step.__name__ = step.__qualname__ = name
     return step
@@ -104,14 +109,16 @@ class _IndexedMachine(TypeMachine[Input, Core]):
         return cast(Input, self.__automat_type__(core, row))  # type: ignore[arg-type]
 
 
-def indexed(machine: TypeMachine[Input, Core]) -> TypeMachine[Input, Core]:
+def indexed(
+    machine: TypeMachine[Input, Core], answering: frozenset[str] = frozenset()
+) -> TypeMachine[Input, Core]:
     """
     Make the fast form of a built machine.
 
-    All inputs must return L{None}, and no state may have data of its own: a
-    transaction keeps its data in its core.
+    @param answering: names of the inputs that return something.  As with
+        Automat, they cannot be called from an output.
 
-    @raise ValueError: the machine does more than that.
+    @raise ValueError: a state has data of its own; a core keeps it instead.
     """
     automaton = machine.__automat_automaton__
     rows = {state.name: _Row(state) for state in automaton.states()}
@@ -123,7 +130,10 @@ def indexed(machine: TypeMachine[Input, Core]) -> TypeMachine[Input, Core]:
         machine.__automat_type__.__name__,
         (_Indexed,),
         {"__slots__": ()}
-        | {name: _implement(name) for name in automaton.inputAlphabet()},
+        | {
+            name: _implement(name, name in answering)
+            for name in automaton.inputAlphabet()
+        },
     )
     return _IndexedMachine(
         cast(Any, kind), automaton, rows, rows[automaton.initialState.name]

@@ -1,0 +1,409 @@
+"""
+The INVITE usage of a dialog (RFC 5057): who may send an INVITE when, what an
+INVITE or UPDATE of the other side is answered at the wrong time, and the
+acknowledgement of 2xx (RFC 3261 sections 13 and 14, RFC 3311).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import define
+from automat import TypeMachine, TypeMachineBuilder
+from twisted.logger import Logger
+
+from sipcluster.sip.machine import indexed, stateName
+from sipcluster.sip.message import Request, Response
+from sipcluster.sip.offer_answer import CROSSED, IMPATIENT, Refusal
+from sipcluster.sip.timers import TimerQueue, TimerSet, TimerValues
+
+log = Logger()
+
+#: How often a re-INVITE is sent again after 491.
+MAX_GLARES = 5
+
+GONE = Refusal(481)
+
+_DEFAULTS = TimerValues()
+
+
+class InviteUsage(Protocol):
+    """
+    What may happen to the INVITE usage of a dialog.
+    """
+
+    def established(self) -> None:
+        "The first INVITE is over: its 2xx was received, or ours acknowledged."
+
+    def invite(self, send: Callable[[], None]) -> None:
+        "We want to send a re-INVITE."
+
+    def answered(self) -> None:
+        "Our re-INVITE has a final response other than 491."
+
+    def crossed(self) -> None:
+        "Our re-INVITE was answered 491."
+
+    def retry(self) -> None:
+        "The time to wait after a 491 is over."
+
+    def inviteReceived(self) -> Refusal | None:
+        "A re-INVITE arrives."
+
+    def inviteEnded(self) -> None:
+        "Their re-INVITE is over: our 2xx acknowledged, or another one sent."
+
+    def end(self) -> None:
+        "BYE sent or received, or the dialog is lost."
+
+
+@define(eq=False)
+class _Core:
+    """
+    @ivar owner: whether we made the Call-ID, that is sent the first INVITE.
+    @ivar chance: gives a number from 0 up to but not including 1.
+    @ivar wanted: sends the re-INVITE that waits.
+    @ivar sending: sends the one that is under way again.
+    @ivar glares: how often in a row it was answered 491.
+    """
+
+    owner: bool
+    timers: TimerSet
+    chance: Callable[[], float]
+    wanted: Callable[[], None] | None = None
+    sending: Callable[[], None] | None = None
+    glares: int = 0
+
+    def send(self, send: Callable[[], None]) -> None:
+        self.sending = send
+        try:
+            send()
+        except Exception:
+            log.failure("re-INVITE")
+
+    def glareSeconds(self) -> float:
+        """
+        How long to wait after a 491 (RFC 3261 section 14.1): in units of 10 ms,
+        2.1 to 4 s for the owner of the Call-ID, and up to 2 s for the other.
+        """
+        if self.owner:
+            return 2.1 + 0.01 * int(self.chance() * 191)
+        return 0.01 * int(self.chance() * 201)
+
+
+def _build() -> TypeMachine[InviteUsage, _Core]:
+    m = TypeMachineBuilder(InviteUsage, _Core)
+    early = m.state("Early")
+    confirmed = m.state("Confirmed")
+    inviting = m.state("Inviting")
+    backingOff = m.state("Backing off")
+    invited = m.state("Invited")
+    terminated = m.state("Terminated")
+    living = (early, confirmed, inviting, backingOff, invited)
+
+    @early.upon(InviteUsage.established).to(confirmed)
+    @invited.upon(InviteUsage.inviteEnded).to(confirmed)
+    def free(usage: InviteUsage, s: _Core) -> None:
+        if s.wanted is not None and not s.timers.running("glare"):
+            send, s.wanted = s.wanted, None
+            usage.invite(send)
+
+    @inviting.upon(InviteUsage.answered).to(confirmed)
+    def done(usage: InviteUsage, s: _Core) -> None:
+        s.glares = 0
+        s.sending = None
+        free(usage, s)
+
+    @confirmed.upon(InviteUsage.invite).to(inviting)
+    def invite(usage: InviteUsage, s: _Core, send: Callable[[], None]) -> None:
+        s.send(send)
+
+    @early.upon(InviteUsage.invite).loop()
+    @inviting.upon(InviteUsage.invite).loop()
+    @backingOff.upon(InviteUsage.invite).loop()
+    @invited.upon(InviteUsage.invite).loop()
+    def inviteLater(usage: InviteUsage, s: _Core, send: Callable[[], None]) -> None:
+        s.wanted = send
+
+    @inviting.upon(InviteUsage.crossed).to(backingOff)
+    def backOff(usage: InviteUsage, s: _Core) -> None:
+        s.glares += 1
+        if s.wanted is None and s.glares <= MAX_GLARES:
+            s.wanted = s.sending
+        s.sending = None
+        s.timers.start("glare", s.glareSeconds(), usage.retry)
+
+    @backingOff.upon(InviteUsage.retry).to(confirmed)
+    def tryAgain(usage: InviteUsage, s: _Core) -> None:
+        free(usage, s)
+
+    @confirmed.upon(InviteUsage.inviteReceived).to(invited)
+    @backingOff.upon(InviteUsage.inviteReceived).to(invited)
+    def beInvited(usage: InviteUsage, s: _Core) -> Refusal | None:
+        return None
+
+    @early.upon(InviteUsage.inviteReceived).loop()
+    def refuseEarly(usage: InviteUsage, s: _Core) -> Refusal | None:
+        return CROSSED if s.owner else IMPATIENT
+
+    inviting.upon(InviteUsage.inviteReceived).loop().returns(CROSSED)
+    invited.upon(InviteUsage.inviteReceived).loop().returns(IMPATIENT)
+    terminated.upon(InviteUsage.inviteReceived).loop().returns(GONE)
+
+    for state in living:
+
+        @state.upon(InviteUsage.end).to(terminated)
+        def end(usage: InviteUsage, s: _Core) -> None:
+            s.timers.stopAll()
+            s.wanted = s.sending = None
+
+    # Late, and harmless.
+    terminated.upon(InviteUsage.end).loop().returns(None)
+    terminated.upon(InviteUsage.invite).loop().returns(None)
+    for state in (confirmed, inviting, backingOff, invited, terminated):
+        state.upon(InviteUsage.established).loop().returns(None)
+    for state in (early, confirmed, backingOff, invited, terminated):
+        state.upon(InviteUsage.answered).loop().returns(None)
+        state.upon(InviteUsage.crossed).loop().returns(None)
+    for state in (early, inviting, terminated):
+        state.upon(InviteUsage.retry).loop().returns(None)
+    for state in (early, confirmed, inviting, backingOff, terminated):
+        state.upon(InviteUsage.inviteEnded).loop().returns(None)
+
+    @confirmed.upon(InviteUsage.retry).loop()
+    def tryWhatWaited(usage: InviteUsage, s: _Core) -> None:
+        free(usage, s)
+
+    # Their INVITE came while we waited; ours follows when it is over.
+    invited.upon(InviteUsage.retry).loop().returns(None)
+    return m.build()
+
+
+_machine = indexed(_build(), frozenset(["inviteReceived"]))
+
+
+def inviteUsage(
+    queue: TimerQueue,
+    owner: bool,
+    chance: Callable[[], float],
+    early: bool = True,
+) -> InviteUsage:
+    """
+    Make the INVITE usage of one dialog.
+
+    A re-INVITE that cannot be sent at once waits, the latest one only; one that
+    is answered 491 is sent again after the time of RFC 3261 section 14.1,
+    unless a later one waits, at most L{MAX_GLARES} times.
+
+    @param owner: whether we sent the first INVITE.
+    @param chance: gives a number from 0 up to but not including 1.
+    @param early: false for a dialog that is confirmed already, as one that was
+        taken over from another process.
+    """
+    core = _Core(owner, TimerSet(queue), chance)
+    return _machine(core) if early else _machine(core, _confirmed)
+
+
+_confirmed = next(
+    state
+    for state in _machine.__automat_automaton__.states()
+    if state.name == "Confirmed"
+)
+
+
+def usageState(usage: InviteUsage) -> str:
+    """
+    C{"Early"}, C{"Confirmed"}, C{"Inviting"}, C{"Backing off"}, C{"Invited"} or
+    C{"Terminated"}.
+    """
+    return stateName(usage)
+
+
+class SuccessRepeater(Protocol):
+    """
+    What may happen to a 2xx of ours to an INVITE.
+    """
+
+    def start(self) -> None:
+        "The 2xx leaves."
+
+    def again(self) -> None:
+        "Time to send it again."
+
+    def acknowledged(self) -> None:
+        "Its ACK arrived."
+
+    def expired(self) -> None:
+        "No ACK came in 64*T1."
+
+    def stop(self) -> None:
+        "Nobody needs it any more: the dialog is over."
+
+
+@define(eq=False)
+class _Repetition:
+    send: Callable[[], None]
+    unacknowledged: Callable[[], None]
+    timers: TimerSet
+    t: TimerValues
+    interval: float = 0.0
+
+    def sendOnce(self) -> None:
+        try:
+            self.send()
+        except Exception:
+            log.failure("2xx")
+
+    def finish(self) -> None:
+        self.timers.stopAll()
+        self.send = self.unacknowledged = _nothing
+
+
+def _nothing() -> None:
+    """
+    Called in place of what is over.
+    """
+
+
+def _buildRepeater() -> TypeMachine[SuccessRepeater, _Repetition]:
+    m = TypeMachineBuilder(SuccessRepeater, _Repetition)
+    idle = m.state("Idle")
+    waiting = m.state("Waiting for ACK")
+    ended = m.state("Ended")
+
+    @idle.upon(SuccessRepeater.start).to(waiting)
+    def begin(repeater: SuccessRepeater, s: _Repetition) -> None:
+        s.interval = s.t.t1
+        s.timers.start("again", s.interval, repeater.again)
+        s.timers.start("expired", 64 * s.t.t1, repeater.expired)
+        s.sendOnce()
+
+    @waiting.upon(SuccessRepeater.again).loop()
+    def repeat(repeater: SuccessRepeater, s: _Repetition) -> None:
+        s.sendOnce()
+        s.interval = min(2 * s.interval, s.t.t2)
+        s.timers.start("again", s.interval, repeater.again)
+
+    @idle.upon(SuccessRepeater.stop).to(ended)
+    @waiting.upon(SuccessRepeater.stop).to(ended)
+    @waiting.upon(SuccessRepeater.acknowledged).to(ended)
+    def finish(repeater: SuccessRepeater, s: _Repetition) -> None:
+        s.finish()
+
+    @waiting.upon(SuccessRepeater.expired).to(ended)
+    def giveUp(repeater: SuccessRepeater, s: _Repetition) -> None:
+        unacknowledged = s.unacknowledged
+        s.finish()
+        try:
+            unacknowledged()
+        except Exception:
+            log.failure("2xx without ACK")
+
+    # Late, and harmless.
+    for state in (waiting, ended):
+        state.upon(SuccessRepeater.start).loop().returns(None)
+    for state in (idle, ended):
+        state.upon(SuccessRepeater.again).loop().returns(None)
+        state.upon(SuccessRepeater.expired).loop().returns(None)
+        state.upon(SuccessRepeater.acknowledged).loop().returns(None)
+    ended.upon(SuccessRepeater.stop).loop().returns(None)
+    return m.build()
+
+
+_repeaterMachine = indexed(_buildRepeater())
+
+
+def successRepeater(
+    queue: TimerQueue,
+    send: Callable[[], None],
+    unacknowledged: Callable[[], None],
+    t: TimerValues = _DEFAULTS,
+) -> SuccessRepeater:
+    """
+    Send our 2xx to an INVITE until its ACK comes (RFC 3261 section 13.3.1.4):
+    at once, after T1, and each time after twice as long, up to T2; on every
+    transport, since the next hop may be UDP.
+
+    @param send: sends it, as C{transaction.respond} does in state Accepted.
+    @param unacknowledged: called once, when no ACK has come in 64*T1: the
+        dialog is to be ended with BYE.
+    """
+    return _repeaterMachine(_Repetition(send, unacknowledged, TimerSet(queue), t))
+
+
+class Acknowledgements:
+    """
+    The ACKs of the 2xx to one INVITE of ours, one for each dialog: sent again
+    for each retransmission of the 2xx (RFC 3261 section 13.2.2.4).
+    """
+
+    __slots__ = ("_acks", "_limit")
+
+    def __init__(self, limit: int = 16) -> None:
+        """
+        @param limit: how many are kept; further forks are acknowledged once.
+        """
+        self._acks: dict[bytes, Callable[[], None]] = {}
+        self._limit = limit
+
+    def sent(self, remoteTag: bytes, send: Callable[[], None]) -> None:
+        """
+        Send the ACK of one dialog, and keep it.
+
+        @param send: sends the ACK that is ready; it takes a new branch each
+            time or the same.
+        """
+        if remoteTag in self._acks or len(self._acks) < self._limit:
+            self._acks[remoteTag] = send
+        send()
+
+    def repeat(self, response: Response) -> bool:
+        """
+        A 2xx arrived.
+
+        @return: whether it was a retransmission: its ACK was sent again.  False
+            when it is the first one of its dialog, or the ACK, which may have to
+            wait for an answer, is not ready yet.
+        """
+        send = self._acks.get(response.toTag)
+        if send is None:
+            return False
+        send()
+        return True
+
+    def clear(self) -> None:
+        """
+        Forget them: no retransmission will come.
+        """
+        self._acks.clear()
+
+
+class UpdateRule:
+    """
+    When an UPDATE of the other side may come (RFC 3311 section 5.2).
+
+    What is said of offers there is the business of C{OfferAnswer}.
+    """
+
+    __slots__ = ("_answering",)
+
+    def __init__(self) -> None:
+        self._answering = False
+
+    def received(self, update: Request) -> Refusal | None:
+        """
+        An UPDATE arrives.
+
+        @return: how to refuse it, or L{None}: it is to be answered then.
+        """
+        if self._answering:
+            return IMPATIENT
+        self._answering = True
+        return None
+
+    def answered(self) -> None:
+        """
+        The final response to it leaves.
+        """
+        self._answering = False
