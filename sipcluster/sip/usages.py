@@ -1,7 +1,7 @@
 """
 The INVITE usage of a dialog (RFC 5057): who may send an INVITE when, what an
-INVITE or UPDATE of the other side is answered at the wrong time, and the
-acknowledgement of 2xx (RFC 3261 sections 13 and 14, RFC 3311).
+INVITE or UPDATE of the other side is answered at the wrong time (RFC 3261 section
+14, RFC 3311).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from automat import TypeMachine, TypeMachineBuilder
 from twisted.logger import Logger
 
 from sipcluster.sip.machine import indexed, stateName
-from sipcluster.sip.message import Request, Response
+from sipcluster.sip.message import Request
 from sipcluster.sip.offer_answer import CROSSED, IMPATIENT, Refusal
-from sipcluster.sip.timers import TimerQueue, TimerSet, TimerValues
+from sipcluster.sip.timers import TimerQueue, TimerSet
 
 log = Logger()
 
@@ -24,8 +24,6 @@ log = Logger()
 MAX_GLARES = 5
 
 GONE = Refusal(481)
-
-_DEFAULTS = TimerValues()
 
 
 class InviteUsage(Protocol):
@@ -99,13 +97,15 @@ def _build() -> TypeMachine[InviteUsage, _Core]:
     inviting = m.state("Inviting")
     backingOff = m.state("Backing off")
     invited = m.state("Invited")
+    both = m.state("Invited while backing off")
     terminated = m.state("Terminated")
-    living = (early, confirmed, inviting, backingOff, invited)
+    living = (early, confirmed, inviting, backingOff, invited, both)
 
     @early.upon(InviteUsage.established).to(confirmed)
     @invited.upon(InviteUsage.inviteEnded).to(confirmed)
+    @backingOff.upon(InviteUsage.retry).to(confirmed)
     def free(usage: InviteUsage, s: _Core) -> None:
-        if s.wanted is not None and not s.timers.running("glare"):
+        if s.wanted is not None:
             send, s.wanted = s.wanted, None
             usage.invite(send)
 
@@ -123,6 +123,7 @@ def _build() -> TypeMachine[InviteUsage, _Core]:
     @inviting.upon(InviteUsage.invite).loop()
     @backingOff.upon(InviteUsage.invite).loop()
     @invited.upon(InviteUsage.invite).loop()
+    @both.upon(InviteUsage.invite).loop()
     def inviteLater(usage: InviteUsage, s: _Core, send: Callable[[], None]) -> None:
         s.wanted = send
 
@@ -134,14 +135,10 @@ def _build() -> TypeMachine[InviteUsage, _Core]:
         s.sending = None
         s.timers.start("glare", s.glareSeconds(), usage.retry)
 
-    @backingOff.upon(InviteUsage.retry).to(confirmed)
-    def tryAgain(usage: InviteUsage, s: _Core) -> None:
-        free(usage, s)
-
-    @confirmed.upon(InviteUsage.inviteReceived).to(invited)
-    @backingOff.upon(InviteUsage.inviteReceived).to(invited)
-    def beInvited(usage: InviteUsage, s: _Core) -> Refusal | None:
-        return None
+    both.upon(InviteUsage.inviteEnded).to(backingOff).returns(None)
+    both.upon(InviteUsage.retry).to(invited).returns(None)
+    confirmed.upon(InviteUsage.inviteReceived).to(invited).returns(None)
+    backingOff.upon(InviteUsage.inviteReceived).to(both).returns(None)
 
     @early.upon(InviteUsage.inviteReceived).loop()
     def refuseEarly(usage: InviteUsage, s: _Core) -> Refusal | None:
@@ -149,6 +146,7 @@ def _build() -> TypeMachine[InviteUsage, _Core]:
 
     inviting.upon(InviteUsage.inviteReceived).loop().returns(CROSSED)
     invited.upon(InviteUsage.inviteReceived).loop().returns(IMPATIENT)
+    both.upon(InviteUsage.inviteReceived).loop().returns(IMPATIENT)
     terminated.upon(InviteUsage.inviteReceived).loop().returns(GONE)
 
     for state in living:
@@ -161,22 +159,15 @@ def _build() -> TypeMachine[InviteUsage, _Core]:
     # Late, and harmless.
     terminated.upon(InviteUsage.end).loop().returns(None)
     terminated.upon(InviteUsage.invite).loop().returns(None)
-    for state in (confirmed, inviting, backingOff, invited, terminated):
+    for state in (confirmed, inviting, backingOff, invited, both, terminated):
         state.upon(InviteUsage.established).loop().returns(None)
-    for state in (early, confirmed, backingOff, invited, terminated):
+    for state in (early, confirmed, backingOff, invited, both, terminated):
         state.upon(InviteUsage.answered).loop().returns(None)
         state.upon(InviteUsage.crossed).loop().returns(None)
-    for state in (early, inviting, terminated):
+    for state in (early, confirmed, inviting, invited, terminated):
         state.upon(InviteUsage.retry).loop().returns(None)
     for state in (early, confirmed, inviting, backingOff, terminated):
         state.upon(InviteUsage.inviteEnded).loop().returns(None)
-
-    @confirmed.upon(InviteUsage.retry).loop()
-    def tryWhatWaited(usage: InviteUsage, s: _Core) -> None:
-        free(usage, s)
-
-    # Their INVITE came while we waited; ours follows when it is over.
-    invited.upon(InviteUsage.retry).loop().returns(None)
     return m.build()
 
 
@@ -201,182 +192,18 @@ def inviteUsage(
     @param early: false for a dialog that is confirmed already, as one that was
         taken over from another process.
     """
-    core = _Core(owner, TimerSet(queue), chance)
-    return _machine(core) if early else _machine(core, _confirmed)
-
-
-_confirmed = next(
-    state
-    for state in _machine.__automat_automaton__.states()
-    if state.name == "Confirmed"
-)
+    usage = _machine(_Core(owner, TimerSet(queue), chance))
+    if not early:
+        usage.established()
+    return usage
 
 
 def usageState(usage: InviteUsage) -> str:
     """
-    C{"Early"}, C{"Confirmed"}, C{"Inviting"}, C{"Backing off"}, C{"Invited"} or
-    C{"Terminated"}.
+    C{"Early"}, C{"Confirmed"}, C{"Inviting"}, C{"Backing off"}, C{"Invited"},
+    C{"Invited while backing off"} or C{"Terminated"}.
     """
     return stateName(usage)
-
-
-class SuccessRepeater(Protocol):
-    """
-    What may happen to a 2xx of ours to an INVITE.
-    """
-
-    def start(self) -> None:
-        "The 2xx leaves."
-
-    def again(self) -> None:
-        "Time to send it again."
-
-    def acknowledged(self) -> None:
-        "Its ACK arrived."
-
-    def expired(self) -> None:
-        "No ACK came in 64*T1."
-
-    def stop(self) -> None:
-        "Nobody needs it any more: the dialog is over."
-
-
-@define(eq=False)
-class _Repetition:
-    send: Callable[[], None]
-    unacknowledged: Callable[[], None]
-    timers: TimerSet
-    t: TimerValues
-    interval: float = 0.0
-
-    def sendOnce(self) -> None:
-        try:
-            self.send()
-        except Exception:
-            log.failure("2xx")
-
-    def finish(self) -> None:
-        self.timers.stopAll()
-        self.send = self.unacknowledged = _nothing
-
-
-def _nothing() -> None:
-    """
-    Called in place of what is over.
-    """
-
-
-def _buildRepeater() -> TypeMachine[SuccessRepeater, _Repetition]:
-    m = TypeMachineBuilder(SuccessRepeater, _Repetition)
-    idle = m.state("Idle")
-    waiting = m.state("Waiting for ACK")
-    ended = m.state("Ended")
-
-    @idle.upon(SuccessRepeater.start).to(waiting)
-    def begin(repeater: SuccessRepeater, s: _Repetition) -> None:
-        s.interval = s.t.t1
-        s.timers.start("again", s.interval, repeater.again)
-        s.timers.start("expired", 64 * s.t.t1, repeater.expired)
-        s.sendOnce()
-
-    @waiting.upon(SuccessRepeater.again).loop()
-    def repeat(repeater: SuccessRepeater, s: _Repetition) -> None:
-        s.sendOnce()
-        s.interval = min(2 * s.interval, s.t.t2)
-        s.timers.start("again", s.interval, repeater.again)
-
-    @idle.upon(SuccessRepeater.stop).to(ended)
-    @waiting.upon(SuccessRepeater.stop).to(ended)
-    @waiting.upon(SuccessRepeater.acknowledged).to(ended)
-    def finish(repeater: SuccessRepeater, s: _Repetition) -> None:
-        s.finish()
-
-    @waiting.upon(SuccessRepeater.expired).to(ended)
-    def giveUp(repeater: SuccessRepeater, s: _Repetition) -> None:
-        unacknowledged = s.unacknowledged
-        s.finish()
-        try:
-            unacknowledged()
-        except Exception:
-            log.failure("2xx without ACK")
-
-    # Late, and harmless.
-    for state in (waiting, ended):
-        state.upon(SuccessRepeater.start).loop().returns(None)
-    for state in (idle, ended):
-        state.upon(SuccessRepeater.again).loop().returns(None)
-        state.upon(SuccessRepeater.expired).loop().returns(None)
-        state.upon(SuccessRepeater.acknowledged).loop().returns(None)
-    ended.upon(SuccessRepeater.stop).loop().returns(None)
-    return m.build()
-
-
-_repeaterMachine = indexed(_buildRepeater())
-
-
-def successRepeater(
-    queue: TimerQueue,
-    send: Callable[[], None],
-    unacknowledged: Callable[[], None],
-    t: TimerValues = _DEFAULTS,
-) -> SuccessRepeater:
-    """
-    Send our 2xx to an INVITE until its ACK comes (RFC 3261 section 13.3.1.4):
-    at once, after T1, and each time after twice as long, up to T2; on every
-    transport, since the next hop may be UDP.
-
-    @param send: sends it, as C{transaction.respond} does in state Accepted.
-    @param unacknowledged: called once, when no ACK has come in 64*T1: the
-        dialog is to be ended with BYE.
-    """
-    return _repeaterMachine(_Repetition(send, unacknowledged, TimerSet(queue), t))
-
-
-class Acknowledgements:
-    """
-    The ACKs of the 2xx to one INVITE of ours, one for each dialog: sent again
-    for each retransmission of the 2xx (RFC 3261 section 13.2.2.4).
-    """
-
-    __slots__ = ("_acks", "_limit")
-
-    def __init__(self, limit: int = 16) -> None:
-        """
-        @param limit: how many are kept; further forks are acknowledged once.
-        """
-        self._acks: dict[bytes, Callable[[], None]] = {}
-        self._limit = limit
-
-    def sent(self, remoteTag: bytes, send: Callable[[], None]) -> None:
-        """
-        Send the ACK of one dialog, and keep it.
-
-        @param send: sends the ACK that is ready; it takes a new branch each
-            time or the same.
-        """
-        if remoteTag in self._acks or len(self._acks) < self._limit:
-            self._acks[remoteTag] = send
-        send()
-
-    def repeat(self, response: Response) -> bool:
-        """
-        A 2xx arrived.
-
-        @return: whether it was a retransmission: its ACK was sent again.  False
-            when it is the first one of its dialog, or the ACK, which may have to
-            wait for an answer, is not ready yet.
-        """
-        send = self._acks.get(response.toTag)
-        if send is None:
-            return False
-        send()
-        return True
-
-    def clear(self) -> None:
-        """
-        Forget them: no retransmission will come.
-        """
-        self._acks.clear()
 
 
 class UpdateRule:
