@@ -24,6 +24,8 @@ from sipcluster.servicecheck.probe import IProbeOwner, Probe, peerProbe
 
 log = Logger()
 
+_ALONE = PeerRole()
+
 #: How many changes of one peer are remembered.
 HISTORY = 20
 
@@ -47,7 +49,7 @@ class _Checked:
     member: Member
     probe: Probe | None = field(default=None, repr=False)
     inService: bool | None = None
-    role: PeerRole = PeerRole()
+    role: PeerRole = _ALONE
     history: deque[Change] = field(factory=lambda: deque(maxlen=HISTORY))
 
 

@@ -1,0 +1,226 @@
+"""
+Sends requests on: what all response contexts of a proxy share.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sipcluster.servicecheck.iservicecheck import (
+    IServiceObserver,
+    IServiceRegistry,
+    Member,
+)
+from sipcluster.sip.errors import MalformedMessage, NoTransport
+from sipcluster.sip.identifiers import Identifiers
+from sipcluster.sip.isip import IFlow, ILocator, ITransportLayer, Target
+from sipcluster.sip.message import Request
+from sipcluster.sip.timers import TimerQueue
+from sipcluster.sipproxy.context import RequestContext
+from sipcluster.sipproxy.destinations import (
+    Destination,
+    Hop,
+    literalTarget,
+    one,
+    targetHops,
+)
+from sipcluster.sipproxy.outgoing import GROWTH, outgoing
+
+if TYPE_CHECKING:
+    from sipcluster.sip.transactions import TransactionLayer
+    from sipcluster.sipproxy.branch import Branch
+
+log = Logger()
+
+#: Most targets of one URI that are tried.
+MOST_TARGETS = 6
+
+
+@implementer(IServiceObserver)
+class Forwarding:
+    """
+    Client transactions of a proxy, and whom they wait for.
+
+    @ivar counters: how often what happened.
+    """
+
+    def __init__(
+        self,
+        layer: TransactionLayer,
+        transport: ITransportLayer,
+        locator: ILocator,
+        nodes: IServiceRegistry,
+        proxies: IServiceRegistry,
+        identifiers: Identifiers,
+        timers: TimerQueue,
+        timerC: float,
+        counters: Counter[str],
+    ) -> None:
+        """
+        @param timerC: seconds; more than three minutes where RFC 3261 section
+            16.6 step 11 is to be kept.
+        """
+        self.identifiers = identifiers
+        self.counters = counters
+        self._layer = layer
+        self._transport = transport
+        self._locator = locator
+        self._nodes = nodes
+        self._proxies = proxies
+        self._timers = timers
+        self._timerC = timerC
+        self._waiting: dict[str, set[Branch]] = {}
+        nodes.observe(self)
+        if proxies is not nodes:
+            proxies.observe(self)
+
+    def count(self, name: str) -> None:
+        """
+        Something happened once more.
+        """
+        self.counters[name] += 1
+
+    @property
+    def waiting(self) -> int:
+        """
+        How many requests to members of the cluster have no response at all.
+        """
+        return sum(map(len, self._waiting.values()))
+
+    # Where to
+
+    def locate(self, destination: Destination) -> Deferred[None] | None:
+        """
+        Find the hops of a destination that is a URI.
+
+        @return: L{None} when there is nothing to wait for; else fires when
+            they are known, or fails with L{LocationFailed
+            <sipcluster.sip.errors.LocationFailed>}.  May be cancelled.
+        """
+        uri, destination.locate = destination.locate, None
+        if uri is None:
+            return None
+        target = literalTarget(uri)
+        if target is not None:
+            destination.hops = one(Hop(target))
+            return None
+
+        def located(targets: Sequence[Target]) -> None:
+            destination.hops = targetHops(targets[:MOST_TARGETS])
+
+        return self._locator.locate(uri).addCallback(located)
+
+    # On the way
+
+    def send(self, branch: Branch, context: RequestContext) -> bool:
+        """
+        Send a branch's request to its hop.
+
+        @return: False when it cannot even be tried; then the branch is told
+            nothing.
+        """
+        hop = branch.hop
+        request = self._made(context, branch.destination, hop)
+        if request is None:
+            return False
+        if hop.member is not None:
+            self._waiting.setdefault(hop.member.name, set()).add(branch)
+        if request[0].method == b"INVITE":
+            self.startTimerC(branch)
+        branch.transaction = self._layer.request(
+            request[0], hop.target, branch, request[1], context.loopKey
+        )
+        return True
+
+    def sendAck(self, context: RequestContext, destination: Destination) -> None:
+        """
+        Send the ACK of a 2xx on: no transaction, no second try.
+        """
+        locating = self.locate(destination)
+        if locating is None:
+            self._sendAck(None, context, destination)
+            return
+        locating.addCallback(self._sendAck, context, destination)
+        locating.addErrback(lambda f: self.count("droppedAcks"))
+
+    def _sendAck(
+        self, _: None, context: RequestContext, destination: Destination
+    ) -> None:
+        for hop in destination.hops:
+            made = self._made(context, destination, hop)
+            if made is not None:
+                self._layer.sendAck(made[0], hop.target, made[1])
+                return
+        self.count("droppedAcks")
+
+    def ackReceived(self, ack: Request, flow: IFlow) -> None:
+        """
+        An ACK that came with the branch of its INVITE, as RFC 2543 peers send
+        it: absorbed where the final response was ours, of no use elsewhere.
+        """
+        self.count("droppedAcks")
+
+    def _made(
+        self, context: RequestContext, destination: Destination, hop: Hop
+    ) -> tuple[Request, IFlow] | None:
+        try:
+            flow = hop.flow
+            if flow is None:
+                size = len(context.request.render()) + GROWTH
+                flow = self._transport.flowTo(hop.target, size)
+            elif flow.closed:
+                return None
+            return outgoing(context, destination, hop, flow), flow
+        except (NoTransport, MalformedMessage) as e:
+            self.counters["unsendable"] += 1
+            log.warn("cannot send to {target}: {why}", target=hop.target, why=e)
+            return None
+
+    def startTimerC(self, branch: Branch) -> None:
+        """
+        Give a ringing branch its time, or its time again.
+        """
+        if branch.timerC is not None:
+            branch.timerC.cancel()
+        branch.timerC = self._timers.after(self._timerC, branch.timerCFired)
+
+    # What comes of it
+
+    def waitsNoMore(self, branch: Branch) -> None:
+        """
+        A branch has a response, or needs none any more.
+        """
+        member = branch.hop.member
+        if member is not None:
+            waiting = self._waiting.get(member.name)
+            if waiting is not None:
+                waiting.discard(branch)
+
+    def branchFailed(self, branch: Branch, why: str) -> None:
+        """
+        A branch ended without a final response.
+        """
+        self.waitsNoMore(branch)
+        member = branch.hop.member
+        if member is not None and not branch.heard:
+            registry = self._proxies if branch.hop.fellow else self._nodes
+            registry.memberFailed(member.name, why)
+
+    def memberInService(self, member: Member) -> None:
+        """
+        See L{IServiceObserver}.
+        """
+
+    def memberOutOfService(self, member: Member, why: str) -> None:
+        """
+        See L{IServiceObserver}.
+        """
+        for branch in tuple(self._waiting.pop(member.name, ())):
+            if branch.context is not None:
+                branch.context.memberGone(branch, why)

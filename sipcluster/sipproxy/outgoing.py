@@ -1,0 +1,157 @@
+"""
+What a request looks like when it leaves (RFC 3261 section 16.6).
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from sipcluster.sip.address import Address
+from sipcluster.sip.headers import (
+    MAX_FORWARDS,
+    RECORD_ROUTE,
+    ROUTE,
+    VIA,
+    Headers,
+)
+from sipcluster.sip.isip import IFlow
+from sipcluster.sip.message import Request
+from sipcluster.sipproxy.context import RequestContext
+from sipcluster.sipproxy.destinations import Destination, Hop
+
+#: Parameter of our Record-Route values by which the two of one pass are known as
+#: a pair (RFC 5658 section 5).
+SECOND = b"r2"
+
+_transports = {"UDP": b"", "TCP": b";transport=tcp", "TLS": b";transport=tls"}
+
+#: Bytes that a request grows by on its way through: Via and Record-Route.
+GROWTH = 250
+
+
+def recordRoute(flow: IFlow, token: bytes, secure: bool, double: bool) -> bytes:
+    """
+    Our Record-Route value for one side.
+
+    @param token: the signed token of the flow to a device that can be reached
+        on it alone; empty for none.
+    @param secure: whether the Request-URI is a C{sips:} one.
+    @param double: whether the other side has a value of its own.
+    """
+    return b"<%b:%b%b%b;lr%b>" % (
+        b"sips" if secure else b"sip",
+        token + b"@" if token else b"",
+        flow.sentBy,
+        _transports.get(flow.transportName, b""),
+        b";r2=on" if double else b"",
+    )
+
+
+def recordRoutes(
+    arrived: IFlow, arrivedToken: bytes, leaves: IFlow, leavesToken: bytes, secure: bool
+) -> list[bytes]:
+    """
+    Our Record-Route values, the one for the next hop first: one where both
+    sides can use the same, else two (RFC 5658).
+    """
+    same = arrived.transportName == leaves.transportName
+    if same and arrived.sentBy == leaves.sentBy and not (arrivedToken and leavesToken):
+        return [recordRoute(leaves, arrivedToken or leavesToken, secure, False)]
+    return [
+        recordRoute(leaves, leavesToken, secure, True),
+        recordRoute(arrived, arrivedToken, secure, True),
+    ]
+
+
+def outgoing(
+    context: RequestContext,
+    destination: Destination,
+    hop: Hop,
+    flow: IFlow,
+) -> Request:
+    """
+    Make the request for one hop, all but our Via.
+
+    @param flow: on which it will leave.
+    """
+    request = context.request
+    headers = request.headers
+    lines = headers.lines.copy()
+    keys = headers.keys.copy()
+    parsed = headers.parsed.copy()
+    belowVias = 0
+    for key in keys:
+        if key is not VIA and key != VIA:
+            break
+        belowVias += 1
+    if MAX_FORWARDS in keys:
+        at = keys.index(MAX_FORWARDS)
+        lines[at] = b"Max-Forwards: %d" % context.maxForwards
+    else:
+        lines.insert(belowVias, b"Max-Forwards: %d" % context.maxForwards)
+        keys.insert(belowVias, MAX_FORWARDS)
+    uri = destination.uri or context.uri
+    if context.routes is not None or destination.route or hop.route:
+        routes = [*destination.route, *context.remaining]
+        if hop.route:
+            routes.insert(0, hop.route)
+        if routes:
+            uri = _strictly(uri, routes)
+        parsed.pop(ROUTE, None)
+        at = keys.index(ROUTE) if ROUTE in keys else belowVias
+        while ROUTE in keys:
+            old = keys.index(ROUTE)
+            del keys[old], lines[old]
+        lines[at:at] = [b"Route: " + value for value in routes]
+        keys[at:at] = [ROUTE] * len(routes)
+    if context.recordRoute:
+        secure = uri[:5].lower() == b"sips:"
+        values = recordRoutes(
+            context.flow, context.arrivedToken, flow, hop.token, secure
+        )
+        parsed.pop(RECORD_ROUTE, None)
+        at = keys.index(RECORD_ROUTE) if RECORD_ROUTE in keys else belowVias
+        lines[at:at] = [b"Record-Route: " + value for value in values]
+        keys[at:at] = [RECORD_ROUTE] * len(values)
+    return request.replacing(uri=uri, headers=Headers(lines, keys, parsed))
+
+
+def _strictly(uri: bytes, routes: list[bytes]) -> bytes:
+    """
+    Serve a next hop that is a strict router (section 16.6 step 6): it gets its
+    own URI as the Request-URI, and ours goes below the others.
+
+    @param routes: changed when that is so.
+
+    @return: the Request-URI to send.
+    """
+    if b";lr" in routes[0]:
+        return uri
+    first = Address.parse(routes[0])
+    if b"lr" in getattr(first.uri, "parameters", ()):
+        return uri
+    del routes[0]
+    routes.append(b"<%b>" % uri)
+    return first.uri.render()
+
+
+def loopKey(context: RequestContext) -> bytes:
+    """
+    What must differ when a request comes here again and is no loop (section
+    16.6 step 8, RFC 5393 section 4.2).
+    """
+    request = context.request
+    headers = request.headers
+    parts = [
+        request.callID,
+        request.fromTag,
+        request.toTag,
+        b"%d" % request.cseq.number,
+        request.uri,
+    ]
+    if ROUTE in headers.keys:
+        parts += headers.all(ROUTE)
+    for name in (b"proxy-require", b"proxy-authorization"):
+        if name in headers.keys:
+            parts += headers.all(name)
+    return b"%08x" % zlib.crc32(b"\0".join(parts))

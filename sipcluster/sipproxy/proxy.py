@@ -1,0 +1,215 @@
+"""
+The SIP Proxy: what the transaction layer hands to it, through the chain and out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sipcluster.registrar.iregistrar import IRegistrationStore
+from sipcluster.servicecheck.iservicecheck import IServiceRegistry
+from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.identifiers import Identifiers
+from sipcluster.sip.isip import IFlow, ILocator, IRequestReceiver, ITransportLayer
+from sipcluster.sip.message import Request, Response, makeResponse
+from sipcluster.sip.transactions import ServerTransaction, TransactionLayer
+from sipcluster.sipproxy.chain import Chain
+from sipcluster.sipproxy.context import RequestContext
+from sipcluster.sipproxy.forwarding import Forwarding
+from sipcluster.sipproxy.isipproxy import Answer, IStep
+from sipcluster.sipproxy.location import Contacts
+from sipcluster.sipproxy.registration import Registration
+from sipcluster.sipproxy.response_context import ResponseContext
+from sipcluster.sipproxy.steps.admission import Admission
+from sipcluster.sipproxy.steps.affinity import Affinity
+from sipcluster.sipproxy.steps.choose_node import ChooseNode
+from sipcluster.sipproxy.steps.locate import Locate
+from sipcluster.sipproxy.steps.loop import LoopDetection
+from sipcluster.sipproxy.steps.loose_route import LooseRoute
+from sipcluster.sipproxy.steps.max_forwards import MaxForwards
+from sipcluster.sipproxy.steps.own_request import OwnRequest
+from sipcluster.sipproxy.steps.proxy_require import ProxyRequire
+from sipcluster.sipproxy.steps.record_route import RecordRoute
+from sipcluster.sipproxy.steps.register import Register
+from sipcluster.sipproxy.steps.routed import Routed
+from sipcluster.sipproxy.steps.sanity import Sanity
+from sipcluster.sipproxy.tokens import FlowTokens
+from sipcluster.sipproxy.topology import Topology
+
+log = Logger()
+
+
+@frozen
+class ProxyParts:
+    """
+    What a proxy is made of.
+
+    @ivar wallTime: seconds since 1970, for the ends of bindings.
+    @ivar nodes: who of the nodes is in service.
+    @ivar proxies: who of the other proxies is in service.
+    @ivar timerC: seconds.
+    @ivar maxForks: bindings tried for one request.
+    @ivar dialogRate: INVITEs a second from outside, 0 for no limit.
+    """
+
+    clock: IReactorTime
+    wallTime: Callable[[], float]
+    topology: Topology
+    transport: ITransportLayer
+    locator: ILocator
+    layer: TransactionLayer
+    identifiers: Identifiers
+    tokens: FlowTokens
+    store: IRegistrationStore
+    nodes: IServiceRegistry
+    proxies: IServiceRegistry
+    timerC: float = 180.0
+    maxForks: int = 10
+    dialogRate: int = 0
+
+
+@implementer(IRequestReceiver)
+class SIPProxy:
+    """
+    A stateful proxy (RFC 3261 section 16) in front of the cluster's nodes.
+
+    @ivar counters: how often what happened.
+    """
+
+    def __init__(self, parts: ProxyParts) -> None:
+        self.counters: Counter[str] = Counter()
+        self._parts = parts
+        self._topology = parts.topology
+        self._forwarding = Forwarding(
+            parts.layer,
+            parts.transport,
+            parts.locator,
+            parts.nodes,
+            parts.proxies,
+            parts.identifiers,
+            parts.layer.queue,
+            parts.timerC,
+            self.counters,
+        )
+        self.registration = Registration(
+            parts.topology, parts.store, parts.tokens, parts.wallTime
+        )
+        requests, acks = self._steps()
+        self._requests = Chain(requests, self._passed, self._answered)
+        self._acks = Chain(acks, self._ackPassed, self._ackAnswered)
+        log.info("steps of a request: {steps}", steps=" > ".join(self._requests.names))
+        log.info("steps of an ACK: {steps}", steps=" > ".join(self._acks.names))
+
+    def _steps(self) -> tuple[list[IStep], list[IStep]]:
+        """
+        What happens to a request, and to the ACK of a 2xx, in order.
+        """
+        parts, topology = self._parts, self._parts.topology
+        contacts = Contacts(
+            topology, parts.tokens, parts.transport, parts.proxies, parts.maxForks
+        )
+        routed = Routed(
+            topology, parts.nodes, parts.proxies, parts.transport, parts.tokens
+        )
+        sanity = Sanity()
+        maxForwards = MaxForwards(topology)
+        looseRoute = LooseRoute(topology)
+        locate = Locate(topology, parts.store, contacts)
+        self.admission = Admission(parts.clock.seconds, parts.dialogRate)
+        requests: list[IStep] = [
+            sanity,
+            maxForwards,
+            LoopDetection(topology),
+            ProxyRequire(),
+            self.admission,
+            looseRoute,
+            OwnRequest(topology),
+            Register(self.registration),
+            routed,
+            locate,
+            Affinity(),
+            ChooseNode(topology, parts.nodes),
+            RecordRoute(parts.tokens),
+        ]
+        return requests, [sanity, maxForwards, looseRoute, routed, locate]
+
+    # What the transaction layer hands over
+
+    def requestReceived(self, transaction: ServerTransaction) -> None:
+        """
+        See L{IRequestReceiver}.
+        """
+        request = transaction.request
+        self.counters["requests"] += 1
+        context = self._context(request, transaction.flow)
+        response = ResponseContext(self._forwarding, context, transaction)
+        transaction.user = response
+        context.response = response
+        if request.method == b"INVITE":
+            transaction.respond(makeResponse(request, 100))
+        self._requests.run(context)
+
+    def ackReceived(self, ack: Request, flow: IFlow) -> None:
+        """
+        See L{IRequestReceiver}.
+        """
+        self.counters["acks"] += 1
+        self._acks.run(self._context(ack, flow))
+
+    def strayResponse(self, response: Response, flow: IFlow) -> None:
+        """
+        Drop it (RFC 6026 section 8.9).
+        """
+        self.counters["strayResponses"] += 1
+
+    def _context(self, request: Request, flow: IFlow) -> RequestContext:
+        try:
+            viaHost = request.via.host
+        except MalformedMessage:
+            viaHost = b""
+        return RequestContext(
+            request,
+            flow,
+            self._topology.isNode(flow, viaHost),
+            self._topology.isFellow(flow),
+        )
+
+    # What the chain says
+
+    def _passed(self, context: RequestContext) -> None:
+        response, context.response = context.response, None
+        if response is not None:
+            response.start()
+
+    def _answered(self, context: RequestContext, answer: Answer) -> None:
+        self.counters["answered"] += 1
+        response, context.response = context.response, None
+        if response is not None:
+            response.answer(answer)
+
+    def _ackPassed(self, context: RequestContext) -> None:
+        if context.groups:
+            self._forwarding.sendAck(context, context.groups[0][0])
+        else:
+            self.counters["droppedAcks"] += 1
+
+    def _ackAnswered(self, context: RequestContext, answer: Answer) -> None:
+        # Nothing answers an ACK.
+        self.counters["droppedAcks"] += 1
+
+    def status(self) -> dict[str, object]:
+        """
+        Counts, for people.
+        """
+        return {
+            "steps": list(self._requests.names),
+            "waitingForMembers": self._forwarding.waiting,
+            "refusedByRate": self.admission.refused,
+            "counters": dict(self.counters),
+        }

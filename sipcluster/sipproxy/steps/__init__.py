@@ -1,0 +1,3 @@
+"""
+The steps of the SIP Proxy's chain, one in each module.
+"""

@@ -1,0 +1,124 @@
+"""
+Follows where a request itself says that it goes: a flow token, Route values, the
+name of a pair.
+"""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from sipcluster.servicecheck.iservicecheck import IServiceRegistry
+from sipcluster.sip.address import Address
+from sipcluster.sip.isip import ITransportLayer, Target
+from sipcluster.sip.uri import SIPURI
+from sipcluster.sipproxy.context import RequestContext
+from sipcluster.sipproxy.destinations import (
+    Destination,
+    Hop,
+    literalTarget,
+    one,
+    pairHops,
+)
+from sipcluster.sipproxy.isipproxy import NEXT, Answer, IStep, Outcome
+from sipcluster.sipproxy.tokens import FlowTokens
+from sipcluster.sipproxy.topology import Topology
+
+
+@implementer(IStep)
+class Routed:
+    """
+    Serves requests of running dialogs, and those that a fellow proxy passes to
+    the flow of a device.
+
+    Only nodes, and who holds a flow token of ours, may use a Route to places
+    outside the cluster: the proxy is no relay for strangers.
+    """
+
+    name = "routed"
+
+    def __init__(
+        self,
+        topology: Topology,
+        nodes: IServiceRegistry,
+        proxies: IServiceRegistry,
+        transport: ITransportLayer,
+        tokens: FlowTokens,
+    ) -> None:
+        self._topology = topology
+        self._nodes = nodes
+        self._proxies = proxies
+        self._transport = transport
+        self._tokens = tokens
+
+    def process(self, context: RequestContext) -> Outcome:
+        """
+        See L{IStep}.
+        """
+        uri = context.sipURI
+        pair = None if uri is None else self._topology.pairOf(uri)
+        if pair is None and context.token:
+            # Towards a pair the token names the flow that the request came on,
+            # or one that the device has lost since: it says nothing then.
+            return self._onFlow(context)
+        while context.remaining:
+            outcome = self._nextRoute(context)
+            if outcome is not None:
+                return outcome
+        if pair is not None:
+            context.groups = [[self._toPair(pair)]]
+        return NEXT
+
+    def _onFlow(self, context: RequestContext) -> Outcome:
+        """
+        Send on the flow that the token names.
+        """
+        name = self._tokens.name(context.token)
+        if name is None:
+            # Made before our last restart, or by somebody else: good for
+            # nothing, but a node needs no token to send to a device.
+            return NEXT if context.fromNode else Answer(403)
+        flow = self._transport.flowByToken(name)
+        if flow is not None and not flow.closed:
+            target = Target(flow.transportName, *flow.remote)
+            hop = Hop(target, flow, token=context.token)
+        else:
+            uri = context.sipURI
+            direct = None if uri is None or context.remaining else literalTarget(uri)
+            if uri is None or direct is None or b"ob" in uri.parameters:
+                return Answer(430)
+            # A device that does not use RFC 5626 may well listen there.
+            hop = Hop(direct)
+        context.groups = [[Destination(hops=one(hop), unreachable=430)]]
+        return NEXT
+
+    def _nextRoute(self, context: RequestContext) -> Outcome | None:
+        """
+        Send to the first of the Route values that are left.
+
+        @return: L{None} when it was left out, and the next one counts.
+        """
+        uri = Address.parse(context.remaining[0]).uri
+        if not isinstance(uri, SIPURI):
+            return Answer(416)
+        fellow = self._topology.fellowOf(uri)
+        if fellow is not None:
+            member = self._proxies.primary(fellow)
+            if member is None:
+                # Its way can be taken without it: a pair is found from here,
+                # too, and so is a device without a flow.
+                context.remaining.pop(0)
+                return None
+            hop = Hop(member.target, None, member, True)
+            context.groups = [[Destination(hops=one(hop))]]
+            return NEXT
+        pair = self._topology.pairOf(uri)
+        if pair is not None:
+            context.groups = [[self._toPair(pair)]]
+            return NEXT
+        if not context.fromNode:
+            return Answer(403)
+        context.groups = [[Destination(locate=uri)]]
+        return NEXT
+
+    def _toPair(self, pair: str) -> Destination:
+        return Destination(hops=pairHops(self._nodes, pair), speaksForAll=True)
