@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.grammar import MAX_UNSIGNED, clampedNumber, quote, unquote
@@ -138,13 +138,13 @@ class Address:
         """
         The same address with a header parameter set; L{None} makes a flag.
         """
-        return evolve(self, parameters=self.parameters.with_(name, value))
+        return Address(self.uri, self.display, self.parameters.with_(name, value))
 
     def without(self, name: bytes) -> Address:
         """
         The same address without a header parameter.
         """
-        return evolve(self, parameters=self.parameters.without(name))
+        return Address(self.uri, self.display, self.parameters.without(name))
 
     def render(self) -> bytes:
         """

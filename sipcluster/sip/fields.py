@@ -107,7 +107,9 @@ class Message:
                 raise MalformedMessage("too many Via values")
             if not values:
                 raise MalformedMessage("no via")
-            vias = parsed[VIAS] = tuple(map(Via.parse, values))
+            top = self.via
+            vias = (top, *map(Via.parse, values[1:])) if len(values) > 1 else (top,)
+            parsed[VIAS] = vias
         return vias
 
     @property

@@ -172,11 +172,13 @@ class Headers:
 
         A line that begins with a blank continues the one before.
         """
-        keys = [_keyFor(line.partition(b":")[0]) for line in lines]
-        if None in keys:
+        known = _keys
+        try:
+            keys = [known[line.partition(b":")[0]] for line in lines]
+        except KeyError:  # folding, or a name that is not in use
             lines = _joinFolded(lines)
-            return cls(lines, [_lineKey(line) for line in lines])
-        return cls(lines, keys)  # type: ignore[arg-type] # no None is in it
+            keys = [_lineKey(line) for line in lines]
+        return cls(lines, keys, {})
 
     def first(self, name: bytes) -> bytes | None:
         """
@@ -192,9 +194,13 @@ class Headers:
         """
         The values of all fields of this name, unfolded and stripped.
         """
-        key = keyOf(name)
-        if key not in self.keys:
+        key = _keyFor(name) or keyOf(name)
+        keys = self.keys
+        found = keys.count(key)
+        if found == 0:
             return []
+        if found == 1:
+            return [_valueOf(self.lines[keys.index(key)])]
         return [
             _valueOf(line)
             for line, other in zip(self.lines, self.keys, strict=True)

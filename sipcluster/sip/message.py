@@ -380,12 +380,13 @@ def contentLength(headers: Headers) -> int | None:
 
     @raise MalformedMessage: it is no number, or there are several that differ.
     """
-    found = headers.keys.count(CONTENT_LENGTH)
-    if not found:
-        return None
-    value = headers.first(CONTENT_LENGTH) or b""
-    if found > 1:
+    length: int | None = headers.parsed.get(CONTENT_LENGTH)
+    if length is None:
         values = headers.all(CONTENT_LENGTH)
-        if len(set(values)) > 1:
+        if not values:
+            return None
+        if len(values) > 1 and len(set(values)) > 1:
             raise MalformedMessage("several Content-Length", b", ".join(values))
-    return number(value, "Content-Length", MAX_UNSIGNED)
+        length = number(values[0], "Content-Length", MAX_UNSIGNED)
+        headers.parsed[CONTENT_LENGTH] = length
+    return length

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from sipcluster.sip.address import Address
-from sipcluster.sip.errors import MalformedMessage, MessageTooLarge
+from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import (
     BROKEN,
     CALL_ID,
@@ -25,7 +25,6 @@ from sipcluster.sip.headers import (
     Headers,
 )
 from sipcluster.sip.message import (
-    LIMITS,
     VERSION,
     Message,
     Request,
@@ -37,6 +36,7 @@ from sipcluster.sip.uri import SIPURI, OtherURI
 #: Must be there, once (RFC 3261 section 8.1.1; a missing Max-Forwards is one of
 #: RFC 2543 and let pass).
 _ONCE = (FROM, TO, CALL_ID, CSEQ)
+_MANDATORY = (VIA, *_ONCE)
 
 #: May be there, once.
 _AT_MOST_ONCE = (MAX_FORWARDS, CONTENT_TYPE, EXPIRES)
@@ -73,25 +73,27 @@ def checkRequest(request: Request) -> None:
             raise MalformedMessage("headers in the Request-URI", request.uri)
     elif isinstance(uri, OtherURI):
         raise MalformedMessage("scheme of the Request-URI", request.uri, 416)
-    _checkCommon(request)
     headers = request.headers
     keys = headers.keys
-    if BROKEN in keys:
+    different = set(keys)
+    _checkCommon(request, different)
+    if BROKEN in different:
         raise MalformedMessage("no header field", headers.lines[keys.index(BROKEN)])
-    for key in _AT_MOST_ONCE:
-        if keys.count(key) > 1:
-            raise MalformedMessage(f"more than one {key.decode()}")
+    if len(different) != len(keys):
+        for key in _AT_MOST_ONCE:
+            if keys.count(key) > 1:
+                raise MalformedMessage(f"more than one {key.decode()}")
     if request.cseq.method != request.method:
         raise MalformedMessage("CSeq of another method", request.cseq.method)
-    request.maxForwards  # noqa: B018
     length = contentLength(headers)
     if length is not None and length != len(request.body):
         raise MalformedMessage("shorter than announced")
-    if EXPIRES in keys and request.method in _EXPIRING:
+    # Asking for a value is checking it.
+    if MAX_FORWARDS in different:
+        request.maxForwards  # noqa: B018
+    if EXPIRES in different and request.method in _EXPIRING:
         request.expires  # noqa: B018
-    _checkAddresses(headers, CONTACT)
-    _checkAddresses(headers, RECORD_ROUTE)
-    if ROUTE in keys:
+    if ROUTE in different:
         request.routes  # noqa: B018
 
 
@@ -101,36 +103,36 @@ def checkResponse(response: Response) -> None:
 
     @raise MalformedMessage: what is wrong first; the response is to be dropped.
     """
-    _checkCommon(response)
-    headers = response.headers
-    _checkAddresses(headers, CONTACT)
-    _checkAddresses(headers, RECORD_ROUTE)
+    _checkCommon(response, set(response.headers.keys))
 
 
-def _checkCommon(message: Message) -> None:
+def _checkCommon(message: Message, different: set[bytes]) -> None:
     headers = message.headers
     keys = headers.keys
-    for key in _ONCE:
-        if (count := keys.count(key)) != 1:
-            some = "more than one" if count else "no"
-            raise MalformedMessage(f"{some} {key.decode()}")
-    if len(message.vias) > LIMITS.vias:
-        raise MessageTooLarge("too many Via values")
-    if not message.callID:
-        raise MalformedMessage("no call-id")
+    if not different.issuperset(_MANDATORY):
+        missing = next(key for key in _MANDATORY if key not in different)
+        raise MalformedMessage(f"no {missing.decode()}")
+    if len(different) != len(keys):
+        for key in _ONCE:
+            if keys.count(key) > 1:
+                raise MalformedMessage(f"more than one {key.decode()}")
+    # Asking for a value is checking it.
+    message.vias  # noqa: B018
+    message.callID  # noqa: B018
     message.cseq  # noqa: B018
     for key in (FROM, TO):
         if not _plainAddress(headers.first(key) or b""):
-            (message.fromAddress if key is FROM else message.toAddress)  # noqa: B018
-    if VIA not in keys:
-        raise MalformedMessage("no via")
+            message.fromAddress if key is FROM else message.toAddress  # noqa: B018
+    if CONTACT in different:
+        _checkAddresses(headers, CONTACT)
+    if RECORD_ROUTE in different:
+        _checkAddresses(headers, RECORD_ROUTE)
 
 
 def _checkAddresses(headers: Headers, key: bytes) -> None:
     """
     Whether all values of a field are addresses.
     """
-    if key in headers.keys:
-        for value in headers.values(key):
-            if not _plainAddress(value):
-                Address.parse(value)
+    for value in headers.values(key):
+        if not _plainAddress(value):
+            Address.parse(value)

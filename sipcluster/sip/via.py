@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.grammar import HOST, TOKEN, portNumber
@@ -116,7 +116,8 @@ class Via:
         """
         The same Via with a parameter set; L{None} makes a flag.
         """
-        return evolve(self, parameters=self.parameters.with_(name, value))
+        parameters = self.parameters.with_(name, value)
+        return Via(self.transport, self.host, self.port, parameters)
 
     def render(self) -> bytes:
         """
