@@ -130,7 +130,9 @@ def _build() -> TypeMachine[InviteUsage, _Core]:
     @inviting.upon(InviteUsage.crossed).to(backingOff)
     def backOff(usage: InviteUsage, s: _Core) -> None:
         s.glares += 1
-        if s.wanted is None and s.glares <= MAX_GLARES:
+        if s.glares > MAX_GLARES:
+            s.glares = 0  # it is given up
+        elif s.wanted is None:
             s.wanted = s.sending
         s.sending = None
         s.timers.start("glare", s.glareSeconds(), usage.retry)
