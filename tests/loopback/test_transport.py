@@ -9,7 +9,7 @@ import os
 import socket
 from typing import Any
 
-from twisted.internet import reactor
+from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
@@ -24,6 +24,8 @@ from sipcluster.net.sip_udp import UDPPort
 from sipcluster.net.transport import SIPTransport
 from sipcluster.sip.isip import IFlow, IMessageReceiver, ITransportLayer, Target
 from sipcluster.sip.message import Request, Response, makeResponse
+
+reactor: Any = _reactor
 
 _numbers = itertools.count(1)
 
@@ -319,7 +321,7 @@ class UDPTests(TransportTestCase):
         yield served.whenMessages(3)
         # The third may still be on its way out.
         self.assertIn(server.counts["bugs"], (2, 3))
-        yield deferLater(reactor, 0)  # type: ignore[arg-type]
+        yield deferLater(reactor, 0)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
 
     @inlineCallbacks
@@ -511,7 +513,7 @@ class TCPTests(TransportTestCase):
             flow.send(message)
             if got.failures:
                 break
-            yield deferLater(reactor, 0)  # type: ignore[arg-type]
+            yield deferLater(reactor, 0)
         yield got.whenFailures(1)
         self.assertEqual(got.failures, [(flow, "the peer reads too slowly")])
         self.assertEqual(client.counts["slowPeers"], 1)
@@ -541,7 +543,7 @@ class TCPTests(TransportTestCase):
         A request above 1300 bytes for a UDP target goes by TCP; when the
         target refuses TCP, the next one goes by UDP.
         """
-        server, served = self.transport(answers=True)
+        server, _ = self.transport(answers=True)
         client, got = self.transport()
         port = yield server.listenTCP("127.0.0.1", 0)
         yield client.listenTCP("127.0.0.1", 0)

@@ -295,7 +295,8 @@ class TLSTests(TransportTestCase):
         accepted = served.messages[0][1]
         back = Target("TLS", *accepted.remote)
         self.assertIs(server.flowTo(back), accepted)
-        checked = Target("TLS", *accepted.remote, "phone.example.com")
+        host, port = accepted.remote
+        checked = Target("TLS", host, port, "phone.example.com")
         self.assertIsNot(server.flowTo(checked), accepted)
 
     @inlineCallbacks
