@@ -1,0 +1,1 @@
+``bin/run`` starts a whole cluster on one host: a store, two SIP Proxies and two nodes, through which SIP telephones register and call each other. ``twistd sipcluster`` runs each of them by one configuration file, which ``twistd sipcluster check`` checks; ``sipclusterctl`` shows status, registrations, calls and the ladder of a call.
