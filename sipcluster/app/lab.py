@@ -49,8 +49,9 @@ class Members(ProcessMonitor):
     """
 
     threshold = 1
-    killTime = KILL
-    minRestartDelay = 0.2
+    # Declared as whole numbers; the clock takes any.
+    killTime = KILL  # type: ignore[assignment]
+    minRestartDelay = 0.2  # type: ignore[assignment]
     maxRestartDelay = 5
 
     def __init__(
@@ -74,7 +75,8 @@ class Members(ProcessMonitor):
         elif not self.protocols and self._ended is not None:
             self._ended.callback(None)
 
-    def stopService(self) -> Deferred[None]:
+    # IService allows a Deferred; the base class has none to return.
+    def stopService(self) -> Deferred[None]:  # type: ignore[override]
         """
         End all members.
 

@@ -6,7 +6,7 @@ what ends it, and what is told about it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from twisted.application.service import IService, MultiService
@@ -113,7 +113,7 @@ class Process(MultiService):
         self._closeLast.append(port.stopListening)
 
     @inlineCallbacks
-    def _start(self) -> Iterator[Deferred[Any]]:
+    def _start(self) -> Generator[Deferred[Any], Any, None]:
         opening = "TCP"
         try:
             yield self.member.load().addTimeout(LOADING, self._reactor)
@@ -144,7 +144,7 @@ class Process(MultiService):
         return float(self._reactor.seconds() - self._started)
 
     @inlineCallbacks
-    def stopService(self) -> Iterator[Deferred[Any]]:
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
         self.state = "stopping"
         if self._waiting is not None:
             self._waiting.cancel()

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
-from twisted.application.service import IService
 from twisted.names.client import Resolver
 
 from sipcluster.app.log_streams import LogStreams
@@ -50,15 +48,14 @@ def addMember(
         "locator": _locator(reactor, application),
         "store": store,
     }
-    make: Callable[[Any], IService]
     if isinstance(application, Proxy):
-        from sipcluster.app.proxy import makeProxy as make
+        from sipcluster.app.proxy import makeProxy
 
-        process.runs(make(ProxyRuntime(**given)))
+        process.runs(makeProxy(ProxyRuntime(**given)))
     else:
-        from sipcluster.app.node import makeNode as make
+        from sipcluster.app.node import makeNode
 
-        process.runs(make(NodeRuntime(**given)))
+        process.runs(makeNode(NodeRuntime(**given)))
 
 
 def _transport(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -211,13 +211,13 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         place in the package that then fetches the global one.
     """
     if reactor is None:
-        from twisted.internet import reactor
+        from twisted.internet import reactor as running
 
         from sipcluster.net.monotonic import useMonotonicTime
 
+        reactor = running
         useMonotonicTime(reactor)
-        quiet: Callable[[], None] = quietGarbageCollector
-        reactor.callWhenRunning(quiet)
+        reactor.callWhenRunning(quietGarbageCollector)
     chosen = options.subOptions
     if options.subCommand == "lab":
         from sipcluster.app.lab import makeLab
