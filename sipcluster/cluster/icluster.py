@@ -340,6 +340,10 @@ class IReplica(Interface):
     entries: Mapping[bytes, Entry] = Attribute("What there is; not to be changed.")
     revision: int = Attribute("Everything up to here has been seen.")
     degraded: bool = Attribute("What is here may be old: the store is not heard.")
+    era: int = Attribute(
+        "Counts up when the store turns out to be another one, or one from a backup: "
+        "revisions of two eras do not compare."
+    )
 
     def addListener(listener: IReplicaListener) -> None:
         """
@@ -383,4 +387,19 @@ class IClusterWriter(Interface):
     def delete(key: bytes) -> Deferred[int]:
         """
         Remove a key soon, in order with C{put}.
+        """
+
+    def forget(key: bytes) -> bool:
+        """
+        Leave out the write to C{key} that waits, if one does: another member
+        has written something newer.  Its Deferreds fire with 0.
+
+        @return: whether one waited.
+        """
+
+    away: bool = Attribute("The last try found no store: what is put here waits.")
+
+    def stop() -> None:
+        """
+        Write no more.  What waits fails with L{StoreAway}.
         """

@@ -78,6 +78,7 @@ class Replica:
     @ivar entries: what there is, heartbeats left out.
     @ivar revision: everything up to here has been seen.
     @ivar loads: how many snapshots were taken.
+    @ivar era: how often the store was found to be another one.
     @ivar why: the store is not heard; C{""} while it is.
     """
 
@@ -105,6 +106,7 @@ class Replica:
         self._entries: dict[bytes, Entry] = {}
         self.revision = 0
         self.loads = 0
+        self.era = 0
         self.why = "not loaded yet"
         self._listeners: list[IReplicaListener] = []
         self._starting: list[tuple[Deferred[None], IDelayedCall]] = []
@@ -217,6 +219,13 @@ class Replica:
                         entry.lease,
                     )
                 )
+        if snapshot.revision < self.revision:
+            self.era += 1
+            log.error(
+                "the cluster store has gone back from revision {before} to {revision}",
+                before=self.revision,
+                revision=snapshot.revision,
+            )
         self._entries = new
         self.revision = snapshot.revision
         self.loads += 1
