@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from sipcluster.sip.client_transaction import ClientTransaction, Fields
 from sipcluster.sip.errors import NoTransport
+from sipcluster.sip.headers import VIA
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.invite_client import InviteClient, inviteClient, makeCancel
 from sipcluster.sip.isip import IFlow, ITransactionUser, ITransportLayer, Target
@@ -67,17 +68,21 @@ class _Unconcerned:
 _unconcerned = _Unconcerned()
 
 
-def viaValue(flow: IFlow, branch: bytes, sentBy: bytes) -> bytes:
+def viaStart(flow: IFlow, sentBy: bytes) -> bytes:
     """
-    The Via that a request gets here.
+    The Via that a request gets here, up to its branch.
 
     @param sentBy: instead of the flow's own; empty takes that.
     """
-    return b"SIP/2.0/%b %b;branch=%b;rport" % (
+    return b"SIP/2.0/%b %b;branch=" % (
         _transportNames.get(flow.transportName) or flow.transportName.encode("ascii"),
         sentBy or flow.sentBy,
-        branch,
     )
+
+
+def _withVia(request: Request, start: bytes, branch: bytes) -> Request:
+    via = start + branch + b";rport"
+    return request.replacing(headers=request.headers.prepend(b"Via", via))
 
 
 class ClientTable:
@@ -132,17 +137,24 @@ class ClientTable:
                 self.counters["overload"] += 1
                 raise NoTransport("too many transactions")
             if flow is None:
-                sent, flow, mayReroute = self.placed(request, target, branch, sentBy)
+                sent, flow, mayReroute = self._placed(request, target, branch, sentBy)
             elif flow.closed:
                 raise NoTransport("the flow is closed")
             else:
-                sent = self._withVia(request, flow, branch, sentBy)
+                sent = _withVia(request, viaStart(flow, sentBy), branch)
         except NoTransport as e:
             why = str(e)
             flow = NoFlow(target)
-            sent = self._withVia(request, flow, branch, sentBy)
-        transaction = self._make(sent, target, flow, (branch, request.method), user)
-        transaction.sentBy = sentBy
+            sent = _withVia(request, viaStart(flow, sentBy), branch)
+        transaction = self._make(
+            sent,
+            target,
+            flow,
+            (branch, request.method),
+            user,
+            sentBy,
+            viaStart(flow, sentBy),
+        )
         transaction.mayReroute = mayReroute
         machine = cast(InviteClient, transaction.machine)
         if why:
@@ -159,16 +171,16 @@ class ClientTable:
         """
         branch = self.identifiers.branch()
         if flow is not None and not flow.closed:
-            flow.send(self._withVia(ack, flow, branch, sentBy).render())
-            return
-        try:
-            sent, flow, _ = self.placed(ack, target, branch, sentBy)
-        except NoTransport as e:
-            log.debug("no way for the ACK of {callID}: {why}", callID=ack.callID, why=e)
-            return
+            sent = _withVia(ack, viaStart(flow, sentBy), branch)
+        else:
+            try:
+                sent, flow, _ = self._placed(ack, target, branch, sentBy)
+            except NoTransport as e:
+                log.debug("no way for the ACK to {flow}: {why}", flow=target, why=e)
+                return
         flow.send(sent.render())
 
-    def placed(
+    def _placed(
         self, request: Request, target: Target, branch: bytes, sentBy: bytes
     ) -> tuple[Request, IFlow, bool]:
         """
@@ -180,19 +192,13 @@ class ClientTable:
         @raise NoTransport: there is none.
         """
         flow = self.transport.flowTo(target)
-        sent = self._withVia(request, flow, branch, sentBy)
+        sent = _withVia(request, viaStart(flow, sentBy), branch)
         if not flow.reliable and tooLargeForUDP(len(sent.render())):
             larger = self.transport.flowTo(target, len(sent.render()))
             if larger is not flow:
-                sent = self._withVia(request, larger, branch, sentBy)
+                sent = _withVia(request, viaStart(larger, sentBy), branch)
                 return sent, larger, larger.reliable
         return sent, flow, False
-
-    def _withVia(
-        self, request: Request, flow: IFlow, branch: bytes, sentBy: bytes
-    ) -> Request:
-        via = viaValue(flow, branch, sentBy)
-        return request.replacing(headers=request.headers.prepend(b"Via", via))
 
     def _make(
         self,
@@ -201,6 +207,8 @@ class ClientTable:
         flow: IFlow,
         key: tuple[bytes, bytes],
         user: ITransactionUser,
+        sentBy: bytes,
+        start: bytes,
     ) -> ClientTransaction:
         transaction = ClientTransaction(
             sent,
@@ -214,6 +222,8 @@ class ClientTable:
             self._ended,
             self._answered,
             self._cancel,
+            sentBy,
+            start,
         )
         if sent.method == b"INVITE":
             self.invites += 1
@@ -270,7 +280,15 @@ class ClientTable:
         """
         cancel = makeCancel(invite.request, fields)
         key = (invite.key[0], b"CANCEL")
-        transaction = self._make(cancel, invite.target, invite.flow, key, _unconcerned)
+        transaction = self._make(
+            cancel,
+            invite.target,
+            invite.flow,
+            key,
+            _unconcerned,
+            invite.sentBy,
+            invite.viaStart,
+        )
         cast(NoninviteClient, transaction.machine).start()
 
     def responseReceived(self, response: Response) -> bool:
@@ -281,16 +299,22 @@ class ClientTable:
 
         @raise MalformedMessage: it cannot be told.
         """
-        via = response.via
-        transaction = self.table.get((via.branch, response.cseq.method))
-        if transaction is None:
-            return False
-        if via.sentBy != transaction.request.via.sentBy and not _sameSentBy(
-            via.sentBy, transaction.request.via.sentBy
-        ):
-            # Section 18.1.2: no Via of ours.
-            self.counters["foreign"] += 1
-            return True
+        # Our Via comes back as it was sent, but for what was added behind: the
+        # branch is cut out of it rather than read with all the rest.
+        value = response.headers.first(VIA) or b""
+        start = value.find(b";branch=") + 8
+        end = value.find(b";", start)
+        branch = value[start : end if end > 0 else len(value)]
+        transaction = self.table.get((branch, response.cseq.method))
+        if transaction is None or not value.startswith(transaction.viaStart):
+            via = response.via
+            transaction = self.table.get((via.branch, response.cseq.method))
+            if transaction is None:
+                return False
+            if not _sameSentBy(via.sentBy, transaction.request.via.sentBy):
+                # Section 18.1.2: no Via of ours.
+                self.counters["foreign"] += 1
+                return True
         machine = transaction.machine
         status = response.status
         if machine is None:
@@ -339,7 +363,8 @@ class ClientTable:
         transaction.flow = flow
         self._listen(transaction)
         request = transaction.request
-        via = viaValue(flow, transaction.key[0], transaction.sentBy)
+        transaction.viaStart = start = viaStart(flow, transaction.sentBy)
+        via = start + transaction.key[0] + b";rport"
         headers = request.headers.replaceFirstValue(b"Via", via)
         transaction.request = request = request.replacing(headers=headers)
         transaction.data = request.render()

@@ -39,10 +39,11 @@ class ClientTransaction:
     @ivar ended: takes the transaction out of the table.
     @ivar answered: takes it out of those that a broken flow concerns.
     @ivar sendCancel: sends the CANCEL of this INVITE.
+    @ivar sentBy: what the Via names us by; empty for the flow's own address.
+    @ivar viaStart: what our Via begins with, up to the branch.
     @ivar machine: takes the inputs; L{None} once the transaction is gone.
     @ivar mayReroute: the flow is a stream only because the request is large,
         and UDP is to be tried when it fails (section 18.1.1).
-    @ivar sentBy: what the Via names us by, when it is not the flow's name.
     @ivar lingering: whether there was a final response.
     @ivar responded: the status of the last response, or 0.
     @ivar interval: seconds until the next retransmission.
@@ -61,9 +62,10 @@ class ClientTransaction:
     ended: Callable[[ClientTransaction], None]
     answered: Callable[[ClientTransaction], None]
     sendCancel: Callable[[ClientTransaction, Fields], None]
+    sentBy: bytes
+    viaStart: bytes
     machine: InviteClient | NoninviteClient | None = None
     mayReroute: bool = False
-    sentBy: bytes = b""
     lingering: bool = False
     responded: int = 0
     interval: float = 0.0
@@ -98,7 +100,7 @@ class ClientTransaction:
         still comes belongs to nothing.  The user is told its end.
         """
         if self.machine is not None:
-            self.finish()
+            self.machine.abandon()
 
     # What follows is for the machines.
 

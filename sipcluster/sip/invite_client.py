@@ -49,6 +49,9 @@ class InviteClient(Protocol):
     def linger(self) -> None:
         "Timer D or M: nothing more is expected from the network."
 
+    def abandon(self) -> None:
+        "The TU waits for nothing any more."
+
     def transportError(self, why: str) -> None:
         "The request cannot be sent, or its flow broke."
 
@@ -144,6 +147,11 @@ def _build() -> TypeMachine[InviteClient, ClientTransaction]:
     def fail(tx: InviteClient, s: ClientTransaction, why: str) -> None:
         s.fail(why)
 
+    @idle.upon(InviteClient.abandon).to(terminated)
+    @calling.upon(InviteClient.abandon).to(terminated)
+    @proceeding.upon(InviteClient.abandon).to(terminated)
+    @accepted.upon(InviteClient.abandon).to(terminated)
+    @completed.upon(InviteClient.abandon).to(terminated)
     @accepted.upon(InviteClient.linger).to(terminated)
     @completed.upon(InviteClient.linger).to(terminated)
     def finish(tx: InviteClient, s: ClientTransaction) -> None:
@@ -154,6 +162,7 @@ def _build() -> TypeMachine[InviteClient, ClientTransaction]:
     for state in (idle, accepted, completed, terminated):
         state.upon(InviteClient.provisional).loop().returns(None)
         state.upon(InviteClient.cancel).loop().returns(None)
+    terminated.upon(InviteClient.abandon).loop().returns(None)
     for state in (idle, completed, terminated):
         state.upon(InviteClient.success).loop().returns(None)
     for state in (idle, accepted, terminated):

@@ -52,6 +52,9 @@ class InviteServer(Protocol):
     def timerH(self) -> None:
         "No ACK came in time."
 
+    def streamLost(self) -> None:
+        "The stream of the INVITE ended after a response was sent on it."
+
     def linger(self) -> None:
         "Timer I or L, or there is no room for those that are done."
 
@@ -83,6 +86,7 @@ def _build() -> TypeMachine[InviteServer, ServerTransaction]:
 
     @proceeding.upon(InviteServer.retransmitted).loop()
     @completed.upon(InviteServer.retransmitted).loop()
+    @completed.upon(InviteServer.streamLost).loop()
     def repeat(tx: InviteServer, s: ServerTransaction) -> None:
         s.resend()
 
@@ -153,6 +157,8 @@ def _build() -> TypeMachine[InviteServer, ServerTransaction]:
         state.upon(InviteServer.provisional).loop().returns(None)
         state.upon(InviteServer.failure).loop().returns(None)
         state.upon(InviteServer.cancelled).loop().returns(None)
+    for state in (proceeding, accepted, confirmed, terminated):
+        state.upon(InviteServer.streamLost).loop().returns(None)
     for state in (accepted, confirmed, terminated):
         state.upon(InviteServer.retransmitted).loop().returns(None)
     for state in (completed, confirmed, terminated):

@@ -39,6 +39,9 @@ class NoninviteClient(Protocol):
     def linger(self) -> None:
         "Timer K: nothing more is expected from the network."
 
+    def abandon(self) -> None:
+        "The TU waits for nothing any more."
+
     def transportError(self, why: str) -> None:
         "The request cannot be sent, or its flow broke."
 
@@ -104,11 +107,16 @@ def _build() -> TypeMachine[NoninviteClient, ClientTransaction]:
     def fail(tx: NoninviteClient, s: ClientTransaction, why: str) -> None:
         s.fail(why)
 
+    @idle.upon(NoninviteClient.abandon).to(terminated)
+    @trying.upon(NoninviteClient.abandon).to(terminated)
+    @proceeding.upon(NoninviteClient.abandon).to(terminated)
+    @completed.upon(NoninviteClient.abandon).to(terminated)
     @completed.upon(NoninviteClient.linger).to(terminated)
     def finish(tx: NoninviteClient, s: ClientTransaction) -> None:
         s.finish()
 
     # Late or impossible, and harmless.
+    terminated.upon(NoninviteClient.abandon).loop().returns(None)
     for state in (idle, completed, terminated):
         state.upon(NoninviteClient.provisional).loop().returns(None)
         state.upon(NoninviteClient.final).loop().returns(None)

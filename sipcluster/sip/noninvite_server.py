@@ -37,6 +37,9 @@ class NoninviteServer(Protocol):
     def trying(self) -> None:
         "The TU has said nothing until now, and the client retransmits slowly."
 
+    def streamLost(self) -> None:
+        "The stream of the request ended after a response was sent on it."
+
     def linger(self) -> None:
         "Timer J, or there is no room for those that are done."
 
@@ -97,6 +100,8 @@ def _build() -> TypeMachine[NoninviteServer, ServerTransaction]:
             s.tellFailure(why)
 
     # Late or impossible, and harmless.
+    for state in (trying, proceeding, completed, terminated):
+        state.upon(NoninviteServer.streamLost).loop().returns(None)
     trying.upon(NoninviteServer.retransmitted).loop().returns(None)
     terminated.upon(NoninviteServer.retransmitted).loop().returns(None)
     terminated.upon(NoninviteServer.transportError).loop().returns(None)

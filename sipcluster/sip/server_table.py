@@ -306,9 +306,19 @@ class ServerTable:
 
     def flowFailed(self, flow: IFlow, why: str) -> None:
         """
-        Tell those whose responses went over this stream.  One on UDP hears
-        nothing: the client's retransmission asks for its response again.
+        See after those whose last response went over this stream.  One on UDP
+        needs nothing: the client's retransmission asks for its response again.
+
+        A stream that the request came on may end as its peer likes; only a
+        final response that still waits for its ACK is sent again, over a new one
+        (RFC 3261 section 18.2.2).  When that fails too the user is told.
         """
         for transaction in tuple(self._answering.get(flow.remote, ())):
-            if transaction.outward is flow and transaction.machine is not None:
-                transaction.machine.transportError(why)
+            machine = transaction.machine
+            if machine is None or transaction.outward is not flow:
+                continue
+            transaction.outward = None
+            if flow is transaction.flow:
+                machine.streamLost()
+            else:
+                machine.transportError(why)

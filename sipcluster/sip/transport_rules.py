@@ -4,16 +4,23 @@ The rules of the transport layer (RFC 3261 section 18) that need no socket.
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
+from sipcluster.sip.headers import VIA, Headers
 from sipcluster.sip.isip import Target
 from sipcluster.sip.message import Request, Response
-from sipcluster.sip.parameters import NONE
+from sipcluster.sip.parameters import Parameters
 from sipcluster.sip.via import Via
 
 #: The largest request, in bytes, that is sent over UDP when the path MTU is not
 #: known (section 18.1.1).
 UDP_LIMIT = 1300
+
+_rport = re.compile(rb";rport(?:=[^;]*)?(?=;|$)", re.I).sub
+
+#: Where a message keeps all of its Via values once they were read.
+VIAS = b"via*"
 
 _M = TypeVar("_M", Request, Response)
 
@@ -42,21 +49,39 @@ def viaReceived(message: _M, host: str, port: int) -> _M:
     @raise MalformedMessage: the top Via cannot be read.
     """
     via = message.via
-    parameters = via.parameters
-    if parameters is NONE:
-        wantsPort = claims = False
-    else:
-        wantsPort = b"rport" in parameters
-        claims = b"received" in parameters
-    differs = via.host != host.encode("ascii") and via.bareHost != host.lower()
-    if not (wantsPort or differs or claims):
+    source = host.partition("%")[0].encode("ascii")
+    wantsPort = claims = False
+    for name, _, _ in via.parameters.items:
+        if name == b"rport":
+            wantsPort = True
+        elif name == b"received":
+            claims = True
+    if not (wantsPort or claims) and (
+        via.host == source or via.bareHost == host.lower()
+    ):
         return message
     if wantsPort:
-        via = via.with_(b"rport", b"%d" % port)
-    via = via.with_(b"received", host.encode("ascii"))
-    return message.replacing(
-        headers=message.headers.replaceFirstValue(b"Via", via.render())
-    )
+        noted = b";received=%b;rport=%d" % (source, port)
+    else:
+        noted = b";received=%b" % source
+    # Bytes are put together here, since it is done to nearly every request.
+    kept = via.parameters.render()
+    if claims or b'"' in kept:
+        kept = via.parameters.without(b"received").without(b"rport").render()
+    elif wantsPort:
+        kept = _rport(b"", kept)
+    via = Via(via.transport, via.host, via.port, Parameters.parse(kept + noted))
+    old = message.headers
+    at = old.keys.index(VIA)
+    if b"," in old.lines[at]:
+        headers = old.replaceFirstValue(b"Via", via.render())
+    else:
+        lines = old.lines.copy()
+        lines[at] = b"Via: " + via.render()
+        headers = Headers(lines, old.keys, old.parsed.copy())
+        headers.parsed.pop(VIAS, None)
+    headers.parsed[VIA] = via  # so that it need not be read again
+    return message.replacing(headers=headers)
 
 
 def responseTarget(via: Via) -> Target:
