@@ -203,13 +203,28 @@ def url() -> Kind:
 
 def nameServer() -> Kind:
     """
-    The address of a name server, with or without a port.
+    The address of a name server, with or without a port; kept as both.
     """
-    v4, v6 = r"\d{1,3}(?:\.\d{1,3}){3}", r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
-    return text(
-        "address, address:port or [IPv6 address]:port",
-        rf"{v4}(?::\d{{1,5}})?|{v6}|\[{v6}\](?::\d{{1,5}})?",
-    )
+    words = "address, address:port or [IPv6 address]:port"
+
+    def read(value: object, base: Path) -> tuple[str, int]:
+        found = _SERVER.fullmatch(_text(value))
+        try:
+            if found is None:
+                raise ValueError
+            host = ipaddress.ip_address(found[1] or found[2] or found[4])
+            port = int(found[3] or 53)
+            if not 1 <= port <= 65535:
+                raise ValueError
+        except ValueError:
+            raise ValueError(f"want {words}, not {value!r}") from None
+        return str(host), port
+
+    return Kind(words, read)
+
+
+#: IPv6 in brackets or IPv4, perhaps with a port; or IPv6 alone.
+_SERVER = re.compile(r"(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?|([^\[\]]*)")
 
 
 def existingFile() -> Kind:

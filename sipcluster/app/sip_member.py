@@ -87,25 +87,11 @@ def _locator(reactor: Any, one: SIPApplication) -> Locator:
     """
     resolver = None
     if one.nameServers:
-        servers = [_server(text) for text in one.nameServers]
-        resolver = Resolver(servers=servers, reactor=reactor)
+        resolver = Resolver(servers=list(one.nameServers), reactor=reactor)
     families = {"0.0.0.0": (4,), "::": (6, 4)}.get(
         one.sipAddress, (6,) if ":" in one.sipAddress else (4,)
     )
     return Locator(reactor, resolver, families=families)
-
-
-def _server(text: str) -> tuple[str, int]:
-    """
-    A name server: C{address}, C{address:port} or C{[address]:port}.
-    """
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        return host, int(port.lstrip(":") or 53)
-    if text.count(":") == 1:
-        host, _, port = text.partition(":")
-        return host, int(port)
-    return text, 53
 
 
 def _contexts(one: SIPApplication) -> TLSContexts:

@@ -96,7 +96,7 @@ class SIPApplication(Application):
         "Data centre; SIP Proxies use the nodes of their own.",
         default="",
     )
-    nameServers: tuple[str, ...] = option(
+    nameServers: tuple[tuple[str, int], ...] = option(
         "name-servers",
         kinds.listOf(kinds.nameServer()),
         "Name servers for RFC 3263.",

@@ -84,7 +84,7 @@ def _read(
     if "switch" not in document:
         reader.fault("switch", "the table [switch] is missing")
     switch = reader.table(
-        Switch, document.get("switch", {"name": "-", "domain": "-"}), "switch"
+        Switch, document.get("switch", {"name": "x", "domain": "x"}), "switch"
     )
     log = reader.table(Log, document.get("log", {}), "log")
     dns = _arrays(document, DN_TABLES, reader)
