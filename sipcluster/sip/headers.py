@@ -86,9 +86,10 @@ def _spellings() -> dict[bytes, bytes]:
             keys[spelling] = key
     for letter, name in _COMPACT.items():
         keys[letter] = keys[letter.upper()] = keys[name]
-    for key in (VIA, FROM, TO, CALL_ID, CSEQ, CONTACT, ROUTE, RECORD_ROUTE):
-        keys[key] = key  # the very object, so that comparing is looking
-    return keys
+    # One and the same object in every spelling, so that comparing is looking.
+    known = (VIA, FROM, TO, CALL_ID, CSEQ, CONTACT, ROUTE, RECORD_ROUTE)
+    same = {key: key for key in known}
+    return {spelling: same.setdefault(key, key) for spelling, key in keys.items()}
 
 
 _keys = _spellings()
