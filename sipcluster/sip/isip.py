@@ -136,14 +136,16 @@ class ITransactionUser(Interface):
     The owner of a client transaction: a leg, a probe, a response context.
 
     After one of C{transactionTimedOut}, C{transportFailed} or a final response
-    comes C{transactionTerminated}, last and exactly once.  A forked INVITE's
-    further 2xx come as further C{responseReceived} (RFC 6026).
+    comes C{transactionTerminated}, last and exactly once.  Further 2xx to an
+    INVITE, of other forks and retransmitted ones alike, come as further
+    C{responseReceived} until then (RFC 6026): a proxy forwards them, a user agent
+    acknowledges them.
     """
 
     def responseReceived(response: Response) -> None:
         """
-        A provisional or final response for this transaction, retransmissions
-        left out.
+        A provisional or final response for this transaction; of final ones
+        other than a 2xx to an INVITE only the first.
         """
 
     def transactionTimedOut() -> None:
