@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from sipcluster.app import options as kinds
+from sipcluster.app import kinds
 from sipcluster.app.options import NOT_YET, option
 
 

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import attrs
 
-from sipcluster.app.options import Reader, nearest
+from sipcluster.app.kinds import nearest
+from sipcluster.app.options import Reader
 from sipcluster.app.settings.applications import (
     Application,
     Node,

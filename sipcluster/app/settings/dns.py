@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from sipcluster.app import options as kinds
+from sipcluster.app import kinds
 from sipcluster.app.options import NOT_YET, option
 
 #: Digest algorithms that a DN can be authenticated with, strongest first.

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from sipcluster.app.options import Reader, nearest
+from sipcluster.app.kinds import nearest
+from sipcluster.app.options import Reader
 from sipcluster.app.settings.checks import check
 from sipcluster.app.settings.configuration import (
     APPLICATION_TABLES,

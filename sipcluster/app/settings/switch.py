@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import Factory, frozen
 
-from sipcluster.app import options as kinds
+from sipcluster.app import kinds
 from sipcluster.app.options import option
 
 

@@ -10,8 +10,9 @@ from attrs import frozen
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipcluster.app import options as kinds
-from sipcluster.app.options import Fault, Kind, Reader, option
+from sipcluster.app import kinds
+from sipcluster.app.kinds import Kind
+from sipcluster.app.options import Fault, Reader, option
 
 BASE = Path("/nowhere")
 

@@ -66,6 +66,8 @@ members = ["node1", "node2"]
 
 SOURCE = Path("test.toml")
 
+SECOND = "13: voip-service[2]: voip-service[1] is the sip-cluster-nodes service already"
+
 
 class ConfigurationTests(SynchronousTestCase):
     """
@@ -381,8 +383,7 @@ sip-tls-port = 5061
             [
                 "1: store: SIP Proxies need a cluster store: [[store]] is missing",
                 "9: trunk[1].replace-prefix: there is no prefix to replace",
-                "13: voip-service[2]: "
-                "voip-service[1] is the sip-cluster-nodes service already",
+                SECOND,
                 "16: proxy[1]: certificate is missing: sip-tls-port needs it",
                 "16: proxy[1]: private-key is missing: sip-tls-port needs it",
             ],
