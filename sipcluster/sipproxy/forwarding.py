@@ -133,9 +133,19 @@ class Forwarding:
             self._waiting.setdefault(hop.member.name, set()).add(branch)
         if request[0].method == b"INVITE":
             self.startTimerC(branch)
-        branch.transaction = self._layer.request(
-            request[0], hop.target, branch, request[1], context.loopKey
+        transaction = self._layer.request(
+            request[0],
+            hop.target,
+            branch,
+            request[1],
+            branchSuffix=context.loopKey,
         )
+        if not branch.over:
+            branch.transaction = transaction
+            # A stream for no other reason than the size of the request.
+            transaction.mayReroute = (
+                request[1].reliable and hop.target.transportName == "UDP"
+            )
         return True
 
     def sendAck(self, context: RequestContext, destination: Destination) -> None:
