@@ -21,7 +21,6 @@ MAX_UNSIGNED = 2**32 - 1
 _isToken = re.compile(TOKEN).fullmatch
 _isHost = re.compile(HOST).fullmatch
 _hostPort = re.compile(rb"(" + HOST + rb")(?:[ \t]*:[ \t]*([0-9]*))?").fullmatch
-_fold = re.compile(rb"[ \t]*\r\n[ \t]+")
 _escape = re.compile(rb"%([0-9A-Fa-f]{2})")
 _quotedPair = re.compile(rb"\\(.)", re.DOTALL)
 _needsQuotedPair = re.compile(rb'(["\\])')
@@ -107,7 +106,8 @@ def unfold(value: bytes) -> bytes:
     """
     Make one line of a folded header value (RFC 3261 section 7.3.1).
     """
-    return _fold.sub(b" ", value)
+    parts = (part.strip(b" \t") for part in value.split(b"\r\n"))
+    return b" ".join(filter(None, parts))
 
 
 def unescape(value: bytes) -> bytes:
