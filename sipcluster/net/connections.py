@@ -127,10 +127,11 @@ class Connections:
             )
         )
         timeout = self.limits.connectTimeout
+        # Our own watch covers the TLS handshake too, of which the endpoint
+        # knows nothing; it comes first.
         connecting = self._network.connect(
-            target.host, target.port, localHost, factory, creator, timeout
+            target.host, target.port, localHost, factory, creator, timeout + 1
         )
-        # Covers the TLS handshake too, of which the endpoint knows nothing.
         watch = self._clock.callLater(timeout, self._openTimedOut, flow)
         flow.watch = watch
         self._connecting[flow] = connecting
@@ -220,9 +221,12 @@ class Connections:
         assert flow is not None
         self._user.counts["keepAlives"] += 1
         flow.heard = self._clock.seconds()
-        if not ping and flow.pinged:
+        if flow.pinged:
+            # Two pongs, one after the other, look like a ping.
             flow.pongs = True
             flow.pinged = 0.0
+        elif ping:
+            flow.pong()
 
     def disconnected(self, protocol: SIPStreamProtocol, reason: Failure) -> None:
         flow = protocol.flow

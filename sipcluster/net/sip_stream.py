@@ -37,7 +37,7 @@ class StreamUser(Shape):
         "The stream is broken; the connection is closed after this returns."
 
     def keptAlive(self, protocol: SIPStreamProtocol, ping: bool) -> None:
-        "A CRLF keep-alive came; a ping is answered already."
+        "A CRLF keep-alive came; a ping wants an answer."
 
     def disconnected(self, protocol: SIPStreamProtocol, reason: Failure) -> None:
         "Told last, once, also when C{connected} never was."
@@ -104,8 +104,6 @@ class SIPStreamProtocol(Protocol):
         @return: whether to read on; False when what came made us close.
         """
         if isinstance(event, KeepAlive):
-            if event.ping and self.flow is not None:
-                self.flow.pong()
             self._user.keptAlive(self, event.ping)
         else:
             with self.log.failuresHandled("SIP frame"):

@@ -279,14 +279,17 @@ class SIPTransport:
         return self._udpFor(target.host).flow(socketAddress(target.host, target.port))
 
     def responseFlow(self, via: Via, flow: IFlow) -> IFlow:
+        if flow.closed:
+            target = self._responseTarget(via, flow)
+            return self._streamTo(target) if flow.reliable else self.flowTo(target)
         if flow.reliable:
-            if not flow.closed:
-                return flow
-            return self._streamTo(self._responseTarget(via, flow))
-        target = self._responseTarget(via, flow)
-        if (target.host, target.port) == flow.remote:
             return flow
-        if isinstance(flow, UDPFlow) and not flow.closed:
+        host, port = flow.remote
+        if via.rport == port and via.received == host.encode("ascii"):
+            # Nearly always; a sender that asks for rport wants no other way.
+            return flow
+        target = self._responseTarget(via, flow)
+        if isinstance(flow, UDPFlow):
             return flow.sibling(socketAddress(target.host, target.port))
         return self.flowTo(target)
 
@@ -294,6 +297,8 @@ class SIPTransport:
         if token[:1] == b"s":
             flow = self._connections.byToken.get(token)
             return None if flow is None or flow.leaving else flow
+        if token[:1] != b"u":
+            return None
         try:
             return self._udp[int(token[1 : token.index(b"-")])].byToken(token)
         except (ValueError, IndexError):
