@@ -9,7 +9,7 @@ sent twice, which on a perfect network is a fault of its own.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import which
 
@@ -70,6 +70,9 @@ class SIPp:
     @ivar outOfCall: name of a scenario for calls that come in meanwhile.
     @ivar keys: further C{[words]} of the scenario.
     @ivar seconds: after which the run counts as failed.
+    @ivar mediaPort: RTP port; two runs on one host want two.
+    @ivar folder: where the scenario file is.
+    @ivar answersOthers: answer OPTIONS that are no part of the scenario.
     """
 
     scenario: str
@@ -88,6 +91,8 @@ class SIPp:
     keys: Mapping[str, str] = field(factory=dict)
     seconds: int = 20
     mediaPort: int = 16000
+    folder: Path = SCENARIOS
+    answersOthers: bool = False
 
     def arguments(self, work: Path) -> list[str]:
         """
@@ -98,7 +103,7 @@ class SIPp:
         words = {"user": self.user or "none", "domain": self.domain, **self.keys}
         line = [
             SIPP,
-            *("-sf", str(SCENARIOS / f"{self.scenario}.xml")),
+            *("-sf", str(self.folder / f"{self.scenario}.xml")),
             *("-i", self.local, "-p", str(self.port), "-t", self.transport),
             *("-mp", str(self.mediaPort)),
             *("-m", str(self.calls), "-r", f"{self.rate:g}", "-s", self.service),
@@ -111,6 +116,8 @@ class SIPp:
             line += ["-au", self.user, "-ap", self.password]
         if self.users:
             line += ["-inf", self.users]
+        if self.answersOthers:
+            line.append("-aa")
         if self.outOfCall:
             line += ["-oocsf", str(SCENARIOS / f"{self.outOfCall}.xml")]
         for word, value in words.items():
@@ -157,7 +164,7 @@ class SIPp:
         if namespace is not None:
             line = namespace.command(line)
         program = which(line[0]) or line[0]
-        ended = getProcessOutputAndValue(
+        ended: Deferred[tuple[bytes, bytes, int]] = getProcessOutputAndValue(
             program, line[1:], env={"TERM": "dumb", "PATH": _PATH}, path=str(work)
         )
         return ended.addCallback(lambda result: self._ended(work, *result))
@@ -168,6 +175,22 @@ class SIPp:
             said = (out[-2000:] + err[-2000:]).decode("utf-8", "replace")
             return Report(status, report.successful, report.failed, why=said)
         return report
+
+
+def usersFile(numbers: Iterable[int], called: Sequence[int] = ()) -> str:
+    """
+    The text of a file of users: number, credentials, and whom it calls.
+
+    @param called: numbers that the users call in turn; empty for none.
+    """
+    lines = ["SEQUENTIAL"]
+    for index, number in enumerate(numbers):
+        words = f"[authentication username={number} password=secret-{number}]"
+        line = f"{number};{words}"
+        if called:
+            line += f";{called[index % len(called)]}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -194,9 +217,5 @@ def _seconds(value: str) -> float:
     if len(parts) != 4 or not all(part.isdigit() for part in parts):
         return 0.0
     hours, minutes, seconds, fraction = parts
-    return (
-        int(hours) * 3600
-        + int(minutes) * 60
-        + int(seconds)
-        + int(fraction) / 10 ** len(fraction)
-    )
+    whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    return float(f"{whole}.{fraction}")
