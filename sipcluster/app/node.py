@@ -1,0 +1,295 @@
+"""
+A node put together: the part that an application embeds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sipcluster.app.proxy import proxyMembers
+from sipcluster.app.runtime import IMember, NodeRuntime
+from sipcluster.app.settings import (
+    Configuration,
+    Extension,
+    Pair,
+    RoutingPoint,
+    Trunk,
+)
+from sipcluster.registrar.register import Lifetimes
+from sipcluster.servicecheck.iservicecheck import (
+    IServiceObserver,
+    Member,
+    PeerRole,
+    ProbeTimes,
+)
+from sipcluster.servicecheck.options import OptionsAsker, renderRole
+from sipcluster.servicecheck.registry import ServiceRegistry
+from sipcluster.sessioncontroller.authentication import Authenticator
+from sipcluster.sessioncontroller.controller import SessionController
+from sipcluster.sessioncontroller.dialplan import Directory, StaticDialPlan
+from sipcluster.sessioncontroller.isessioncontroller import (
+    DN,
+    ExtensionDN,
+    IEventSink,
+    Limits,
+    ProxyAddress,
+    RoutingPointDN,
+    TrunkDN,
+)
+from sipcluster.sessioncontroller.proxies import Proxies
+from sipcluster.sessioncontroller.sinks import LogSink
+from sipcluster.sessioncontroller.values import CallValue
+from sipcluster.sip.digest import Challenger
+from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.uri import SIPURI, parseURI
+
+log = Logger()
+
+#: Seconds from the end of loading to the first question to a SIP Proxy: the ports
+#: are opened in between.
+_FIRST_QUESTION = 0.05
+
+
+def makeNode(runtime: NodeRuntime, sinks: Sequence[IEventSink] = ()) -> NodeMember:
+    """
+    Build a node.
+
+    @param sinks: take its call-control events, besides the log.
+    """
+    return NodeMember(runtime, sinks)
+
+
+def directoryOf(configuration: Configuration) -> Directory:
+    """
+    The DNs of a configuration as the Session Controller sees them.
+    """
+    nodes = configuration.clusterNodes
+    dns: list[DN] = []
+    for dn in configuration.dns:
+        if isinstance(dn, Extension):
+            contact = b"" if dn.contact == "*" else dn.contact.encode()
+            timeout = dn.noAnswerTimeout or nodes.noAnswerTimeout
+            dns.append(ExtensionDN(dn.number, timeout, contact))
+        elif isinstance(dn, Trunk):
+            dns.append(
+                TrunkDN(
+                    dn.number,
+                    dn.contact.encode(),
+                    _hostOf(dn.contact),
+                    dn.prefix,
+                    dn.replacePrefix,
+                    nodes.noAnswerTimeout,
+                )
+            )
+        elif isinstance(dn, RoutingPoint):
+            dns.append(RoutingPointDN(dn.number))
+    hosts = [
+        name
+        for one in (*configuration.nodes, *configuration.proxies)
+        for name in (one.sipAddress, configuration.pairHost(one.name))
+    ]
+    return Directory(configuration.switch.domain, dns, hosts)
+
+
+def _hostOf(contact: str) -> str:
+    try:
+        uri = parseURI(contact.encode())
+    except MalformedMessage:
+        return ""
+    return uri.bareHost if isinstance(uri, SIPURI) else ""
+
+
+def nonceSecret(configuration: Configuration) -> bytes:
+    """
+    The key of digest nonces: the same at every node, since a SIP Proxy may bring
+    the answer to another node than the challenge came from, and known to nobody
+    who does not know the passwords of all DNs.
+    """
+    hashed = hashlib.sha256(configuration.switch.realm.encode())
+    for dn in sorted(configuration.dns, key=lambda dn: dn.number):
+        if isinstance(dn, Extension):
+            parts = (dn.number, dn.password, *sorted(dn.ha1.values()))
+            hashed.update("\0".join(parts).encode() + b"\0\0")
+    return hashed.digest()
+
+
+@implementer(IMember, IServiceObserver)
+class NodeMember(Service):
+    """
+    One node of the cluster.
+
+    @ivar controller: the Session Controller.
+    @ivar checker: who of the SIP Proxies is in service.
+    """
+
+    def __init__(self, runtime: NodeRuntime, sinks: Sequence[IEventSink] = ()) -> None:
+        settings, configuration = runtime.settings, runtime.configuration
+        switch = configuration.switch
+        nodes = configuration.clusterNodes
+        self.setName(runtime.name)
+        self.runtime = runtime
+        pair = _pairOf(configuration, runtime.name)
+        directory = directoryOf(configuration)
+        challenger = Challenger(
+            switch.realm.encode(),
+            nonceSecret(configuration),
+            runtime.wallTime,
+            runtime.entropy,
+        )
+        self.proxies = Proxies(
+            ProxyAddress(proxy.name, proxy.sipAddress, proxy.sipPort)
+            for proxy in configuration.proxies
+        )
+        self.controller = SessionController(
+            runtime.clock,
+            runtime.transport,
+            runtime.identifiers,
+            runtime.wallTime,
+            self.proxies,
+            Authenticator(challenger, directory, configuration.ha1For),
+            StaticDialPlan(directory),
+            Lifetimes(nodes.minExpires, nodes.maxExpires, nodes.maxExpires),
+            switch.domain,
+            configuration.pairHost(pair),
+            settings.sipAddress,
+            (LogSink(), *sinks),
+            Limits(calls=settings.maxCalls, redirections=nodes.maxRedirections),
+            role=renderRole(PeerRole(pair=pair)),
+        )
+        self.checker = ServiceRegistry(
+            runtime.clock,
+            OptionsAsker(
+                runtime.clock,
+                self.controller.ua.layer,
+                runtime.identifiers,
+                b"sip:" + configuration.pairHost(pair).encode(),
+            ),
+            proxyMembers(configuration),
+            ProbeTimes(settings.oosCheck, settings.oosForce),
+            lambda: int.from_bytes(runtime.entropy(4), "big") / 2**32,
+            runtime.wallTime,
+        )
+        self.checker.observe(self)
+        self._asking: IDelayedCall | None = None
+
+    # IService and IMember
+
+    def startService(self) -> None:
+        """
+        Take what the transport layer receives from now on.
+        """
+        super().startService()
+        cast(Any, self.runtime.transport).receiver = self.controller.ua.layer
+
+    def load(self) -> Deferred[None]:
+        """
+        See L{IMember}.
+        """
+        self._asking = self.runtime.clock.callLater(_FIRST_QUESTION, self._ask)
+        return succeed(None)
+
+    def _ask(self) -> None:
+        self._asking = None
+        self.checker.start()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        End all calls, and wait a moment for the far ends.
+        """
+        super().stopService()
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+        self.checker.stop()
+        return self.controller.stop()
+
+    # IServiceObserver
+
+    def memberInService(self, member: Member) -> None:
+        """
+        See L{IServiceObserver}.
+        """
+        self.proxies.setInService(member.name, True)
+
+    def memberOutOfService(self, member: Member, why: str) -> None:
+        """
+        See L{IServiceObserver}.
+        """
+        self.proxies.setInService(member.name, False)
+        self.controller.proxyGone(member.name)
+
+    # For people
+
+    def status(self) -> dict[str, object]:
+        """
+        See L{IMember}.
+        """
+        return {
+            **self.controller.status(),
+            "registrations": 0,
+            "proxies": self.checker.states(),
+            "degraded": "",
+            "serviceCheck": {"proxies": self.checker.status()},
+        }
+
+    def registrations(self) -> Iterable[dict[str, object]]:
+        """
+        See L{IMember}.
+        """
+        return ()
+
+    def calls(self) -> Iterable[dict[str, object]]:
+        """
+        See L{IMember}.
+        """
+        for value in self.controller.values():
+            yield _plain(value)
+
+
+def _plain(value: CallValue) -> dict[str, object]:
+    return {
+        "connID": value.connID,
+        "callUUID": value.callUUID,
+        "callType": value.callType.value,
+        "ani": value.ani,
+        "dnis": value.dnis,
+        "created": value.created,
+        "parties": [
+            {"dn": party.dn, "role": party.role.value, "state": party.state}
+            for party in value.parties
+        ],
+        "legs": [
+            {
+                "dn": value.parties[leg.party].dn,
+                "callID": leg.callID.decode("utf-8", "replace"),
+                "state": leg.state,
+                "held": leg.held,
+                "incoming": leg.incoming,
+                "proxy": leg.proxy,
+                "remoteTarget": (
+                    leg.dialog.remoteTarget.decode("utf-8", "replace")
+                    if leg.dialog is not None
+                    else ""
+                ),
+            }
+            for leg in value.legs
+        ],
+    }
+
+
+def _pairOf(configuration: Configuration, name: str) -> str:
+    """
+    The pair that a node is a member of, or its own name.
+    """
+    for one in configuration.applications:
+        if isinstance(one, Pair) and name in one.members:
+            return one.name
+    return name

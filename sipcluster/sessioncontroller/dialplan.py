@@ -1,0 +1,140 @@
+"""
+The DNs of the switch and where dialled numbers lead, from the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from sipcluster.sessioncontroller.events import CallType, Cause
+from sipcluster.sessioncontroller.isessioncontroller import (
+    DN,
+    Asked,
+    Destination,
+    ExtensionDN,
+    IDialPlan,
+    Refusal,
+    RoutingPointDN,
+    TrunkDN,
+)
+from sipcluster.sip.grammar import escapeUser
+
+#: A routing point without a routing client.
+_NOBODY_ROUTES = Refusal(480, Cause.UNREACHABLE)
+_NOT_FOUND = Refusal(404, Cause.INVALID_NUMBER)
+_FORBIDDEN = Refusal(403, Cause.FORBIDDEN)
+#: Whoever calls has the line in use.
+_ONESELF = Refusal(486, Cause.BUSY)
+
+
+class Directory:
+    """
+    The DNs of the switch.
+
+    @ivar domain: of their addresses-of-record, in lower case.
+    @ivar hosts: what may stand for the domain in a Request-URI: the addresses
+        and names of nodes and SIP Proxies.
+    """
+
+    __slots__ = ("_dns", "_trunkHosts", "domain", "hosts", "prefixes")
+
+    def __init__(
+        self, domain: str, dns: Iterable[DN], hosts: Iterable[str] = ()
+    ) -> None:
+        self.domain = domain.lower()
+        self.hosts = frozenset({self.domain, *(host.lower() for host in hosts)})
+        self._dns = {dn.number: dn for dn in dns}
+        trunks = [dn for dn in self._dns.values() if isinstance(dn, TrunkDN)]
+        self._trunkHosts = {trunk.host: trunk for trunk in trunks}
+        self.prefixes = sorted(
+            (trunk for trunk in trunks if trunk.prefix),
+            key=lambda trunk: -len(trunk.prefix),
+        )
+
+    def dn(self, number: str) -> DN | None:
+        """
+        The DN with a number, or L{None}.
+        """
+        return self._dns.get(number)
+
+    def extension(self, number: str) -> ExtensionDN | None:
+        """
+        The extension with a number, or L{None}.
+        """
+        dn = self._dns.get(number)
+        return dn if isinstance(dn, ExtensionDN) else None
+
+    def trunkAt(self, host: str) -> TrunkDN | None:
+        """
+        The trunk whose far end is at an address, or L{None}.
+        """
+        return self._trunkHosts.get(host)
+
+
+@implementer(IDialPlan)
+class StaticDialPlan:
+    """
+    An extension by its number, a trunk by its prefix, and nothing else.
+
+    A routing point is answered 480 while there is no routing client; a call to
+    oneself 486; an unknown number or a foreign domain 404.  A redirection may
+    lead to extensions only: a telephone must not be able to send somebody
+    else's call to a trunk, and so to its cost.  Calls from trunk to trunk are
+    refused for the same reason.
+    """
+
+    __slots__ = ("_directory",)
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def route(self, asked: Asked) -> Deferred[Destination | Refusal]:
+        return succeed(self.find(asked))
+
+    def find(self, asked: Asked) -> Destination | Refusal:
+        """
+        As L{route}, at once.
+        """
+        directory = self._directory
+        if asked.host not in directory.hosts:
+            return _FORBIDDEN if asked.redirected else _NOT_FOUND
+        fromTrunk = isinstance(asked.caller, TrunkDN)
+        dn = directory.dn(asked.user)
+        if isinstance(dn, ExtensionDN):
+            if dn.number == asked.caller.number:
+                return _ONESELF
+            return self._toExtension(
+                dn, CallType.INBOUND if fromTrunk else CallType.INTERNAL
+            )
+        if isinstance(dn, RoutingPointDN):
+            return _NOBODY_ROUTES
+        for trunk in directory.prefixes:
+            if asked.user.startswith(trunk.prefix):
+                if fromTrunk or asked.redirected:
+                    return _FORBIDDEN
+                return self._toTrunk(trunk, asked.user)
+        return _NOT_FOUND
+
+    def _toExtension(self, dn: ExtensionDN, callType: CallType) -> Destination:
+        aor = b"sip:%b@%b" % (
+            escapeUser(dn.number.encode()),
+            self._directory.domain.encode(),
+        )
+        return Destination(
+            dn.number, dn.contact or aor, aor, callType, dn.noAnswerTimeout
+        )
+
+    def _toTrunk(self, trunk: TrunkDN, dialled: str) -> Destination:
+        number = dialled
+        if trunk.replacePrefix is not None:
+            number = trunk.replacePrefix + dialled.removeprefix(trunk.prefix)
+        scheme, _, rest = trunk.contact.partition(b":")
+        uri = b"%b:%b@%b" % (
+            scheme,
+            escapeUser(number.encode()),
+            rest.rpartition(b"@")[2],
+        )
+        return Destination(number, uri, uri, CallType.OUTBOUND, trunk.noAnswerTimeout)

@@ -1,0 +1,113 @@
+"""
+Which header fields go from one leg to the other, and what ours say.
+"""
+
+from __future__ import annotations
+
+from sipcluster.sessioncontroller.events import Fields
+from sipcluster.sip.headers import Headers
+from sipcluster.sip.message import Message
+
+#: Methods that the node takes, in the order in which Allow lists them.
+METHODS = (
+    b"INVITE",
+    b"ACK",
+    b"CANCEL",
+    b"BYE",
+    b"OPTIONS",
+    b"UPDATE",
+    b"INFO",
+    b"MESSAGE",
+)
+ALLOW = b", ".join(METHODS)
+
+#: Extensions that may stand in Require.  Session timers (RFC 4028) are the far
+#: ends' business, whose headers go through.
+EXTENSIONS = frozenset([b"timer"])
+
+_OFFERED = frozenset(
+    [
+        b"subject",
+        b"priority",
+        b"alert-info",
+        b"call-info",
+        b"organization",
+        b"user-to-user",
+        b"session-expires",
+        b"min-se",
+        b"history-info",
+        b"diversion",
+        b"reason",
+        b"in-reply-to",
+    ]
+)
+_RELAYED = frozenset(
+    (
+        b"content-type content-disposition content-encoding content-language "
+        b"info-package recv-info warning retry-after accept"
+    ).split()
+)
+_PASSED = _OFFERED | {b"warning", b"min-se", b"retry-after", b"accept"}
+
+#: What the cluster says to itself.
+_OURS = b"x-sipcluster-"
+
+
+def _select(message: Message, names: frozenset[bytes]) -> Fields:
+    headers = message.headers
+    found = []
+    for index, key in enumerate(headers.keys):
+        if key in names or (key[:2] == b"x-" and not key.startswith(_OURS)):
+            found.append(index)
+    if not found:
+        return ()
+    lines = headers.lines
+    return tuple(
+        (lines[index].partition(b":")[0].rstrip(), _value(headers, index))
+        for index in found
+    )
+
+
+def _value(headers: Headers, index: int) -> bytes:
+    value = headers.lines[index].partition(b":")[2].strip()
+    return b" ".join(value.split()) if b"\n" in value else value
+
+
+def sessionFields(message: Message) -> Fields:
+    """
+    What an INVITE, an UPDATE or an answer to one takes along to the other leg.
+    """
+    fields = _select(message, _PASSED)
+    for name in (b"Supported", b"Require"):
+        if b"timer" in optionTags(message, name):
+            fields = (*fields, (name, b"timer"))
+    return fields
+
+
+def relayedFields(message: Message) -> Fields:
+    """
+    What an INFO or a MESSAGE, or an answer to one, takes along.
+    """
+    return _select(message, _RELAYED)
+
+
+def optionTags(message: Message, name: bytes) -> list[bytes]:
+    """
+    The option tags in Supported, Require or Proxy-Require, in lower case.
+    """
+    headers = message.headers
+    if name not in headers:
+        return []
+    return [tag.lower() for tag in headers.values(name)]
+
+
+def commonMethods(message: Message) -> bytes:
+    """
+    What the far end allows and we do too, as the value of an Allow; empty when
+    the far end did not say.
+    """
+    headers = message.headers
+    if b"Allow" not in headers:
+        return b""
+    theirs = set(headers.values(b"Allow"))
+    return b", ".join(method for method in METHODS if method in theirs)

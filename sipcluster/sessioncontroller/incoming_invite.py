@@ -1,0 +1,191 @@
+"""
+An INVITE that a far end sent: ours to answer, and to answer again until it is
+acknowledged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from zope.interface import implementer
+
+from sipcluster.sessioncontroller.session_description import SDP
+from sipcluster.sip.headers import Headers
+from sipcluster.sip.isip import IServerTransactionUser
+from sipcluster.sip.message import Request, Response, makeResponse
+
+if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.useragent import UserAgent
+    from sipcluster.sip.timers import Timer
+    from sipcluster.sip.transactions import ServerTransaction
+
+
+class Invited(Protocol):
+    """
+    Whom an L{IncomingInvite} tells what happens.
+    """
+
+    def inviteCancelled(self, invite: IncomingInvite, cancel: Request) -> None:
+        "A CANCEL came."
+
+    def inviteAcknowledged(self, invite: IncomingInvite, ack: Request) -> None:
+        "The ACK of our 2xx came, the first time."
+
+    def inviteUnacknowledged(self, invite: IncomingInvite) -> None:
+        "It did not, in 64*T1."
+
+
+@implementer(IServerTransactionUser)
+class IncomingInvite:
+    """
+    One INVITE of a far end, the first or a later one of its dialog.
+
+    The transaction layer repeats other final responses; a 2xx is ours to repeat
+    (RFC 3261 section 13.3.1.4).
+
+    @ivar number: its CSeq number.
+    @ivar offered: it carries an offer.
+    @ivar accepted: our 2xx, until it is acknowledged.
+    @ivar final: the status of our final response, or 0.
+    @ivar progressed: a response with our tag was sent: the far end has a dialog.
+    """
+
+    __slots__ = (
+        "_interval",
+        "_left",
+        "_owner",
+        "_timer",
+        "_transaction",
+        "_ua",
+        "accepted",
+        "final",
+        "number",
+        "offered",
+        "progressed",
+        "request",
+    )
+
+    def __init__(
+        self, ua: UserAgent, owner: Invited, transaction: ServerTransaction
+    ) -> None:
+        self._ua = ua
+        self._owner: Invited | None = owner
+        self._transaction: ServerTransaction | None = transaction
+        self._timer: Timer | None = None
+        self._interval = 0.0
+        self._left = 0.0
+        self.request = transaction.request
+        self.number = transaction.request.cseq.number
+        self.offered = bool(transaction.request.body)
+        self.accepted: Response | None = None
+        self.final = 0
+        self.progressed = False
+        transaction.user = self
+
+    @property
+    def pending(self) -> bool:
+        """
+        Whether it has no final response yet.
+        """
+        return not self.final
+
+    def respond(
+        self,
+        status: int,
+        toTag: bytes,
+        reason: bytes = b"",
+        headers: Headers | None = None,
+        body: bytes = b"",
+    ) -> None:
+        """
+        Answer it.  A 2xx is repeated until the ACK comes.
+        """
+        transaction = self._transaction
+        if transaction is None or self.final:
+            return
+        response = makeResponse(
+            self.request,
+            status,
+            reason,
+            toTag,
+            headers or (),
+            body,
+            SDP if body else b"",
+        )
+        self.progressed = True
+        if status >= 200:
+            self.final = status
+            if status < 300:
+                self.accepted = response
+                t = self._ua.t
+                self._interval = t.t1
+                self._left = 64 * t.t1
+                self._timer = self._ua.timers.after(t.t1, self._repeat)
+        transaction.respond(response)
+
+    def _repeat(self) -> None:
+        """
+        T1, or some doubling of it, has passed without an ACK.
+        """
+        self._timer = None
+        self._left -= self._interval
+        if self._left <= 0:
+            owner = self._owner
+            self._settle()
+            if owner is not None:
+                owner.inviteUnacknowledged(self)
+            return
+        if self._transaction is not None and self.accepted is not None:
+            self._transaction.respond(self.accepted)
+        self._interval = min(2 * self._interval, self._ua.t.t2, self._left)
+        self._timer = self._ua.timers.after(self._interval, self._repeat)
+
+    def acknowledge(self, ack: Request) -> None:
+        """
+        An ACK for this INVITE arrived.
+        """
+        if self.accepted is not None:
+            owner = self._owner
+            self._settle()
+            if owner is not None:
+                owner.inviteAcknowledged(self, ack)
+
+    def presumeAcknowledged(self) -> None:
+        """
+        Something else shows that our 2xx has arrived (RFC 5407 section 3.1.4).
+        """
+        self._settle()
+
+    def _settle(self) -> None:
+        """
+        The 2xx needs no more repeating.
+        """
+        self.accepted = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def forget(self) -> None:
+        """
+        The leg is gone: tell it nothing, repeat nothing.
+        """
+        self._settle()
+        self._owner = None
+
+    # IServerTransactionUser
+
+    def cancelReceived(self, cancel: Request) -> None:
+        if self._owner is not None and not self.final:
+            self._owner.inviteCancelled(self, cancel)
+
+    def ackReceived(self, ack: Request) -> None:
+        self.acknowledge(ack)
+
+    def acknowledgementMissing(self) -> None:
+        self._ua.count("unacknowledged")
+
+    def transportFailed(self, why: str) -> None:
+        self._ua.count("unansweredInvites")
+
+    def transactionTerminated(self) -> None:
+        self._transaction = None

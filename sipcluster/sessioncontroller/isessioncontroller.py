@@ -1,0 +1,216 @@
+"""
+The seams of the Session Controller: what it asks of its neighbours, and the
+values that cross them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from sipcluster.sip.isip import Target
+
+if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.events import CallEvent, CallType, Cause
+
+
+@frozen
+class ExtensionDN:
+    """
+    A telephone that registers, or one that is always at the same place.
+
+    @ivar number: the DN, the user part of its address-of-record.
+    @ivar noAnswerTimeout: seconds that it may ring.
+    @ivar contact: C{b""} when the location service knows where it is, else the
+        URI at which it always is.
+    """
+
+    number: str
+    noAnswerTimeout: float = 120.0
+    contact: bytes = b""
+
+
+@frozen
+class TrunkDN:
+    """
+    A gateway or another switch; known by its address, never by digest.
+
+    @ivar contact: the URI of the far end.
+    @ivar host: its host in lower case.
+    @ivar prefix: dialled numbers that begin so go there; C{""} for none.
+    @ivar replacePrefix: what stands in place of the prefix in the number that
+        is sent; L{None} keeps the prefix.
+    """
+
+    number: str
+    contact: bytes
+    host: str
+    prefix: str = ""
+    replacePrefix: str | None = None
+    noAnswerTimeout: float = 120.0
+
+
+@frozen
+class RoutingPointDN:
+    """
+    A number whose calls wait for a routing decision.
+    """
+
+    number: str
+
+
+DN = ExtensionDN | TrunkDN | RoutingPointDN
+
+
+@frozen
+class ProxyAddress:
+    """
+    One SIP Proxy as the node reaches it.
+
+    @ivar name: its application name.
+    @ivar host: its IP address, without brackets.
+    """
+
+    name: str
+    host: str
+    port: int = 5060
+    transportName: str = "UDP"
+
+    @property
+    def target(self) -> Target:
+        """
+        Where its requests go.
+        """
+        return Target(self.transportName, self.host, self.port)
+
+    @property
+    def uri(self) -> bytes:
+        """
+        Its URI, for a Route header.
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        tail = "" if self.transportName == "UDP" else f";transport={self.transportName}"
+        return f"sip:{host}:{self.port}{tail.lower()};lr".encode()
+
+
+class IProxies(Interface):
+    """
+    The SIP Proxies that this node believes and uses.
+    """
+
+    def at(host: str) -> ProxyAddress | None:
+        """
+        The SIP Proxy with this address, in service or not; L{None} for a
+        stranger.
+        """
+
+    def choose(
+        preferred: ProxyAddress | None, besides: Collection[str]
+    ) -> ProxyAddress | None:
+        """
+        Find the one to use next.
+
+        @param preferred: taken when it is in service and not left out.
+        @param besides: names of those that failed already.
+
+        @return: one in service; when none is, one that was not tried yet, since
+            a probe may be wrong; L{None} when all were tried.
+        """
+
+
+@frozen
+class Asked:
+    """
+    Where somebody wants to call.
+
+    @ivar user: the dialled number, unescaped.
+    @ivar host: of the Request-URI, in lower case.
+    @ivar caller: the DN that calls; L{None} for an unknown one, which cannot
+        happen now.
+    @ivar redirected: this is where a called party sent the call.
+    """
+
+    user: str
+    host: str
+    caller: DN
+    redirected: bool = False
+
+
+@frozen
+class Destination:
+    """
+    Where a call goes.
+
+    @ivar dn: the number that events name.
+    @ivar uri: Request-URI of the INVITE.
+    @ivar to: URI of its To.
+    @ivar callType: as the field counts it.
+    @ivar noAnswerTimeout: seconds until it is given up.
+    """
+
+    dn: str
+    uri: bytes
+    to: bytes
+    callType: CallType
+    noAnswerTimeout: float
+
+
+@frozen
+class Refusal:
+    """
+    A call that goes nowhere.
+
+    @ivar status: what the caller is answered.
+    """
+
+    status: int
+    cause: Cause
+
+
+class IDialPlan(Interface):
+    """
+    Knows where a call goes.
+    """
+
+    def route(asked: Asked) -> Deferred[Destination | Refusal]:
+        """
+        Find the destination of a call.
+
+        @return: fires at once for a plan held in memory; never fails; may be
+            cancelled when the caller has gone, and then never fires.
+        """
+
+
+class IEventSink(Interface):
+    """
+    Takes the events of all calls of this node, in order.
+    """
+
+    def eventHappened(event: CallEvent) -> None:
+        """
+        Take one event.  Never blocks, never raises.
+        """
+
+
+@frozen
+class Limits:
+    """
+    Bounds of what one node carries.
+
+    @ivar calls: calls at one time; more are answered 503.
+    @ivar legs: legs that one call may make, redirections counted.
+    @ivar forks: early dialogs of one outgoing leg; more are not followed.
+    @ivar redirections: 3xx answers that one call follows.
+    @ivar relays: requests inside a dialog that may wait for the far end at one
+        time, on each leg.
+    """
+
+    calls: int = 10000
+    legs: int = 16
+    forks: int = 12
+    redirections: int = 5
+    relays: int = 8

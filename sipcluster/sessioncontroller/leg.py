@@ -1,0 +1,223 @@
+"""
+A leg: one UA side of a call.
+
+A leg turns what its far end says into call-control events and gives them to its
+call; what the call tells it, it turns into SIP.  It knows no other leg.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from sipcluster.sessioncontroller.attempt import Attempt
+from sipcluster.sessioncontroller.events import Fields, RelayAnswered, Relayed
+from sipcluster.sessioncontroller.fields import relayedFields
+from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
+from sipcluster.sessioncontroller.leg_changes import Changes
+from sipcluster.sessioncontroller.leg_client import ClientSide
+from sipcluster.sessioncontroller.leg_server import ServerSide
+from sipcluster.sessioncontroller.leg_states import LegInputs
+from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
+from sipcluster.sessioncontroller.values import LegValue
+from sipcluster.sip.dialog import OutOfOrder
+from sipcluster.sip.message import Request, Response
+from sipcluster.sip.server_transaction import ServerTransaction
+
+log = Logger()
+
+#: What a request inside a dialog is for the machine.
+_INPUTS: dict[bytes, Callable[[LegInputs, ServerTransaction], None]] = {
+    b"BYE": lambda machine, transaction: machine.byeReceived(transaction),
+    b"INVITE": lambda machine, transaction: machine.inviteReceived(transaction),
+    b"UPDATE": lambda machine, transaction: machine.updateReceived(transaction),
+    b"INFO": lambda machine, transaction: machine.otherReceived(transaction),
+    b"MESSAGE": lambda machine, transaction: machine.otherReceived(transaction),
+}
+
+
+class Leg(ServerSide, ClientSide, Changes):
+    """
+    One UA side of a call.
+    """
+
+    __slots__ = ()
+
+    def requestReceived(self, transaction: ServerTransaction) -> None:
+        """
+        A request of our far end came, inside a dialog of this leg.
+        """
+        request = transaction.request
+        tag = request.fromTag
+        dialog = self.dialog
+        try:
+            if dialog is not None and dialog.remoteTag == tag:
+                self.dialog = dialog.received(request)
+            elif self.forks is not None and tag in self.forks.dialogs:
+                self.forks.update(self.forks.dialogs[tag].received(request))
+            elif dialog is not None or request.method != b"BYE":
+                self.respond(transaction, 481)
+                return
+        except OutOfOrder:
+            self.ua.count("outOfOrder")
+            self.respondLater(transaction, 500)
+            return
+        if request.method == b"OPTIONS":
+            self.respond(transaction, 200)
+            return
+        _INPUTS[request.method](self.machine, transaction)
+
+    def ackReceived(self, ack: Request) -> None:
+        """
+        The ACK of one of our 2xx came.
+        """
+        number = ack.cseq.number
+        for invite in (self.change, self.invite):
+            if isinstance(invite, IncomingInvite) and invite.number == number:
+                invite.acknowledge(ack)
+                return
+
+    def acceptedAgain(self, response: Response) -> None:
+        """
+        A 2xx came that has no transaction any more: the far end has not seen
+        our ACK.
+        """
+        for invite in (self.change, self.invite):
+            if (
+                isinstance(invite, OutgoingInvite)
+                and invite.winner == response.toTag
+                and invite.number == response.cseq.number
+            ):
+                invite.acknowledgeAgain()
+
+    # INFO and MESSAGE
+
+    def takeOther(self, transaction: ServerTransaction) -> None:
+        """
+        Something for the other far end came.
+        """
+        relays = self.relays
+        if relays is None:
+            relays = self.relays = {}
+        if len(relays) >= self.ua.limits.relays:
+            self.respondLater(transaction, 500)
+            return
+        self._serial += 1
+        relays[self._serial] = transaction
+        request = transaction.request
+        self.emit(
+            Relayed(
+                self.party.view,
+                self.ua.wallTime(),
+                self._serial,
+                request.method,
+                request.body,
+                relayedFields(request),
+            )
+        )
+
+    def answerOther(self, event: RelayAnswered) -> None:
+        """
+        The other far end has answered it.
+        """
+        transaction = (self.relays or {}).pop(event.serial, None)
+        if transaction is not None:
+            self.respond(
+                transaction, event.status, event.reason, event.fields, event.body
+            )
+
+    def sendOther(self, event: Relayed) -> None:
+        """
+        Send our far end what the other one has for it.
+        """
+        invite = self.invite
+        if self.dialog is None or (
+            isinstance(invite, IncomingInvite) and not invite.progressed
+        ):
+            self.tellRelayAnswered(event.serial, 480)
+            return
+        serial = event.serial
+        fields: Fields = ((b"Session-ID", self.sessionID()), *event.fields)
+        request = self.request(event.method, fields, event.body, b"")
+
+        def answered(response: Response, request: Request) -> None:
+            if response.status >= 200:
+                self.tellRelayAnswered(
+                    serial,
+                    response.status,
+                    response.reason,
+                    response.body,
+                    relayedFields(response),
+                )
+                if response.status == 481:
+                    self.machine.vanished("481 inside the dialog")
+
+        def lost(status: int, why: str) -> None:
+            self.tellRelayAnswered(serial, 480)
+
+        Attempt(
+            self.ua, lambda proxy: self.through(request, proxy), answered, lost
+        ).start(self.proxy)
+
+    def tellRelayAnswered(
+        self,
+        serial: int,
+        status: int,
+        reason: bytes = b"",
+        body: bytes = b"",
+        fields: Fields = (),
+    ) -> None:
+        """
+        Tell the other side what became of what it sent.
+        """
+        self.emit(
+            RelayAnswered(
+                self.party.view,
+                self.ua.wallTime(),
+                serial,
+                480 if status in (401, 407, 408, 481) else status,
+                reason,
+                body,
+                fields,
+            )
+        )
+
+    # Writing down
+
+    def value(self, party: int) -> LegValue:
+        """
+        Write the leg down.
+
+        @param party: index of its party in the call's value.
+        """
+        invite = self.invite
+        pending = accepted = b""
+        if isinstance(invite, IncomingInvite):
+            if invite.pending:
+                pending = invite.request.render()
+            if invite.accepted is not None:
+                accepted = invite.accepted.render()
+        elif isinstance(invite, OutgoingInvite) and not invite.final:
+            request = invite.request
+            pending = b"" if request is None else request.render()
+        return LegValue(
+            id=self.id,
+            incoming=self.incoming,
+            state=self.state,
+            party=party,
+            callID=self.callID,
+            localTag=self.localTag,
+            dialog=self.dialog,
+            early=() if self.forks is None else tuple(self.forks.dialogs.values()),
+            invite=pending,
+            accepted=accepted,
+            originID=self.origin.sessionID,
+            originVersion=self.origin.version,
+            sent=self.origin.sent,
+            received=self.received,
+            allow=self.allow,
+            held=self.held,
+            proxy="" if self.proxy is None else self.proxy.name,
+            secure=self.secure,
+        )

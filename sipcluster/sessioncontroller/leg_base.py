@@ -1,0 +1,401 @@
+"""
+What all parts of a leg work on: its dialog, its names, and the way out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+from twisted.logger import Logger
+
+from sipcluster.sessioncontroller.attempt import Attempt
+from sipcluster.sessioncontroller.events import CallEvent, Cause, Fields, Released
+from sipcluster.sessioncontroller.fields import ALLOW
+from sipcluster.sessioncontroller.in_dialog import firstProxy, routed
+from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
+from sipcluster.sessioncontroller.leg_states import GONE, LegInputs, legMachine
+from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
+from sipcluster.sessioncontroller.session_description import (
+    SDP,
+    SessionOrigin,
+    isSessionDescription,
+)
+from sipcluster.sip.headers import Headers
+from sipcluster.sip.machine import stateName
+from sipcluster.sip.message import Message, Request, Response, makeResponse
+from sipcluster.sip.server_transaction import ServerTransaction
+
+if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.call import Call
+    from sipcluster.sessioncontroller.isessioncontroller import (
+        Destination,
+        ProxyAddress,
+    )
+    from sipcluster.sessioncontroller.party import Party
+    from sipcluster.sessioncontroller.useragent import UserAgent
+    from sipcluster.sip.dialog import Dialog, DialogSet
+    from sipcluster.sip.timers import Timer
+
+log = Logger()
+
+#: A change of the session under way: what our far end asks, or what we ask it.
+Change = IncomingInvite | ServerTransaction | OutgoingInvite | Attempt
+
+
+def sessionDescription(message: Message) -> bytes:
+    """
+    The SDP of a message, or C{b""} when it has none that can be passed on.
+    """
+    body = message.body
+    if body and message.contentType == SDP and isSessionDescription(body):
+        return body
+    return b""
+
+
+class LegBase:
+    """
+    The data of a leg.
+
+    @ivar ua: what all legs share.
+    @ivar call: L{None} once the leg is gone.
+    @ivar party: the DN on this side.
+    @ivar id: the user part of our Contact.
+    @ivar incoming: whether the far end sent the INVITE.
+    @ivar machine: takes the inputs.
+    @ivar localTag: ours; legs are found by it.
+    @ivar dialog: the confirmed one, else the early one that counts, or L{None}.
+    @ivar forks: the early dialogs of our INVITE.
+    @ivar caller: From of our INVITE, without a tag.
+    @ivar invite: the INVITE that makes this leg, whoever sent it.
+    @ivar change: the change of the session that is under way, or L{None}.
+    @ivar origin: of the SDP that we send.
+    @ivar received: the last SDP of the far end.
+    @ivar offered: the SDP in our far end's change, until it is answered.
+    @ivar allow: common methods, as the value of an Allow; empty when the far
+        end did not say.
+    @ivar held: the far end listens to nobody.
+    @ivar proxy: the SIP Proxy in between.
+    @ivar secure: a SIPS leg.
+    @ivar mediaFork: which fork's early media the far end hears; L{None} when it
+        hears none.
+    @ivar withdrawn: our far end gave a change up that is still under way on the
+        other leg.
+    @ivar reason: for the BYE that has to wait.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_ringing",
+        "_serial",
+        "allow",
+        "call",
+        "callID",
+        "caller",
+        "change",
+        "destination",
+        "dialog",
+        "earlyMedia",
+        "forks",
+        "held",
+        "id",
+        "incoming",
+        "invite",
+        "localTag",
+        "machine",
+        "maxForwards",
+        "mediaFork",
+        "offerFields",
+        "offered",
+        "origin",
+        "party",
+        "proxy",
+        "reason",
+        "received",
+        "relays",
+        "secure",
+        "ua",
+        "withdrawn",
+    )
+
+    def __init__(
+        self,
+        ua: UserAgent,
+        call: Call,
+        party: Party,
+        incoming: bool,
+        legID: bytes,
+        callID: bytes,
+        localTag: bytes,
+        origin: SessionOrigin,
+        state: str = "Null",
+    ) -> None:
+        self.ua = ua
+        self.call: Call | None = call
+        self.party = party
+        self.id = legID
+        self.incoming = incoming
+        self.callID = callID
+        self.localTag = localTag
+        self.origin = origin
+        self.dialog: Dialog | None = None
+        self.forks: DialogSet | None = None
+        self.invite: IncomingInvite | OutgoingInvite | None = None
+        self.change: Change | None = None
+        self.destination: Destination | None = None
+        self.maxForwards = 70
+        self.earlyMedia: dict[bytes, bytes] | None = None
+        self.mediaFork: bytes | None = None
+        self.received = b""
+        self.offered = b""
+        self.offerFields: Fields = ()
+        self.allow = b""
+        self.held = False
+        self.proxy: ProxyAddress | None = None
+        self.secure = False
+        self.caller = b""
+        self.reason = b""
+        self.withdrawn = False
+        self.relays: dict[int, ServerTransaction] | None = None
+        self._serial = 0
+        self._ringing: Timer | None = None
+        self.machine: LegInputs = legMachine(self, state)
+        ua.legs[localTag] = self  # type: ignore[assignment] # as above
+
+    @property
+    def state(self) -> str:
+        """
+        The name of the leg's state.
+        """
+        return stateName(self.machine)
+
+    # What goes out
+
+    @property
+    def contact(self) -> bytes:
+        """
+        Our Contact: the name of the node or its pair, never an address.
+        """
+        scheme = b"sips" if self.secure else b"sip"
+        return b"<%b:%b@%b>" % (scheme, self.id, self.ua.contactHost)
+
+    def sessionID(self) -> bytes:
+        """
+        The Session-ID of all that this leg sends (RFC 7989).
+        """
+        return b"" if self.call is None else self.call.sessionID
+
+    def sessionHeaders(self, fields: Fields = ()) -> Headers:
+        """
+        What stands in our answers to INVITE and UPDATE.
+        """
+        call = self.call
+        allow = ALLOW if call is None else call.allowFor(self)  # type: ignore[arg-type]
+        return Headers.of(
+            (b"Contact", self.contact),
+            (b"Session-ID", self.sessionID()),
+            (b"Allow", allow),
+            *fields,
+        )
+
+    def sessionFields(self, fields: Fields = ()) -> Fields:
+        """
+        What stands in our re-INVITE and UPDATE.
+        """
+        call = self.call
+        allow = ALLOW if call is None else call.allowFor(self)  # type: ignore[arg-type]
+        return (
+            (b"Contact", self.contact),
+            (b"Session-ID", self.sessionID()),
+            (b"Allow", allow),
+            *fields,
+        )
+
+    def request(
+        self,
+        method: bytes,
+        fields: Fields = (),
+        body: bytes = b"",
+        contentType: bytes = SDP,
+    ) -> Request:
+        """
+        Our next request in the dialog.
+        """
+        assert self.dialog is not None
+        self.dialog, request = self.dialog.makeRequest(
+            method, fields, body, contentType
+        )
+        return request
+
+    def through(self, request: Request, proxy: ProxyAddress) -> Request:
+        """
+        A request of ours as it goes through a SIP Proxy.
+        """
+        return routed(request, proxy, self.proxy)
+
+    def respond(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        reason: bytes = b"",
+        fields: Fields = (),
+        body: bytes = b"",
+        contentType: bytes = b"",
+    ) -> None:
+        """
+        Answer a request of the far end.
+        """
+        transaction.respond(
+            makeResponse(
+                transaction.request,
+                status,
+                reason,
+                self.localTag,
+                Headers.of((b"Session-ID", self.sessionID()), *fields),
+                body,
+                contentType,
+            )
+        )
+
+    def respondLater(self, transaction: ServerTransaction, status: int) -> None:
+        """
+        Ask the far end to come again.
+        """
+        fields = ((b"Retry-After", b"%d" % self.ua.someSeconds()),)
+        self.respond(transaction, status, b"", fields)
+
+    # What the call is told
+
+    def emit(self, event: CallEvent) -> None:
+        """
+        Tell the call what happened here.
+        """
+        if self.call is not None:
+            self.call.legEvent(self, event)  # type: ignore[arg-type]
+
+    def tellReleased(self, cause: Cause, reason: bytes) -> None:
+        """
+        The far end is out of the call.
+        """
+        self.emit(
+            Released(
+                self.party.view,
+                self.ua.wallTime(),
+                cause,
+                self.party.answered,
+                reason,
+            )
+        )
+
+    # The dialog
+
+    def settled(self, dialog: Dialog) -> None:
+        """
+        This dialog counts from now on.
+        """
+        self.dialog = dialog
+        self.proxy = firstProxy(self.ua, dialog)
+
+    def retag(self) -> None:
+        """
+        Become another dialog for the far end, as if another device had answered
+        its INVITE: its session is another one than its early media.
+        """
+        self.ua.legs.pop(self.localTag, None)
+        self.localTag = self.ua.identifiers.tag()
+        self.ua.legs[self.localTag] = self  # type: ignore[assignment]
+        if self.dialog is not None:
+            self.dialog = evolve(self.dialog, localTag=self.localTag)
+
+    def rename(self) -> None:
+        """
+        Begin anew: what was sent before may have arrived somewhere.
+        """
+        self.ua.legs.pop(self.localTag, None)
+        self.callID = self.ua.identifiers.callID()
+        self.localTag = self.ua.identifiers.tag()
+        self.ua.legs[self.localTag] = self  # type: ignore[assignment]
+
+    # The end
+
+    def acceptBye(self, transaction: ServerTransaction) -> bytes:
+        """
+        Answer a BYE.
+
+        @return: the value of its Reason header.
+        """
+        self.respond(transaction, 200)
+        return transaction.request.headers.first(b"Reason") or b""
+
+    def sendBye(self, reason: bytes) -> None:
+        """
+        End the dialog.
+        """
+        self.endChange()
+        if self.dialog is None:
+            self.machine.byeFinished()
+            return
+        fields: Fields = ((b"Session-ID", self.sessionID()),)
+        if reason:
+            fields = (*fields, (b"Reason", reason))
+        bye = self.request(b"BYE", fields)
+        Attempt(
+            self.ua,
+            lambda proxy: self.through(bye, proxy),
+            self._byeAnswered,
+            self._byeLost,
+        ).start(self.proxy)
+
+    def _byeAnswered(self, response: Response, request: Request) -> None:
+        if response.status >= 200:
+            self.machine.byeFinished()
+
+    def _byeLost(self, status: int, why: str) -> None:
+        self.ua.count("byesLost")
+        self.machine.byeFinished()
+
+    def endChange(self) -> None:
+        """
+        No change of the session will come of what is under way.
+        """
+        change = self.change
+        if isinstance(change, IncomingInvite):
+            change.respond(487, self.localTag)
+            change.forget()
+            self.change = None
+        elif isinstance(change, ServerTransaction):
+            self.respond(change, 487)
+            self.change = None
+        elif isinstance(change, OutgoingInvite):
+            change.cancel()
+        elif change is not None:
+            change.abandon()
+            self.change = None
+
+    def stopRinging(self) -> None:
+        """
+        It rings no more.
+        """
+        if self._ringing is not None:
+            self._ringing.cancel()
+            self._ringing = None
+
+    def finish(self) -> None:
+        """
+        The leg is over: let go of everything that points back here.
+        """
+        self.stopRinging()
+        self.endChange()
+        for invite in (self.invite, self.change):
+            if isinstance(invite, IncomingInvite | OutgoingInvite):
+                invite.forget()
+        self.invite = self.change = None
+        relays, self.relays = self.relays, None
+        if relays:
+            for transaction in relays.values():
+                self.respond(transaction, 480)
+        self.ua.legs.pop(self.localTag, None)
+        self.machine = GONE
+        call, self.call = self.call, None
+        if call is not None:
+            call.legEnded(self)  # type: ignore[arg-type]

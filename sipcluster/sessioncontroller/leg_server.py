@@ -1,0 +1,140 @@
+"""
+The part of a leg that answers the INVITE of its far end.
+"""
+
+from __future__ import annotations
+
+from sipcluster.sessioncontroller.events import (
+    Acknowledged,
+    Answered,
+    Fields,
+    Offered,
+    Progressed,
+)
+from sipcluster.sessioncontroller.fields import commonMethods, sessionFields
+from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
+from sipcluster.sessioncontroller.leg_base import LegBase, sessionDescription
+from sipcluster.sip.dialog import Dialog
+from sipcluster.sip.headers import Headers
+from sipcluster.sip.message import Request
+from sipcluster.sip.server_transaction import ServerTransaction
+
+
+class ServerSide(LegBase):
+    """
+    What a leg does with an INVITE that its far end sent, the first or a later
+    one.
+    """
+
+    __slots__ = ()
+
+    def take(self, transaction: ServerTransaction) -> None:
+        """
+        Take the INVITE that makes this leg.
+
+        @raise MalformedMessage: it can make no dialog; nothing is changed.
+        """
+        request = transaction.request
+        dialog = Dialog.asUAS(request, self.localTag, True)
+        self.allow = commonMethods(request)
+        self.secure = dialog.secure
+        self.settled(dialog)
+        maxForwards = request.maxForwards
+        self.maxForwards = 70 if maxForwards is None else maxForwards
+        self.received = sessionDescription(request)
+        self.invite = IncomingInvite(self.ua, self, transaction)
+
+    def offerCall(self) -> None:
+        """
+        Give the far end's wish to the call.
+        """
+        assert isinstance(self.invite, IncomingInvite)
+        fields = sessionFields(self.invite.request)
+        self.emit(Offered(self.party.view, self.ua.wallTime(), self.received, fields))
+
+    def sendProgress(self, event: Progressed) -> None:
+        """
+        Pass a 1xx on.
+
+        There is one early dialog with the far end, however many forks the other
+        leg has, so the media of the first fork that has some is what it hears
+        until one answers.
+        """
+        assert isinstance(self.invite, IncomingInvite)
+        body = event.body
+        if body:
+            if self.mediaFork is None:
+                self.mediaFork = event.fork
+            if self.mediaFork == event.fork:
+                body = self.origin.rewrite(body)
+            elif event.status == 183:
+                return
+            else:
+                body = b""
+        self.invite.respond(
+            event.status,
+            self.localTag,
+            event.reason,
+            self.sessionHeaders(event.fields),
+            body,
+        )
+
+    def sendAnswer(self, event: Answered) -> None:
+        """
+        Pass the 2xx on.
+        """
+        assert isinstance(self.invite, IncomingInvite)
+        assert self.dialog is not None
+        if event.body and self.mediaFork not in (None, event.fork):
+            self.retag()
+        self.dialog = self.dialog.confirmed()
+        body = self.origin.rewrite(event.body) if event.body else b""
+        self.invite.respond(
+            200, self.localTag, b"", self.sessionHeaders(event.fields), body
+        )
+
+    def sendRefusal(self, status: int, reason: bytes, fields: Fields = ()) -> None:
+        """
+        Refuse the INVITE.
+        """
+        assert isinstance(self.invite, IncomingInvite)
+        headers = Headers.of((b"Session-ID", self.sessionID()), *fields)
+        self.invite.respond(status, self.localTag, reason, headers)
+
+    def tellAcknowledged(self, body: bytes | None) -> None:
+        """
+        The far end has our 2xx.
+
+        @param body: its answer to the offer in it; L{None} when there was none.
+        """
+        if isinstance(self.change, IncomingInvite) and self.change.final:
+            self.change = None
+        if body is not None:
+            if body:
+                self.received = body
+            self.emit(Acknowledged(self.party.view, self.ua.wallTime(), body))
+
+    # Invited
+
+    def inviteCancelled(self, invite: IncomingInvite, cancel: Request) -> None:
+        """
+        See L{Invited<sipcluster.sessioncontroller.incoming_invite.Invited>}.
+        """
+        if invite is self.invite:
+            self.machine.cancelled(cancel.headers.first(b"Reason") or b"")
+        elif invite is self.change:
+            invite.respond(487, self.localTag)
+            self.machine.changeCancelled()
+
+    def inviteAcknowledged(self, invite: IncomingInvite, ack: Request) -> None:
+        """
+        See L{Invited<sipcluster.sessioncontroller.incoming_invite.Invited>}.
+        """
+        self.machine.acknowledged(None if invite.offered else sessionDescription(ack))
+
+    def inviteUnacknowledged(self, invite: IncomingInvite) -> None:
+        """
+        See L{Invited<sipcluster.sessioncontroller.incoming_invite.Invited>}.
+        """
+        self.ua.count("unacknowledged")
+        self.machine.unacknowledged()

@@ -1,0 +1,494 @@
+"""
+The states of a leg, and what may happen to it in each.
+
+A leg that the far end began goes through Proceeding and Accepted, one that we
+began through Calling and Early; both are Confirmed then.  What the outputs call
+is in L{Leg<sipcluster.sessioncontroller.leg.Leg>}.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from automat import TypeMachine, TypeMachineBuilder
+
+from sipcluster.sessioncontroller.events import (
+    Acknowledged,
+    Answered,
+    Cause,
+    Fields,
+    ModificationAnswered,
+    ModificationAsked,
+    Progressed,
+    RelayAnswered,
+    Relayed,
+)
+from sipcluster.sip.machine import indexed
+from sipcluster.sip.message import Response, makeResponse
+from sipcluster.sip.server_transaction import ServerTransaction
+
+if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.leg import Leg
+    from sipcluster.sip.message import Response
+    from sipcluster.sip.transactions import ServerTransaction
+else:
+    Leg = object  # what the machine works on: known to the type checker only
+
+
+class LegInputs(Protocol):
+    """
+    What may happen to a leg.
+    """
+
+    # From the call: what the other leg does.
+
+    def arrive(self) -> None:
+        "The call has taken the far end's INVITE."
+
+    def place(self, body: bytes) -> None:
+        "Invite the far end."
+
+    def progress(self, event: Progressed) -> None:
+        "The other side is being alerted."
+
+    def answer(self, event: Answered) -> None:
+        "The other side answered."
+
+    def refuse(self, status: int, reason: bytes, fields: Fields) -> None:
+        "The call cannot be made."
+
+    def release(self, cause: Cause, reason: bytes) -> None:
+        "The call is over."
+
+    def acknowledge(self, event: Acknowledged) -> None:
+        "The other side saw our far end's answer."
+
+    def modify(self, event: ModificationAsked) -> None:
+        "The other side wants to change the session."
+
+    def withdrawModification(self) -> None:
+        "It no longer does."
+
+    def modificationAnswered(self, event: ModificationAnswered) -> None:
+        "The other side answered what our far end wants to change."
+
+    def relay(self, event: Relayed) -> None:
+        "The other side's device sends something."
+
+    def relayAnswered(self, event: RelayAnswered) -> None:
+        "The other side's device answered something."
+
+    # From the far end: the INVITE that it sent.
+
+    def cancelled(self, reason: bytes) -> None:
+        "It gave its INVITE up."
+
+    def acknowledged(self, body: bytes | None) -> None:
+        "It acknowledged our 2xx, with an answer to our offer if there was one."
+
+    def unacknowledged(self) -> None:
+        "It never did."
+
+    # From the far end: the INVITE that we sent.
+
+    def provisional(self, response: Response) -> None:
+        "A 1xx other than 100."
+
+    def accepted(self, response: Response) -> None:
+        "The first 2xx."
+
+    def refused(self, response: Response) -> None:
+        "Another final response."
+
+    def unreachable(self, status: int, why: str) -> None:
+        "There will be none."
+
+    # From the far end: inside the dialog.
+
+    def changeAnswered(self, response: Response) -> None:
+        "A final response to our re-INVITE or UPDATE."
+
+    def changeLost(self, status: int, why: str) -> None:
+        "There will be none."
+
+    def byeReceived(self, transaction: ServerTransaction) -> None:
+        "A BYE."
+
+    def inviteReceived(self, transaction: ServerTransaction) -> None:
+        "A re-INVITE."
+
+    def updateReceived(self, transaction: ServerTransaction) -> None:
+        "An UPDATE."
+
+    def otherReceived(self, transaction: ServerTransaction) -> None:
+        "An INFO, or a MESSAGE."
+
+    def changeCancelled(self) -> None:
+        "It gave its re-INVITE up."
+
+    def vanished(self, why: str) -> None:
+        "It does not know the dialog any more, or does not answer."
+
+    def byeFinished(self) -> None:
+        "Our BYE was answered, or never will be."
+
+    # Time.
+
+    def noAnswer(self) -> None:
+        "It has been ringing for too long."
+
+
+def _build() -> TypeMachine[LegInputs, Leg]:
+    m = TypeMachineBuilder(LegInputs, Leg)
+    null = m.state("Null")
+    proceeding = m.state("Proceeding")
+    accepted = m.state("Accepted")
+    releasing = m.state("Releasing")
+    calling = m.state("Calling")
+    early = m.state("Early")
+    cancelling = m.state("Cancelling")
+    confirmed = m.state("Confirmed")
+    disconnecting = m.state("Disconnecting")
+    terminated = m.state("Terminated")
+    everywhere = [null, proceeding, accepted, releasing, calling, early]
+    everywhere += [cancelling, confirmed, disconnecting, terminated]
+    inviting = (calling, early)
+
+    # The far end's INVITE
+
+    @null.upon(LegInputs.arrive).to(proceeding)
+    def arrive(leg: LegInputs, s: Leg) -> None:
+        s.offerCall()
+
+    @proceeding.upon(LegInputs.progress).loop()
+    def progress(leg: LegInputs, s: Leg, event: Progressed) -> None:
+        s.sendProgress(event)
+
+    @proceeding.upon(LegInputs.answer).to(accepted)
+    def answer(leg: LegInputs, s: Leg, event: Answered) -> None:
+        s.sendAnswer(event)
+
+    @proceeding.upon(LegInputs.refuse).to(terminated)
+    def refuse(
+        leg: LegInputs, s: Leg, status: int, reason: bytes, fields: Fields
+    ) -> None:
+        s.sendRefusal(status, reason, fields)
+        s.finish()
+
+    @proceeding.upon(LegInputs.release).to(terminated)
+    def refuseReleased(leg: LegInputs, s: Leg, cause: Cause, reason: bytes) -> None:
+        s.sendRefusal(503 if cause is Cause.SHUTDOWN else 480, b"")
+        s.finish()
+
+    @proceeding.upon(LegInputs.cancelled).to(terminated)
+    def cancel(leg: LegInputs, s: Leg, reason: bytes) -> None:
+        s.sendRefusal(487, b"")
+        s.tellReleased(Cause.ABANDONED, reason)
+        s.finish()
+
+    @proceeding.upon(LegInputs.byeReceived).to(terminated)
+    def byeEarly(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+        reason = s.acceptBye(transaction)
+        s.sendRefusal(487, b"")
+        s.tellReleased(Cause.ABANDONED, reason)
+        s.finish()
+
+    @accepted.upon(LegInputs.acknowledged).to(confirmed)
+    @confirmed.upon(LegInputs.acknowledged).loop()
+    def acknowledged(leg: LegInputs, s: Leg, body: bytes | None) -> None:
+        s.tellAcknowledged(body)
+
+    @accepted.upon(LegInputs.unacknowledged).to(disconnecting)
+    @confirmed.upon(LegInputs.unacknowledged).to(disconnecting)
+    def unacknowledged(leg: LegInputs, s: Leg) -> None:
+        s.tellReleased(Cause.LOST, b"")
+        s.sendBye(b"")
+
+    # RFC 3261 section 15: no BYE before the ACK of our 2xx.
+    @accepted.upon(LegInputs.release).to(releasing)
+    def releaseLater(leg: LegInputs, s: Leg, cause: Cause, reason: bytes) -> None:
+        s.reason = reason
+
+    @releasing.upon(LegInputs.acknowledged).to(disconnecting)
+    def releaseNow(leg: LegInputs, s: Leg, body: bytes | None) -> None:
+        s.sendBye(s.reason)
+
+    @releasing.upon(LegInputs.unacknowledged).to(disconnecting)
+    def releaseAnyway(leg: LegInputs, s: Leg) -> None:
+        s.sendBye(s.reason)
+
+    # Our INVITE
+
+    @null.upon(LegInputs.place).to(calling)
+    def place(leg: LegInputs, s: Leg, body: bytes) -> None:
+        s.sendInvite(body)
+
+    @calling.upon(LegInputs.provisional).to(early)
+    @early.upon(LegInputs.provisional).loop()
+    def provisional(leg: LegInputs, s: Leg, response: Response) -> None:
+        s.noteProgress(response)
+
+    for state in inviting:
+
+        @state.upon(LegInputs.accepted).to(confirmed)
+        def connect(leg: LegInputs, s: Leg, response: Response) -> None:
+            s.noteAnswer(response)
+
+        @state.upon(LegInputs.refused).to(terminated)
+        def fail(leg: LegInputs, s: Leg, response: Response) -> None:
+            s.noteRefusal(response)
+            s.finish()
+
+        @state.upon(LegInputs.unreachable).to(terminated)
+        def lose(leg: LegInputs, s: Leg, status: int, why: str) -> None:
+            s.noteUnreachable(status, why)
+            s.finish()
+
+        @state.upon(LegInputs.release).to(cancelling)
+        def giveUp(leg: LegInputs, s: Leg, cause: Cause, reason: bytes) -> None:
+            s.cancelInvite(reason)
+
+        @state.upon(LegInputs.noAnswer).to(cancelling)
+        def noAnswer(leg: LegInputs, s: Leg) -> None:
+            s.tellNoAnswer()
+            s.cancelInvite(b"")
+
+        # The BYE overtook the 2xx (RFC 5407 section 3.1.2).
+        @state.upon(LegInputs.byeReceived).to(cancelling)
+        def byeFirst(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+            s.acceptBye(transaction)
+            s.tellRefused(Cause.REJECTED, 480)
+            s.cancelInvite(b"")
+
+    @cancelling.upon(LegInputs.accepted).to(disconnecting)
+    def tooLate(leg: LegInputs, s: Leg, response: Response) -> None:
+        s.undoAnswer(response)
+
+    @cancelling.upon(LegInputs.refused).to(terminated)
+    def cancelledIndeed(leg: LegInputs, s: Leg, response: Response) -> None:
+        s.finish()
+
+    @cancelling.upon(LegInputs.unreachable).to(terminated)
+    def cancelledAnyway(leg: LegInputs, s: Leg, status: int, why: str) -> None:
+        s.finish()
+
+    # The dialog
+
+    @confirmed.upon(LegInputs.release).to(disconnecting)
+    def release(leg: LegInputs, s: Leg, cause: Cause, reason: bytes) -> None:
+        s.sendBye(reason)
+
+    @accepted.upon(LegInputs.byeReceived).to(terminated)
+    @confirmed.upon(LegInputs.byeReceived).to(terminated)
+    def bye(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+        reason = s.acceptBye(transaction)
+        s.tellReleased(Cause.OK, reason)
+        s.finish()
+
+    @accepted.upon(LegInputs.vanished).to(disconnecting)
+    @confirmed.upon(LegInputs.vanished).to(disconnecting)
+    def vanish(leg: LegInputs, s: Leg, why: str) -> None:
+        s.tellReleased(Cause.LOST, b"")
+        s.sendBye(b"")
+
+    @confirmed.upon(LegInputs.acknowledge).loop()
+    def acknowledge(leg: LegInputs, s: Leg, event: Acknowledged) -> None:
+        s.sendAck(event.body)
+
+    @accepted.upon(LegInputs.inviteReceived).loop()
+    @confirmed.upon(LegInputs.inviteReceived).loop()
+    def askInvite(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+        s.takeInvite(transaction)
+
+    @accepted.upon(LegInputs.updateReceived).loop()
+    @confirmed.upon(LegInputs.updateReceived).loop()
+    def askUpdate(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+        s.takeUpdate(transaction)
+
+    @confirmed.upon(LegInputs.changeCancelled).loop()
+    @accepted.upon(LegInputs.changeCancelled).loop()
+    def withdraw(leg: LegInputs, s: Leg) -> None:
+        s.tellWithdrawn()
+
+    @confirmed.upon(LegInputs.modify).loop()
+    def modify(leg: LegInputs, s: Leg, event: ModificationAsked) -> None:
+        s.sendModification(event)
+
+    @confirmed.upon(LegInputs.withdrawModification).loop()
+    def cancelModification(leg: LegInputs, s: Leg) -> None:
+        s.cancelModification()
+
+    @accepted.upon(LegInputs.modificationAnswered).loop()
+    @confirmed.upon(LegInputs.modificationAnswered).loop()
+    def answerModification(leg: LegInputs, s: Leg, event: ModificationAnswered) -> None:
+        s.answerModification(event)
+
+    @confirmed.upon(LegInputs.changeAnswered).loop()
+    def changeAnswered(leg: LegInputs, s: Leg, response: Response) -> None:
+        s.noteChange(response)
+
+    @confirmed.upon(LegInputs.changeLost).loop()
+    def changeLost(leg: LegInputs, s: Leg, status: int, why: str) -> None:
+        s.noteChangeLost(status, why)
+
+    for state in (proceeding, accepted, early, confirmed):
+
+        @state.upon(LegInputs.otherReceived).loop()
+        def askOther(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+            s.takeOther(transaction)
+
+        @state.upon(LegInputs.relay).loop()
+        def relay(leg: LegInputs, s: Leg, event: Relayed) -> None:
+            s.sendOther(event)
+
+        @state.upon(LegInputs.relayAnswered).loop()
+        def relayAnswered(leg: LegInputs, s: Leg, event: RelayAnswered) -> None:
+            s.answerOther(event)
+
+    # The end
+
+    @disconnecting.upon(LegInputs.byeFinished).to(terminated)
+    def end(leg: LegInputs, s: Leg) -> None:
+        s.finish()
+
+    @releasing.upon(LegInputs.byeReceived).to(terminated)
+    def byeWhileReleasing(
+        leg: LegInputs, s: Leg, transaction: ServerTransaction
+    ) -> None:
+        s.acceptBye(transaction)
+        s.finish()
+
+    @disconnecting.upon(LegInputs.byeReceived).loop()
+    @cancelling.upon(LegInputs.byeReceived).loop()
+    def byesCross(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+        s.acceptBye(transaction)
+
+    @disconnecting.upon(LegInputs.changeAnswered).loop()
+    def changeTooLate(leg: LegInputs, s: Leg, response: Response) -> None:
+        s.settleChange(response)
+
+    # Requests that come at the wrong time are answered all the same.
+
+    @proceeding.upon(LegInputs.inviteReceived).loop()
+    def tooSoon(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+        s.respondLater(transaction, 500)
+
+    for state in inviting:
+
+        @state.upon(LegInputs.inviteReceived).loop()
+        def glare(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+            s.respond(transaction, 491)
+
+    for state in (proceeding, calling, early):
+
+        @state.upon(LegInputs.updateReceived).loop()
+        def earlyUpdate(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+            s.takeEarlyUpdate(transaction)
+
+    @calling.upon(LegInputs.otherReceived).loop()
+    def noDialogYet(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+        s.respondLater(transaction, 500)
+
+    for state in (null, cancelling, releasing, disconnecting, terminated):
+        for method in (
+            LegInputs.inviteReceived,
+            LegInputs.updateReceived,
+            LegInputs.otherReceived,
+        ):
+
+            @state.upon(method).loop()
+            def unknown(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+                respondUnknown(transaction)
+
+    for state in (null, terminated):
+
+        @state.upon(LegInputs.byeReceived).loop()
+        def byeUnknown(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+            respondUnknown(transaction)
+
+    for state in everywhere:
+        if state is not confirmed:
+
+            @state.upon(LegInputs.modify).loop()
+            def notNow(leg: LegInputs, s: Leg, event: ModificationAsked) -> None:
+                tellNotNow(s)
+
+        if state not in (proceeding, accepted, early, confirmed):
+
+            @state.upon(LegInputs.relay).loop()
+            def notThere(leg: LegInputs, s: Leg, event: Relayed) -> None:
+                tellNotThere(s, event)
+
+    # Late or impossible, and harmless.
+    answered = {
+        LegInputs.arrive: (null,),
+        LegInputs.place: (null,),
+        LegInputs.progress: (proceeding,),
+        LegInputs.answer: (proceeding,),
+        LegInputs.refuse: (proceeding,),
+        LegInputs.release: (proceeding, accepted, calling, early, confirmed),
+        LegInputs.acknowledge: (confirmed,),
+        LegInputs.withdrawModification: (confirmed,),
+        LegInputs.modificationAnswered: (accepted, confirmed),
+        LegInputs.relayAnswered: (proceeding, accepted, early, confirmed),
+        LegInputs.cancelled: (proceeding,),
+        LegInputs.acknowledged: (accepted, releasing, confirmed),
+        LegInputs.unacknowledged: (accepted, releasing, confirmed),
+        LegInputs.provisional: inviting,
+        LegInputs.accepted: (*inviting, cancelling),
+        LegInputs.refused: (*inviting, cancelling),
+        LegInputs.unreachable: (*inviting, cancelling),
+        LegInputs.changeAnswered: (confirmed, disconnecting),
+        LegInputs.changeLost: (confirmed,),
+        LegInputs.changeCancelled: (accepted, confirmed),
+        LegInputs.vanished: (accepted, confirmed),
+        LegInputs.byeFinished: (disconnecting,),
+        LegInputs.noAnswer: inviting,
+    }
+    for happening, states in answered.items():
+        for state in everywhere:
+            if state not in states:
+                state.upon(happening).loop().returns(None)  # type: ignore[arg-type]
+    return m.build()
+
+
+def respondUnknown(transaction: ServerTransaction) -> None:
+    """
+    There is no such dialog, or no longer.
+    """
+    transaction.respond(makeResponse(transaction.request, 481))
+
+
+def tellNotNow(leg: Leg | None) -> None:
+    """
+    A change of the session has to wait, or comes too late.
+    """
+    if leg is not None:
+        leg.tellModificationAnswered(491)
+
+
+def tellNotThere(leg: Leg | None, event: Relayed) -> None:
+    """
+    Nothing can be sent to this far end now.
+    """
+    if leg is not None:
+        leg.tellRelayAnswered(event.serial, 480)
+
+
+_machine = indexed(_build())
+_STATES = {state.name: state for state in _machine.__automat_automaton__.states()}
+
+
+def legMachine(leg: object, state: str = "Null") -> LegInputs:
+    """
+    Make the machine of a leg.
+
+    @param leg: a L{Leg<sipcluster.sessioncontroller.leg.Leg>}.
+    @param state: the name of the state in which it begins.
+    """
+    return _machine(leg, _STATES[state])  # type: ignore[call-overload,no-any-return]
+
+
+#: What stands in for the machine of a leg that is gone, so that leg and machine
+#: do not keep each other alive.
+GONE: LegInputs = legMachine(None, "Terminated")

@@ -1,0 +1,87 @@
+"""
+SDP bodies on their way through: whose session they are, and whether they hold.
+
+The two sides of a call see one body, but each leg is a session of its own: its
+origin line has one session id for as long as the leg lives, and a version that
+grows whenever what is sent has changed (RFC 3264 section 8), whatever comes in
+from however many forks of the other side.
+"""
+
+from __future__ import annotations
+
+from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.sdp import mediaOf
+
+#: The one Content-Type of offers and answers here.
+SDP = b"application/sdp"
+
+#: Without one of these nothing holds; nearly every body is without.
+_SUSPECT = (b"a=sendonly", b"a=inactive", b" 0.0.0.0", b" ::")
+
+
+def isSessionDescription(body: bytes) -> bool:
+    """
+    Whether a body has what the rewriting of its origin needs: it begins with a
+    version and has an origin line next (RFC 8866 section 5).
+    """
+    return body.startswith((b"v=0\r\no=", b"v=0\no="))
+
+
+class SessionOrigin:
+    """
+    The origin line of what one leg sends.
+
+    @ivar sessionID: never changes.
+    @ivar version: of the last body sent.
+    @ivar sent: that body, without its origin line.
+    """
+
+    __slots__ = ("_address", "sent", "sessionID", "version")
+
+    def __init__(
+        self, address: bytes, sessionID: int, version: int = 0, sent: bytes = b""
+    ) -> None:
+        """
+        @param address: network type, address type and address, as in
+            C{b"IN IP4 192.0.2.1"}.
+        """
+        self._address = address
+        self.sessionID = sessionID
+        self.version = version
+        self.sent = sent
+
+    def rewrite(self, body: bytes) -> bytes:
+        """
+        Give a body of the other side this leg's origin line.
+        """
+        start = body.find(b"o=")
+        end = body.find(b"\n", start)
+        if not isSessionDescription(body) or end < 0:
+            return body
+        if body[end - 1 : end] == b"\r":
+            end -= 1
+        rest = body[end:]
+        if rest != self.sent:
+            self.sent = rest
+            self.version += 1
+        return b"%bo=- %d %d %b%b" % (
+            body[:start],
+            self.sessionID,
+            self.version,
+            self._address,
+            rest,
+        )
+
+
+def holds(body: bytes) -> bool:
+    """
+    Whether whoever sent this wants to hear nothing: no stream that is used is
+    one in which it listens.
+    """
+    if not any(word in body for word in _SUSPECT):
+        return False
+    try:
+        streams = [media for media in mediaOf(body) if media.port]
+    except MalformedMessage:
+        return False
+    return bool(streams) and all(media.held for media in streams)

@@ -1,0 +1,69 @@
+"""
+What all legs of one node share: the way out, time, chance, limits and names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from sipcluster.sessioncontroller.attempt import Attempt
+from sipcluster.sessioncontroller.isessioncontroller import IProxies, Limits
+from sipcluster.sip.identifiers import Identifiers
+from sipcluster.sip.timers import TimerQueue, TimerValues
+
+if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.leg import Leg
+    from sipcluster.sip.transactions import TransactionLayer
+
+
+@define(eq=False)
+class UserAgent:
+    """
+    The user agent that a node is, without its calls.
+
+    @ivar contactHost: host of our Contact: the name of the node or its pair.
+    @ivar domain: of the DNs, in lower case.
+    @ivar origin: network type, address type and address of the origin lines
+        that we write.
+    @ivar wallTime: seconds since 1970, for events.
+    @ivar legs: all legs by our tag.
+    @ivar attempts: requests that have not got an answer.
+    @ivar counters: how often what happened, by name.
+    """
+
+    layer: TransactionLayer
+    timers: TimerQueue
+    t: TimerValues
+    identifiers: Identifiers
+    proxies: IProxies
+    contactHost: bytes
+    domain: bytes
+    origin: bytes
+    wallTime: Callable[[], float]
+    limits: Limits
+    legs: dict[bytes, Leg] = field(factory=dict)
+    attempts: set[Attempt] = field(factory=set)
+    counters: dict[str, int] = field(factory=dict)
+
+    def count(self, what: str) -> None:
+        """
+        Count something that is worth knowing.
+        """
+        self.counters[what] = self.counters.get(what, 0) + 1
+
+    def someSeconds(self) -> int:
+        """
+        From 1 to 10, by chance: for Retry-After (RFC 3261 section 14.2).
+        """
+        return int(self.identifiers.tag()[:4], 16) % 10 + 1
+
+    def proxyGone(self, name: str) -> None:
+        """
+        A SIP Proxy is out of service: whoever waits for its answer tries the
+        next one.
+        """
+        for attempt in list(self.attempts):
+            attempt.proxyGone(name)
