@@ -2,7 +2,17 @@
 How Sphinx builds the documentation.
 """
 
+import sys
+from pathlib import Path
+
 from sipcluster import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import machines
+
+# Pages that are made from the code, each time.
+machines.write(Path(__file__).parent / "machines")
 
 project = "sipcluster"
 author = "The sipcluster authors"
