@@ -106,6 +106,7 @@ class EmbeddedEngine:
     _telling: bool = False
     _timer: IDelayedCall | None = None
     _checkpoint: float = 0.0
+    closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         now = self.clock.seconds()
@@ -333,8 +334,11 @@ class EmbeddedEngine:
 
     def close(self) -> None:
         """
-        Write down the leases and close the database.
+        Write down the leases and close the database.  May be called twice.
         """
+        if self.closed:
+            return
+        self.closed = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
