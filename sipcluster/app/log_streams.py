@@ -274,6 +274,8 @@ def _identify(record: SIPRecord, message: str) -> None:
     Fill in what tells which call and transaction a message belongs to.
     """
     for line in message.partition("\r\n\r\n")[0].split("\r\n"):
+        if line[:1] not in "CcIiSsVv":
+            continue
         name, _, value = line.partition(":")
         key = name.rstrip().lower()
         if key in ("call-id", "i"):
