@@ -52,6 +52,7 @@ class Destination:
     @ivar speaksForAll: whether a 503 of the last hop is true of any request,
         and may go back as it is (section 16.7 step 6).
     @ivar failed: the status of the last hop that failed, 0 before.
+    @ivar breadth: Max-Breadth to be sent, 0 to leave it as it is (RFC 5393).
     """
 
     uri: bytes = b""
@@ -62,6 +63,7 @@ class Destination:
     retries: bool = True
     speaksForAll: bool = False
     failed: int = 0
+    breadth: int = 0
 
 
 def one(hop: Hop) -> Iterator[Hop]:

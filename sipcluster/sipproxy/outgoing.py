@@ -25,6 +25,8 @@ SECOND = b"r2"
 
 _transports = {"UDP": b"", "TCP": b";transport=tcp", "TLS": b";transport=tls"}
 
+MAX_BREADTH = b"max-breadth"
+
 #: Bytes that a request grows by on its way through: Via and Record-Route.
 GROWTH = 250
 
@@ -90,6 +92,13 @@ def outgoing(
     else:
         lines.insert(belowVias, b"Max-Forwards: %d" % context.maxForwards)
         keys.insert(belowVias, MAX_FORWARDS)
+    if destination.breadth:
+        breadth = b"Max-Breadth: %d" % destination.breadth
+        if MAX_BREADTH in keys:
+            lines[keys.index(MAX_BREADTH)] = breadth
+        else:
+            lines.insert(belowVias, breadth)
+            keys.insert(belowVias, MAX_BREADTH)
     uri = destination.uri or context.uri
     if context.routes is not None or destination.route or hop.route:
         routes = [*destination.route, *context.remaining]

@@ -28,6 +28,7 @@ from sipcluster.sipproxy.registration import Registration
 from sipcluster.sipproxy.response_context import ResponseContext
 from sipcluster.sipproxy.steps.admission import Admission
 from sipcluster.sipproxy.steps.affinity import Affinity
+from sipcluster.sipproxy.steps.breadth import Breadth
 from sipcluster.sipproxy.steps.choose_node import ChooseNode
 from sipcluster.sipproxy.steps.locate import Locate
 from sipcluster.sipproxy.steps.loop import LoopDetection
@@ -80,6 +81,8 @@ class SIPProxy:
     A stateful proxy (RFC 3261 section 16) in front of the cluster's nodes.
 
     @ivar counters: how often what happened.
+    @ivar admission: the step that turns calls away.
+    @ivar contacts: how bindings are reached.
     """
 
     def __init__(self, parts: ProxyParts) -> None:
@@ -111,7 +114,7 @@ class SIPProxy:
         What happens to a request, and to the ACK of a 2xx, in order.
         """
         parts, topology = self._parts, self._parts.topology
-        contacts = Contacts(
+        self.contacts = Contacts(
             topology, parts.tokens, parts.transport, parts.proxies, parts.maxForks
         )
         routed = Routed(
@@ -120,7 +123,7 @@ class SIPProxy:
         sanity = Sanity()
         maxForwards = MaxForwards(topology)
         looseRoute = LooseRoute(topology)
-        locate = Locate(topology, parts.store, contacts)
+        locate = Locate(topology, parts.store, self.contacts)
         self.admission = Admission(parts.clock.seconds, parts.dialogRate)
         requests: list[IStep] = [
             sanity,
@@ -135,6 +138,7 @@ class SIPProxy:
             locate,
             Affinity(),
             ChooseNode(topology, parts.nodes),
+            Breadth(),
             RecordRoute(parts.tokens),
         ]
         return requests, [sanity, maxForwards, looseRoute, routed, locate]
