@@ -6,17 +6,27 @@ bounded time when it is asked to.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 log = Logger()
+
+
+def stop(reactor: Any) -> None:
+    """
+    Stop the reactor, which may be stopping already.
+    """
+    with contextlib.suppress(ReactorNotRunning):
+        reactor.stop()
 
 
 class Ending:
@@ -47,7 +57,7 @@ class Ending:
         if sys.__stderr__ is not None:
             sys.__stderr__.write(f"sipcluster: {why}\n")
             sys.__stderr__.flush()
-        self._reactor.callWhenRunning(self._reactor.stop)
+        self._reactor.callWhenRunning(stop, self._reactor)
 
     def _leave(self) -> None:
         if self.why:
@@ -93,5 +103,4 @@ class EndOfInput(Protocol):
         self._reactor = reactor
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._reactor.running:
-            self._reactor.stop()
+        stop(self._reactor)

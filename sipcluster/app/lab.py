@@ -155,7 +155,7 @@ def command(name: str, files: LabFiles) -> list[str]:
         TWISTD,
         "--nodaemon",
         "--pidfile=",
-        "--logger=sipcluster.app.log_streams.consoleOfErrors",
+        "--logger=sipcluster.app.log_streams.consoleOfFailures",
         "sipcluster",
         MEMBERS[name][0],
         f"--config={files.configuration}",

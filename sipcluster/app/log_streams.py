@@ -302,6 +302,8 @@ def _written(stream: TextIO, least: int) -> Callable[[LogEvent], None]:
             ours = str(event.get("log_namespace")).startswith(_SHOWN)
             if _LEVELS[level] < (least if ours else max(least, _WARN)):
                 return
+            if event.get("line") == "":
+                return  # of a process that has closed its output
             shown = time.strftime("%H:%M:%S", time.localtime(event.get("log_time")))
             stream.write(f"{shown} {formatEvent(event)}\n")
             if "log_failure" in event:
@@ -318,8 +320,8 @@ def console() -> Callable[[LogEvent], None]:
     return _written(sys.stdout, _LEVELS[LogLevel.info])
 
 
-def consoleOfErrors() -> Callable[[LogEvent], None]:
+def consoleOfFailures() -> Callable[[LogEvent], None]:
     """
-    What the processes of a lab show: errors and worse.
+    What the processes of a lab show: why they end, and errors of the program.
     """
-    return _written(sys.stdout, _LEVELS[LogLevel.error])
+    return _written(sys.stdout, _LEVELS[LogLevel.critical])

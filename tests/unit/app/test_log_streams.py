@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from sipcluster.app.log_streams import (
     LogStreams,
     console,
-    consoleOfErrors,
+    consoleOfFailures,
     masked,
 )
 from sipcluster.app.settings import Log
@@ -328,15 +328,18 @@ class ConsoleTests(SynchronousTestCase):
         observer(self.event(LogLevel.info, "sipcluster.app", "b"))
         observer(self.event(LogLevel.info, "twisted.web", "c"))
         observer(self.event(LogLevel.warn, "twisted.web", "d"))
+        event = self.event(LogLevel.info, "twisted.runner.procmon", "[{tag}] {line}")
+        observer({**event, "tag": "node1", "line": ""})
+        observer({**event, "tag": "node1", "line": "e"})
         lines = self.out.getvalue().splitlines()
-        self.assertEqual([line[9:] for line in lines], ["b", "d"])
+        self.assertEqual([line[9:] for line in lines], ["b", "d", "[node1] e"])
 
-    def test_errors(self) -> None:
+    def test_failures(self) -> None:
         """
-        A member of a lab shows errors, with tracebacks.
+        A member of a lab shows failures, with tracebacks.
         """
-        observer = consoleOfErrors()
-        observer(self.event(LogLevel.warn, "sipcluster.app", "a"))
+        observer = consoleOfFailures()
+        observer(self.event(LogLevel.error, "sipcluster.app", "a"))
         event = self.event(LogLevel.critical, "sipcluster.app", "b")
         observer({**event, "log_failure": Failure(ValueError("oops"))})
         self.assertIn(" b\n", self.out.getvalue())
