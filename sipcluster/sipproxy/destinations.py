@@ -26,6 +26,8 @@ class Hop:
     @ivar fellow: whether the member is another proxy.
     @ivar route: a Route value to be put on top; empty for none.
     @ivar token: the signed token of C{flow}, to be put into Record-Route.
+    @ivar skips: how many of the request's Route values this hop makes
+        superfluous.
     """
 
     target: Target
@@ -34,6 +36,7 @@ class Hop:
     fellow: bool = False
     route: bytes = b""
     token: bytes = b""
+    skips: int = 0
 
 
 @define(eq=False)
@@ -73,7 +76,7 @@ def one(hop: Hop) -> Iterator[Hop]:
     return iter((hop,))
 
 
-def pairHops(registry: IServiceRegistry, pair: str) -> Iterator[Hop]:
+def pairHops(registry: IServiceRegistry, pair: str, skips: int = 0) -> Iterator[Hop]:
     """
     The primary of a pair; when that fails, who is primary then.
     """
@@ -83,7 +86,7 @@ def pairHops(registry: IServiceRegistry, pair: str) -> Iterator[Hop]:
         if member is None or member.name in tried:
             return
         tried.append(member.name)
-        yield Hop(member.target, None, member)
+        yield Hop(member.target, None, member, skips=skips)
 
 
 def nodeHops(

@@ -101,7 +101,7 @@ def outgoing(
             keys.insert(belowVias, MAX_BREADTH)
     uri = destination.uri or context.uri
     if context.routes is not None or destination.route or hop.route:
-        routes = [*destination.route, *context.remaining]
+        routes = [*destination.route, *context.remaining[hop.skips :]]
         if hop.route:
             routes.insert(0, hop.route)
         if routes:

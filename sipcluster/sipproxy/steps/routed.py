@@ -5,6 +5,8 @@ name of a pair.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from zope.interface import implementer
 
 from sipcluster.servicecheck.iservicecheck import IServiceRegistry
@@ -61,7 +63,7 @@ class Routed:
             # or one that the device has lost since: it says nothing then.
             return self._onFlow(context)
         while context.remaining:
-            outcome = self._nextRoute(context)
+            outcome = self._nextRoute(context, pair)
             if outcome is not None:
                 return outcome
         if pair is not None:
@@ -91,10 +93,11 @@ class Routed:
         context.groups = [[Destination(hops=one(hop), unreachable=430)]]
         return NEXT
 
-    def _nextRoute(self, context: RequestContext) -> Outcome | None:
+    def _nextRoute(self, context: RequestContext, pair: str | None) -> Outcome | None:
         """
         Send to the first of the Route values that are left.
 
+        @param pair: the pair that the Request-URI names, if it names one.
         @return: L{None} when it was left out, and the next one counts.
         """
         uri = Address.parse(context.remaining[0]).uri
@@ -108,12 +111,14 @@ class Routed:
                 # too, and so is a device without a flow.
                 context.remaining.pop(0)
                 return None
-            hop = Hop(member.target, None, member, True)
-            context.groups = [[Destination(hops=one(hop))]]
+            hops = one(Hop(member.target, None, member, True))
+            if pair is not None:
+                hops = chain(hops, pairHops(self._nodes, pair, 1))
+            context.groups = [[Destination(hops=hops)]]
             return NEXT
-        pair = self._topology.pairOf(uri)
-        if pair is not None:
-            context.groups = [[self._toPair(pair)]]
+        named = self._topology.pairOf(uri)
+        if named is not None:
+            context.groups = [[self._toPair(named)]]
             return NEXT
         if not context.fromNode:
             return Answer(403)
