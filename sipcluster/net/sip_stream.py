@@ -4,6 +4,7 @@ One SIP connection over TCP or TLS: bytes to frames, and nothing else.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 from typing import Protocol as Shape
 
@@ -20,6 +21,33 @@ from zope.interface import implementer
 from sipcluster.net.flows import StreamFlow
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.framing import Frame, KeepAlive, StreamFramer
+
+#: Seconds of silence before TCP asks the peer's host, between two such questions,
+#: and how many go unanswered before the connection is given up.
+PROBE_AFTER, PROBE_INTERVAL, PROBES = 60, 10, 3
+
+#: Seconds for which sent bytes may go unacknowledged.
+UNACKNOWLEDGED = 30
+
+
+def _setPatience(transport: Any) -> None:
+    """
+    Let TCP notice within a minute and a half, and not in hours, that a peer's
+    host is gone.
+
+    @param transport: that of a connection, or of TLS on one.
+    """
+    while transport is not None and not hasattr(transport, "socket"):
+        transport = getattr(transport, "transport", None)
+    if transport is None:
+        return
+    for option, value in (
+        (socket.TCP_KEEPIDLE, PROBE_AFTER),
+        (socket.TCP_KEEPINTVL, PROBE_INTERVAL),
+        (socket.TCP_KEEPCNT, PROBES),
+        (socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED * 1000),
+    ):
+        transport.socket.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class StreamUser(Shape):
@@ -73,6 +101,7 @@ class SIPStreamProtocol(Protocol):
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
+            _setPatience(transport)
         transport.registerProducer(self, True)
         if self.flow is not None:
             self.flow.attach(self)

@@ -8,6 +8,7 @@ is about, so that a dead node is left at once and not after a timer.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -28,6 +29,8 @@ IPV6_RECVERR = getattr(socket, "IPV6_RECVERR", 25)
 IP_MTU_DISCOVER = getattr(socket, "IP_MTU_DISCOVER", 10)
 IPV6_MTU_DISCOVER = getattr(socket, "IPV6_MTU_DISCOVER", 23)
 PMTUDISC_DONT = 0
+SO_SNDBUFFORCE = 32
+SO_RCVBUFFORCE = 33
 MSG_ERRQUEUE = getattr(socket, "MSG_ERRQUEUE", 0x2000)
 
 #: struct sock_extended_err: errno, origin, type, code, pad, info, data.
@@ -146,8 +149,14 @@ class UDPPort:
             # Fragments rather than a silent loss: RFC 3261 section 18.1.1
             # leaves large responses on UDP.
             s.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DONT)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            s.setsockopt(socket.SOL_SOCKET, option, self.kernelBuffer)
+        for wanted, forced in (
+            (socket.SO_RCVBUF, SO_RCVBUFFORCE),
+            (socket.SO_SNDBUF, SO_SNDBUFFORCE),
+        ):
+            s.setsockopt(socket.SOL_SOCKET, wanted, self.kernelBuffer)
+            # Beyond the system's limit, where we may.
+            with contextlib.suppress(OSError):
+                s.setsockopt(socket.SOL_SOCKET, forced, self.kernelBuffer)
 
     def close(self) -> None:
         """
@@ -175,12 +184,15 @@ class UDPPort:
         """
         s = self._socket
         received = self.received
-        for _ in range(self.burst):
+        for turn in range(self.burst):
             if s is None or s is not self._socket:
                 return  # what was received closed us
             try:
                 data, address = s.recvfrom(65536)
             except BlockingIOError:
+                if not turn:
+                    # Called for nothing: some reactors tell an error so.
+                    self._readErrors()
                 return
             except OSError:
                 # An error left by an earlier datagram: it says nothing about

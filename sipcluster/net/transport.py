@@ -416,8 +416,7 @@ class SIPTransport:
             self.malformed(flow, e)
             return
         if isinstance(message, KeepAlive):
-            if message.ping:
-                flow.send(b"\r\n")
+            # Not answered: only streams have pongs (RFC 5626 section 4.4).
             self.counts["keepAlives"] += 1
         elif message is not None:
             if self._trace is not None:
