@@ -266,7 +266,7 @@ class Challenger:
             used = (0, 0)
         if count is None:
             number = 0 if used == (0, 0) else -1
-            used = (_WINDOW + 1, (1 << _WINDOW) - 1)  # whatever comes is too late
+            used = (2**32, (1 << _WINDOW) - 1)  # whatever comes is too late
             if number:
                 return "nonce used before"
         else:

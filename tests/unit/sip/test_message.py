@@ -23,7 +23,7 @@ from sipcluster.sip.message import (
     parseMessage,
 )
 from sipcluster.sip.uri import OtherURI
-from tests.unit.sip.samples import (
+from tests.unit.sip.wire_samples import (
     INVITE,
     RINGING,
     SDP,
