@@ -130,6 +130,8 @@ _COMMON = f"""\
 [switch]
 name = "lab"
 domain = "{DOMAIN}"
+# MD5 first for SIPp, which reads only the first challenge and knows only MD5.
+digest-algorithms = ["MD5", "SHA-256"]
 
 [log]
 directory = "log"

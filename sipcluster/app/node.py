@@ -143,6 +143,7 @@ class NodeMember(Service):
             nonceSecret(configuration),
             runtime.wallTime,
             runtime.entropy,
+            switch.digestAlgorithms,
         )
         self.proxies = Proxies(
             ProxyAddress(proxy.name, proxy.sipAddress, proxy.sipPort)

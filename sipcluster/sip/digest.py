@@ -122,13 +122,15 @@ class Challenger:
         @param secret: the key of the HMAC, the same at all nodes.
         @param seconds: the time of day in seconds, near enough the same at all
             nodes; compared with that of the node that made a nonce.
-        @param algorithms: of L{ALGORITHMS}, in any order.
+        @param algorithms: of L{ALGORITHMS}, in the order in which they are
+                offered: a client takes the first that it knows (RFC 8760
+                section 2.4).
         @param lifetime: how long a nonce is good, in seconds.
         @param limit: how many used nonces are remembered.
         """
         self.realm = realm
-        self.algorithms = tuple(a for a in ALGORITHMS if a in algorithms)
-        if len(self.algorithms) != len(set(algorithms)) or not algorithms:
+        self.algorithms = tuple(dict.fromkeys(algorithms))
+        if not algorithms or not set(algorithms) <= set(ALGORITHMS):
             raise ValueError(f"unknown algorithm in {list(algorithms)!r}")
         self._secret = secret
         self._seconds = seconds
@@ -142,7 +144,7 @@ class Challenger:
     def challenges(self, stale: bool = False) -> list[bytes]:
         """
         Values for WWW-Authenticate or Proxy-Authenticate fields, one for each
-        algorithm, strongest first (RFC 8760 section 2.4).
+        algorithm, in the order given.
 
         @param stale: tell that only the nonce was wrong.
         """

@@ -10,6 +10,7 @@ from attrs import Factory, frozen
 
 from sipcluster.app import kinds
 from sipcluster.app.options import option
+from sipcluster.sip.digest import ALGORITHMS
 
 
 @frozen
@@ -31,6 +32,14 @@ class Switch:
         "Realm of digest challenges; HA1 values must have been made with it.",
         default=Factory(lambda self: self.domain, takes_self=True),
         shown="the domain",
+    )
+    digestAlgorithms: tuple[str, ...] = option(
+        "digest-algorithms",
+        kinds.listOf(kinds.choice(*ALGORITHMS), 1),
+        "Digest algorithms offered, most wanted first (RFC 8760 section 2.4); "
+        "telephones and tools that read only the first challenge and know only "
+        "MD5 need MD5 in front.",
+        default=("SHA-256", "MD5"),
     )
 
 
