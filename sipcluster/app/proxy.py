@@ -11,12 +11,15 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sipcluster.app.runtime import IMember, ProxyRuntime
 from sipcluster.app.settings import Configuration, Pair
+from sipcluster.cluster.icluster import Get, IClusterStore, Put, TxnResult, createdAt
 from sipcluster.registrar.iregistrar import Binding, IRegistrationStore
 from sipcluster.registrar.memory import MemoryRegistrationStore
+from sipcluster.registrar.replicated import replicatedRegistrations
 from sipcluster.servicecheck.iservicecheck import Member, ProbeTimes
 from sipcluster.servicecheck.options import OptionsAsker
 from sipcluster.servicecheck.registry import ServiceRegistry
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from sipcluster.sip.message import Request
 
 log = Logger()
+
+#: Where the secret of the flow tokens is in the cluster store.
+SECRET = b"/sipcluster/secrets/flow-tokens"
 
 #: Seconds from the end of loading to the first question to a node: the ports
 #: are opened in between.
@@ -168,6 +174,7 @@ class ProxyMember(Service):
         self.runtime = runtime
         self.topology = topologyOf(configuration, runtime.name)
         self.store = registrations or _store(runtime)
+        self._tokens = FlowTokens(runtime.entropy(32))
         receiver = _Receiver()
         self.layer = TransactionLayer(
             runtime.clock,
@@ -207,7 +214,7 @@ class ProxyMember(Service):
                 locator=runtime.locator,
                 layer=self.layer,
                 identifiers=runtime.identifiers,
-                tokens=FlowTokens(runtime.entropy(32)),
+                tokens=self._tokens,
                 store=self.store,
                 nodes=self.nodes,
                 proxies=self.proxies,
@@ -233,7 +240,26 @@ class ProxyMember(Service):
         """
         start = getattr(self.store, "start", None)
         loaded: Deferred[None] = succeed(None) if start is None else start()
+        if self.runtime.store is not None:
+            loaded.addCallback(lambda _: self._shareSecret(self.runtime.store))
         return loaded.addCallback(self._loaded)
+
+    def _shareSecret(self, store: IClusterStore) -> Deferred[None]:
+        """
+        Sign flow tokens with the secret of the whole cluster, so that those in
+        phones' route sets outlive this process; the first proxy makes it.
+        """
+
+        def agreed(result: TxnResult) -> None:
+            if not result.succeeded and result.gets and result.gets[0] is not None:
+                self._tokens.secret = result.gets[0].value
+
+        def alone(failure: Failure) -> None:
+            log.warn("flow tokens end with this process: {why}", why=failure.value)
+
+        return store.txn(
+            [createdAt(SECRET, 0)], [Put(SECRET, self._tokens.secret)], [Get(SECRET)]
+        ).addCallbacks(agreed, alone)
 
     def _loaded(self, _: None) -> None:
         self._asking = self.runtime.clock.callLater(_FIRST_QUESTION, self._ask)
@@ -342,7 +368,11 @@ def _store(runtime: ProxyRuntime) -> IRegistrationStore:
     """
     The location service that the configuration asks for.
     """
-    return MemoryRegistrationStore(runtime.wallTime, runtime.clock)
+    if runtime.store is None:
+        return MemoryRegistrationStore(runtime.wallTime, runtime.clock)
+    return replicatedRegistrations(
+        runtime.store, runtime.clock, runtime.wallTime, runtime.name
+    )
 
 
 def _chance(entropy: Callable[[int], bytes]) -> Callable[[], float]:

@@ -22,9 +22,20 @@ class FlowTokens:
 
     def __init__(self, secret: bytes) -> None:
         """
-        @param secret: at least 16 bytes; the same after a restart where the
-            tokens in phones' route sets are to live on.
+        @param secret: see L{secret}.
         """
+        self.secret = secret
+
+    @property
+    def secret(self) -> bytes:
+        """
+        What tokens are signed with, at least 16 bytes: the same after a restart
+        where the tokens in phones' route sets are to live on.
+        """
+        return self._secret
+
+    @secret.setter
+    def secret(self, secret: bytes) -> None:
         if len(secret) < 16:
             raise ValueError("want a secret of at least 16 bytes")
         self._secret = secret

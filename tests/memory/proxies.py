@@ -48,7 +48,7 @@ class Peer:
     def __init__(self, network: MemoryNetwork, host: str, tls: int = 0) -> None:
         self.host = host
         self.network = network
-        self.received: list[tuple[Request | Response, IFlow]] = []
+        self.received: list[tuple[Any, IFlow]] = []
         self.answers: list[Callable[[Request, IFlow], bool]] = []
         self.transport: MemoryTransport = network.host(host, self, tls=tls)
 
@@ -286,8 +286,8 @@ class ProxyTestCase(SynchronousTestCase):
         runFor(self.clock, 40)
         for member in (self.proxy1, self.proxy2):
             status = member.layer.status()
-            counts = ("inviteClient", "inviteServer", "noninviteClient")
-            counts += ("noninviteServer", "waiting", "timers")
+            counts = ["inviteClient", "inviteServer", "noninviteClient"]
+            counts += ["noninviteServer", "waiting", "timers"]
             self.assertEqual({k: status[k] for k in counts}, dict.fromkeys(counts, 0))
             self.assertEqual(member.status()["waitingForMembers"], 0)
             self.successResultOf(member.stopService())
