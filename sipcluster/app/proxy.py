@@ -240,11 +240,12 @@ class ProxyMember(Service):
         """
         start = getattr(self.store, "start", None)
         loaded: Deferred[None] = succeed(None) if start is None else start()
-        if self.runtime.store is not None:
-            loaded.addCallback(lambda _: self._shareSecret(self.runtime.store))
+        store: IClusterStore | None = self.runtime.store
+        if store is not None:
+            loaded.addCallback(self._shareSecret, store)
         return loaded.addCallback(self._loaded)
 
-    def _shareSecret(self, store: IClusterStore) -> Deferred[None]:
+    def _shareSecret(self, _: None, store: IClusterStore) -> Deferred[None]:
         """
         Sign flow tokens with the secret of the whole cluster, so that those in
         phones' route sets outlive this process; the first proxy makes it.
@@ -368,11 +369,10 @@ def _store(runtime: ProxyRuntime) -> IRegistrationStore:
     """
     The location service that the configuration asks for.
     """
-    if runtime.store is None:
+    store: IClusterStore | None = runtime.store
+    if store is None:
         return MemoryRegistrationStore(runtime.wallTime, runtime.clock)
-    return replicatedRegistrations(
-        runtime.store, runtime.clock, runtime.wallTime, runtime.name
-    )
+    return replicatedRegistrations(store, runtime.clock, runtime.wallTime, runtime.name)
 
 
 def _chance(entropy: Callable[[int], bytes]) -> Callable[[], float]:

@@ -18,7 +18,7 @@ from sipcluster.app.settings import Configuration, Node, Proxy, Switch
 from sipcluster.registrar.iregistrar import IRegistrationStore
 from sipcluster.registrar.memory import MemoryRegistrationStore
 from sipcluster.sip.identifiers import Identifiers
-from sipcluster.sip.isip import IFlow, ILocator, Target
+from sipcluster.sip.isip import IFlow, ILocator, IMessageReceiver, Target
 from sipcluster.sip.message import Request, Response, makeResponse, parseMessage
 from sipcluster.sip.uri import SIPURI
 from sipcluster.testing.clock import runFor
@@ -37,6 +37,7 @@ def lines(*text: str) -> bytes:
     return "\r\n".join([*text, "Content-Length: 0", "", ""]).encode()
 
 
+@implementer(IMessageReceiver)
 class Peer:
     """
     A host whose every message the test writes and reads.
