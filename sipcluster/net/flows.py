@@ -219,6 +219,13 @@ class UDPFlows:
         recent[address] = found
         return found
 
+    def close(self) -> None:
+        """
+        Free the port; its flows have ended.
+        """
+        self.closed = True
+        self.port.close()
+
     def forget(self) -> None:
         """
         Drop every flow that nobody uses, and what is said of them.

@@ -168,11 +168,34 @@ class SIPTransport:
         """
         Take datagrams.
 
+        @param host: an address; C{"0.0.0.0"} for all of IPv4, C{"::"} for all of
+            both families.
+
         @return: fires with the listener; fails with C{CannotListenError}.
         """
         return maybeDeferred(self._listenUDP, host, port)
 
     def _listenUDP(self, host: str, port: int) -> Listener:
+        opened = [self._openUDP(host, port)]
+        port = opened[0].port.port
+        if host == "::":
+            # As with streams, this means IPv4 too.
+            try:
+                opened.append(self._openUDP("0.0.0.0", port))
+            except CannotListenError:
+                opened[0].close()
+                raise
+
+        def stop() -> None:
+            for flows in opened:
+                flows.close()
+
+        return self._listening("UDP", host, port, stop)
+
+    def _openUDP(self, host: str, port: int) -> UDPFlows:
+        """
+        Bind one UDP port.
+        """
         made: list[UDPFlows] = []
 
         def received(data: bytes, address: SocketAddress) -> None:
@@ -197,12 +220,7 @@ class SIPTransport:
         flows.trace = self._trace
         made.append(flows)
         self._udp.append(flows)
-
-        def stop() -> None:
-            flows.closed = True
-            opened.close()
-
-        return self._listening("UDP", host, opened.port, stop)
+        return flows
 
     def listenTCP(self, host: str, port: int) -> Deferred[Listener]:
         """
@@ -339,7 +357,8 @@ class SIPTransport:
         fitting = [
             each
             for each in self._listeners
-            if each.transportName == transportName and (":" in each.host) == six
+            if each.transportName == transportName
+            and ((":" in each.host) == six or each.host == "::")
         ]
         fitting.sort(
             key=lambda each: (

@@ -22,6 +22,7 @@ from zope.interface.verify import verifyObject
 from sipcluster.net.flows import TransportLimits
 from sipcluster.net.sip_udp import UDPPort
 from sipcluster.net.transport import SIPTransport
+from sipcluster.sip.errors import NoTransport
 from sipcluster.sip.isip import IFlow, IMessageReceiver, ITransportLayer, Target
 from sipcluster.sip.message import Request, Response, makeResponse
 
@@ -339,6 +340,35 @@ class UDPTests(TransportTestCase):
         port = yield named.listenUDP("0.0.0.0", 0)
         flow = named.flowTo(Target("UDP", "127.0.0.1", 5060))
         self.assertEqual(flow.sentBy, b"sip.example.com:%d" % port.port)
+
+    @inlineCallbacks
+    def test_bothFamilies(self) -> Any:
+        """
+        A port on C{::} serves IPv4 as well, over UDP as over TCP, and each
+        request names an address of its own family in Via.
+        """
+        server, served = self.transport(answers=True)
+        client, got = self.transport()
+        try:
+            port = yield server.listenUDP("::", 0)
+        except CannotListenError as e:
+            raise SkipTest("no IPv6 here") from e
+        yield server.listenTCP("::", port.port)
+        mine = yield client.listenUDP("::", 0)
+        hosts = ["127.0.0.1", "::1", "127.0.0.1", "::1"]
+        for name, host in zip(["UDP", "UDP", "TCP", "TCP"], hosts, strict=True):
+            flow = client.flowTo(Target(name, host, port.port))
+            flow.send(options(flow))
+        yield got.whenMessages(4)
+        self.assertEqual([f.remote[0] for _, f in served.messages], hosts)
+        self.assertEqual(
+            [m.via.sentBy for m, _ in served.messages[:2]],
+            [b"127.0.0.1:%d" % mine.port, b"[::1]:%d" % mine.port],
+        )
+        self.assertEqual([m.via.bareHost for m, _ in served.messages], hosts)
+        yield client.stop()
+        self.assertRaises(NoTransport, client.flowTo, Target("UDP", "::1", 5060))
+        self.assertRaises(NoTransport, client.flowTo, Target("UDP", "127.0.0.1", 1))
 
     @inlineCallbacks
     def test_afterStop(self) -> Any:

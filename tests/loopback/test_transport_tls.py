@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import inlineCallbacks
+from twisted.internet.task import deferLater
 
 from sipcluster.net.flows import TransportLimits
 from sipcluster.net.sip_tls import TLSContexts
@@ -14,7 +15,7 @@ from sipcluster.sip.errors import NoTransport
 from sipcluster.sip.isip import Target
 from sipcluster.sip.message import Response
 from sipcluster.testing.pki import PKI
-from tests.loopback.test_transport import TransportTestCase, options
+from tests.loopback.test_transport import TransportTestCase, options, reactor
 
 
 class TLSTests(TransportTestCase):
@@ -310,3 +311,29 @@ class TLSTests(TransportTestCase):
         flow.send(options(flow, b"x" * 50_000))
         yield got.whenMessages(2)
         self.assertEqual(len(served.messages[1][0].body), 50_000)
+
+    @inlineCallbacks
+    def test_slowPeer(self) -> Any:
+        """
+        A peer that does not read is cut off over TLS too, and hears no more of
+        us than what the bound allows.
+        """
+        first, served = self.transport(answers=True)
+        second, got = self.transport(limits=TransportLimits(queueBytes=100_000))
+        contexts = self.pki.contexts("127.0.0.1")
+        port = yield first.listenTLS("127.0.0.1", 0, contexts)
+        second.tls = self.pki.contexts()
+        flow = second.flowTo(Target("TLS", "127.0.0.1", port.port, "127.0.0.1"))
+        flow.send(options(flow))
+        yield got.whenMessages(1)
+        accepted: Any = served.messages[0][1]
+        accepted._wire.transport.pauseProducing()
+        message = options(flow, b"x" * 30_000)
+        sent = 0
+        while not got.failures and sent < 2000:
+            flow.send(message)
+            sent += 1
+            yield deferLater(reactor, 0)
+        yield got.whenFailures(1)
+        self.assertEqual(got.failures, [(flow, "the peer reads too slowly")])
+        accepted.abort("test")
