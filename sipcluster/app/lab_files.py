@@ -226,7 +226,7 @@ linphonec, at its prompt:
   for TLS, in its rc file: [sip] root_ca={ca}
 SIPp, from a checkout:
   sipp {one}:5060 -sf tests/interop/scenarios/register.xml -i {me} -m 1 \\
-    -key user 1001 -key domain {domain} -au 1001 -ap secret-1001
+    -key user 1001 -key domain {domain} -au 1001 -ap secret-1001 -auth_uri {domain}
 
 sipclusterctl status --dir {folder}
 sipclusterctl trace CALL-ID --dir {folder}
