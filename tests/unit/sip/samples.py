@@ -1,80 +1,85 @@
 """
-Messages that the tests of the message layer share.
+Messages for tests of transactions and dialogs, with the names of RFC 3665.
 """
 
 from __future__ import annotations
 
-from sipcluster.sip.message import Request, Response, parseMessage
+import random
 
-SDP = (
-    b"v=0\r\n"
-    b"o=alice 2890844526 2890844526 IN IP4 client.atlanta.example.com\r\n"
-    b"s=-\r\n"
-    b"c=IN IP4 192.0.2.101\r\n"
-    b"t=0 0\r\n"
-    b"m=audio 49172 RTP/AVP 0\r\n"
-    b"a=rtpmap:0 PCMU/8000\r\n"
-)
+from sipcluster.sip.identifiers import Identifiers
+from sipcluster.sip.isip import Target
+from sipcluster.sip.message import Headers, Request, Response, makeResponse
+from sipcluster.sip.via import MAGIC_COOKIE
 
-INVITE = (
-    b"INVITE sip:bob@biloxi.example.com SIP/2.0\r\n"
-    b"Via: SIP/2.0/TCP client.atlanta.example.com:5060;branch=z9hG4bK74bf9\r\n"
-    b"Max-Forwards: 70\r\n"
-    b'From: "Alice" <sip:alice@atlanta.example.com>;tag=9fxced76sl\r\n'
-    b"To: Bob <sip:bob@biloxi.example.com>\r\n"
-    b"Call-ID: 3848276298220188511@atlanta.example.com\r\n"
-    b"CSeq: 1 INVITE\r\n"
-    b"Contact: <sip:alice@client.atlanta.example.com;transport=tcp>\r\n"
-    b"Content-Type: application/sdp\r\n"
-    b"Content-Length: %d\r\n"
-    b"\r\n"
-    b"%b"
-) % (len(SDP), SDP)
+BOB = Target("UDP", "192.0.2.2", 5060)
 
-RINGING = (
-    b"SIP/2.0 180 Ringing\r\n"
-    b"Via: SIP/2.0/TCP client.atlanta.example.com:5060;branch=z9hG4bK74bf9\r\n"
-    b" ;received=192.0.2.101\r\n"
-    b"From: Alice <sip:alice@atlanta.example.com>;tag=9fxced76sl\r\n"
-    b"To: Bob <sip:bob@biloxi.example.com>;tag=8321234356\r\n"
-    b"Call-ID: 3848276298220188511@atlanta.example.com\r\n"
-    b"CSeq: 1 INVITE\r\n"
-    b"Contact: <sip:bob@client.biloxi.example.com;transport=tcp>\r\n"
-    b"Content-Length: 0\r\n"
-    b"\r\n"
-)
+SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n"
 
 
-def invite() -> Request:
+def identifiers(seed: int = 1) -> Identifiers:
     """
-    The INVITE as a value.
+    Identifiers that are the same in each run.
     """
-    return requestOf(INVITE)
+    return Identifiers(random.Random(seed).randbytes)
 
 
-def requestOf(data: bytes) -> Request:
+def request(
+    method: bytes = b"INVITE",
+    *further: tuple[bytes, bytes],
+    uri: bytes = b"sip:bob@biloxi.example.com",
+    via: bytes = b"",
+    fromTag: bytes = b"9fxced76sl",
+    toTag: bytes = b"",
+    number: int = 1,
+    callID: bytes = b"3848276298220188511@atlanta.example.com",
+    body: bytes = b"",
+) -> Request:
     """
-    Read a message that must be a request.
+    A request from Alice to Bob.
+
+    @param via: the top Via, as it arrives; empty for a request that is still to
+        be sent.
     """
-    message = parseMessage(data)
-    assert isinstance(message, Request)
-    return message
+    fields = [(b"Via", via)] if via else []
+    to = b"Bob <sip:bob@biloxi.example.com>"
+    fields += [
+        (b"Max-Forwards", b"70"),
+        (b"From", b"Alice <sip:alice@atlanta.example.com>;tag=" + fromTag),
+        (b"To", to + b";tag=" + toTag if toTag else to),
+        (b"Call-ID", callID),
+        (b"CSeq", b"%d %b" % (number, method)),
+        (b"Contact", b"<sip:alice@192.0.2.1>"),
+        *further,
+    ]
+    return Request(method, uri, Headers.of(*fields), body)
 
 
-def responseOf(data: bytes) -> Response:
+def arriving(
+    method: bytes = b"INVITE",
+    *further: tuple[bytes, bytes],
+    branch: bytes = b"74bf9",
+    sentBy: bytes = b"192.0.2.2:5060",
+    transport: bytes = b"UDP",
+    cookie: bytes = MAGIC_COOKIE,
+    **details: bytes | int,
+) -> Request:
     """
-    Read a message that must be a response.
+    The same as it comes from the network.
     """
-    message = parseMessage(data)
-    assert isinstance(message, Response)
-    return message
+    via = b"SIP/2.0/%b %b;branch=%b%b" % (transport, sentBy, cookie, branch)
+    return request(method, *further, via=via, **details)  # type: ignore[arg-type]
 
 
-def edited(data: bytes, *edits: tuple[bytes, bytes]) -> bytes:
+def response(
+    asked: Request,
+    status: int,
+    *headers: tuple[bytes, bytes],
+    toTag: bytes = b"8321234356",
+    body: bytes = b"",
+) -> Response:
     """
-    A message with some bytes replaced, each of which must be in it.
+    Bob's response; a 100 has no tag.
     """
-    for old, new in edits:
-        assert old in data, old
-        data = data.replace(old, new)
-    return data
+    return makeResponse(
+        asked, status, toTag=b"" if status == 100 else toTag, headers=headers, body=body
+    )
