@@ -37,8 +37,8 @@ class Switch:
         "digest-algorithms",
         kinds.listOf(kinds.choice(*ALGORITHMS), 1),
         "Digest algorithms offered, most wanted first (RFC 8760 section 2.4); "
-        "telephones and tools that read only the first challenge and know only "
-        "MD5 need MD5 in front.",
+        "some telephones and tools know only MD5: SIPp needs it in front, baresip 1 "
+        "needs it alone.",
         default=("SHA-256", "MD5"),
     )
 
