@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sipcluster.cluster.icluster import ClusterError, Compare, LeaseGone, StoreRefused
@@ -77,7 +78,10 @@ class Keyspace:
         @raise ClusterError: the file cannot be used.
         """
         self._history = history
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0.2)
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=0.2)
+        except sqlite3.Error as e:
+            raise ClusterError(f"{path}: {e}") from e
         self._execute = self._connection.execute
         try:
             # Nobody else may write here, and a second process must hear so.
@@ -212,8 +216,7 @@ class Keyspace:
         revision = self.revision + 1
         outcomes: list[Outcome] = []
         events: list[KeyValue] = []
-        self._execute("BEGIN IMMEDIATE")
-        try:
+        with self._whole():
             for operation in operations:
                 if isinstance(operation, PutOperation):
                     if operation.lease and not alive(operation.lease):
@@ -227,9 +230,6 @@ class Keyspace:
                 else:
                     outcomes.append(self.range(operation))
             self._finish(revision, events)
-        except BaseException:
-            self._rollBack()
-            raise
         return TransactionOutcome(
             succeeded, self.revision, tuple(outcomes), tuple(events)
         )
@@ -244,20 +244,30 @@ class Keyspace:
         ).fetchall()
         events: list[KeyValue] = []
         revision = self.revision + 1
-        self._execute("BEGIN IMMEDIATE")
-        try:
+        with self._whole():
             for (key,) in found:
                 self._delete(key, b"", revision, events)
             self._finish(revision, events)
-        except BaseException:
-            self._rollBack()
-            raise
         return tuple(events)
 
-    def _rollBack(self) -> None:
-        # SQLite has done so by itself after some errors, as of a full disk.
-        if self._connection.in_transaction:
-            self._execute("ROLLBACK")
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """
+        A transaction of SQLite's, whole or not at all.
+
+        @raise ClusterError: the database cannot be written, as when the disk is
+            full.
+        """
+        try:
+            self._execute("BEGIN IMMEDIATE")
+            yield
+        except BaseException as e:
+            # SQLite has done so by itself after some errors.
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+            if isinstance(e, sqlite3.Error):
+                raise ClusterError(f"cannot write: {e}") from e
+            raise
 
     def _finish(self, revision: int, events: Sequence[KeyValue]) -> None:
         oldest = self.oldest
@@ -387,15 +397,11 @@ class Keyspace:
         """
         Write down leases: id, TTL, seconds left.
         """
-        self._execute("BEGIN IMMEDIATE")
-        try:
+        with self._whole():
             self._connection.executemany(
                 "INSERT OR REPLACE INTO lease VALUES (?, ?, ?)", leases
             )
             self._execute("COMMIT")
-        except BaseException:
-            self._rollBack()
-            raise
 
     def dropLease(self, id: int) -> None:
         """
