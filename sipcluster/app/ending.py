@@ -39,11 +39,15 @@ class Ending:
     @ivar why: what ended the process; empty while nothing did.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        atExit: Callable[[Callable[[], None]], object] = atexit.register,
+    ) -> None:
         self.why = ""
         self._reactor = reactor
         # Functions run in the opposite order: this one after all later ones.
-        atexit.register(self._leave)
+        atExit(self.leave)
 
     def __call__(self, why: str) -> None:
         """
@@ -59,7 +63,10 @@ class Ending:
             sys.__stderr__.flush()
         self._reactor.callWhenRunning(stop, self._reactor)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """
+        Set the exit status, at the very end of the interpreter.
+        """
         if self.why:
             sys.stdout.flush()
             os._exit(1)

@@ -22,7 +22,7 @@ from sipcluster.app.log_streams import MESSAGES
 NIL = "0" * 32
 
 #: Characters between two participants at least.
-GAP = 26
+GAP = 32
 
 
 class _Ids(msgspec.Struct):
@@ -205,7 +205,8 @@ def _label(record: dict[str, Any]) -> str:
     if first.startswith("SIP/2.0 "):
         method = str(record.get("cseq", "")).rpartition(" ")[2]
         return f"{first[8:]} ({method}){sdp}"
-    return f"{first.removesuffix(' SIP/2.0')}{sdp}"
+    method, _, uri = first.removesuffix(" SIP/2.0").partition(" ")
+    return f"{method} {uri.removeprefix('sip:').partition(';')[0]}{sdp}"
 
 
 def draw(drawn: Sequence[Message], verbose: bool = False) -> Iterator[str]:

@@ -139,7 +139,7 @@ class MessagesTests(SynchronousTestCase):
         ]
         (arrow,) = ladder.messages(found)
         self.assertEqual((arrow.source, arrow.target), ("proxy1", "node1"))
-        self.assertEqual(arrow.label, "INVITE sip:2@lab.example (SDP)")
+        self.assertEqual(arrow.label, "INVITE 2@lab.example (SDP)")
         self.assertFalse(arrow.lost)
 
     def test_retransmissions(self) -> None:
@@ -167,7 +167,7 @@ class MessagesTests(SynchronousTestCase):
         self.assertEqual(
             [(a.source, a.target, a.label, a.lost) for a in arrows],
             [
-                (PHONE, "proxy1", "INVITE sip:2@lab.example (SDP)", False),
+                (PHONE, "proxy1", "INVITE 2@lab.example (SDP)", False),
                 ("proxy1", PHONE, "100 Trying (INVITE)", False),
             ],
         )
@@ -218,9 +218,7 @@ class DrawTests(SynchronousTestCase):
         head, first, second, note, last = ladder.draw(drawn)
         for name in (PHONE, "proxy1", "node1"):
             self.assertIn(name, head)
-        self.assertRegex(
-            first, r"^18:00:01.000000 +\|-* INVITE sip:.*\.\.\. -*>\| +\|$"
-        )
+        self.assertRegex(first, r"^18:00:01.000000 +\|-* INVITE 2@.* -*>\| +\|$")
         self.assertRegex(second, r"^18:00:01.250000 +\| +\|-* INVITE .* -*>\|$")
         self.assertRegex(note, r"\* a call begins$")
         self.assertRegex(last, r"^18:00:01.500000 +\|<-* 200 OK \(INVITE\) -*\|$")
