@@ -130,7 +130,6 @@ _COMMON = f"""\
 [switch]
 name = "lab"
 domain = "{DOMAIN}"
-# MD5 first for SIPp, which reads only the first challenge and knows only MD5.
 # baresip 1 gives up when any challenge is not MD5, SIPp when the first is not.
 digest-algorithms = ["MD5"]
 
