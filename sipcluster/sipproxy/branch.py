@@ -28,6 +28,7 @@ class Branch:
     @ivar over: whether a final response came, or none is waited for any more.
     @ivar cancelled: whether the other side was asked to give up.
     @ivar timerC: runs while an INVITE waits (RFC 3261 section 16.8).
+    @ivar rangAt: when it began to count, in seconds of the clock.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Branch:
         "heard",
         "hop",
         "over",
+        "rangAt",
         "timerC",
         "transaction",
     )
@@ -49,6 +51,7 @@ class Branch:
         self.hop = hop
         self.transaction: ClientTransaction | None = None
         self.timerC: Timer | None = None
+        self.rangAt = 0.0
         self.heard = False
         self.over = False
         self.cancelled = False

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sipcluster.sip.address import Address
+from sipcluster.sip.headers import ROUTE
 from sipcluster.sip.isip import IFlow
 from sipcluster.sip.message import Request, Response
 from sipcluster.sip.uri import SIPURI, URI, parseURI
@@ -28,8 +30,8 @@ class RequestContext:
     @ivar request: as it came.
     @ivar flow: on which it came.
     @ivar uri: the Request-URI to be forwarded; the request's own at first.
-    @ivar routes: Route values left over, nearest first; L{None} while the
-        request's own are untouched.
+    @ivar popped: how many Route values were taken off the front.
+    @ivar cut: how many were taken off the end.
     @ivar fromNode: whether a node sent it.
     @ivar fellow: whether another proxy sent it.
     @ivar token: the signed flow token by which our own Route said where the
@@ -49,17 +51,18 @@ class RequestContext:
     __slots__ = (
         "_uri",
         "arrivedToken",
+        "cut",
         "fellow",
         "flow",
         "fromNode",
         "groups",
         "loopKey",
         "maxForwards",
+        "popped",
         "recordRoute",
         "request",
         "response",
         "resume",
-        "routes",
         "success",
         "token",
         "uri",
@@ -73,7 +76,8 @@ class RequestContext:
         self.fromNode = fromNode
         self.fellow = fellow
         self.uri = request.uri
-        self.routes: list[bytes] | None = None
+        self.popped = 0
+        self.cut = 0
         self.token = b""
         self.maxForwards = 70
         self.recordRoute = False
@@ -109,14 +113,43 @@ class RequestContext:
         self._uri = None
 
     @property
-    def remaining(self) -> list[bytes]:
+    def nextRoute(self) -> Address | None:
         """
-        The Route values that are left.
+        The first Route value that is left; L{None} when none is.
+
+        @raise MalformedMessage: the Route values cannot be read.
         """
-        if self.routes is None:
-            headers = self.request.headers
-            self.routes = headers.values(b"Route") if b"route" in headers.keys else []
-        return self.routes
+        if ROUTE not in self.request.headers.keys:
+            return None
+        routes = self.request.routes
+        if self.popped >= len(routes) - self.cut:
+            return None
+        return routes[self.popped]
+
+    def popRoute(self) -> None:
+        """
+        Leave the first Route value out that is left.
+        """
+        self.popped += 1
+
+    def popLastRoute(self) -> Address:
+        """
+        Take the last Route value off.
+        """
+        self.cut += 1
+        return self.request.routes[-self.cut]
+
+    def remaining(self, skips: int = 0) -> list[bytes]:
+        """
+        The Route values that are left, as they were spelled.
+
+        @param skips: how many more to leave out.
+        """
+        headers = self.request.headers
+        if ROUTE not in headers.keys:
+            return []
+        values = headers.values(ROUTE)
+        return values[self.popped + skips : len(values) - self.cut]
 
 
 def _notWaiting(outcome: Outcome) -> None:

@@ -74,6 +74,7 @@ class Forwarding:
         self._nodes = nodes
         self._proxies = proxies
         self._timers = timers
+        self._clock = timers.clock
         self._timerC = timerC
         self._waiting: dict[str, set[Branch]] = {}
         nodes.observe(self)
@@ -194,11 +195,25 @@ class Forwarding:
 
     def startTimerC(self, branch: Branch) -> None:
         """
-        Give a ringing branch its time, or its time again.
+        Give an INVITE its time to ring.
         """
-        if branch.timerC is not None:
-            branch.timerC.cancel()
-        branch.timerC = self._timers.after(self._timerC, branch.timerCFired)
+        branch.rangAt = self._clock.seconds()
+        branch.timerC = self._timers.after(self._timerC, self._timerCFired, branch)
+
+    def rings(self, branch: Branch) -> None:
+        """
+        Give a ringing branch its whole time again.
+        """
+        # Only noted: the timer looks at it when it fires, which is cheaper
+        # than a new one for each 1xx.
+        branch.rangAt = self._clock.seconds()
+
+    def _timerCFired(self, branch: Branch) -> None:
+        left = branch.rangAt + self._timerC - self._clock.seconds()
+        if left > 0.001:
+            branch.timerC = self._timers.after(left, self._timerCFired, branch)
+        else:
+            branch.timerCFired()
 
     # What comes of it
 

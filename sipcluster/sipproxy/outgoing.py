@@ -83,7 +83,7 @@ def outgoing(
     parsed = headers.parsed.copy()
     belowVias = 0
     for key in keys:
-        if key is not VIA and key != VIA:
+        if key is not VIA:
             break
         belowVias += 1
     if MAX_FORWARDS in keys:
@@ -100,10 +100,11 @@ def outgoing(
             lines.insert(belowVias, breadth)
             keys.insert(belowVias, MAX_BREADTH)
     uri = destination.uri or context.uri
-    if context.routes is not None or destination.route or hop.route:
-        routes = [*destination.route, *context.remaining[hop.skips :]]
-        if hop.route:
-            routes.insert(0, hop.route)
+    added = destination.route
+    if hop.route:
+        added = (hop.route, *added)
+    if added or ROUTE in keys:
+        routes = [*added, *context.remaining(hop.skips)]
         if routes:
             uri = _strictly(uri, routes)
         parsed.pop(ROUTE, None)
@@ -111,8 +112,9 @@ def outgoing(
         while ROUTE in keys:
             old = keys.index(ROUTE)
             del keys[old], lines[old]
-        lines[at:at] = [b"Route: " + value for value in routes]
-        keys[at:at] = [ROUTE] * len(routes)
+        if routes:
+            lines[at:at] = [b"Route: " + value for value in routes]
+            keys[at:at] = [ROUTE] * len(routes)
     if context.recordRoute:
         secure = uri[:5].lower() == b"sips:"
         values = recordRoutes(

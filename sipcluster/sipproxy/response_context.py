@@ -163,7 +163,7 @@ class ResponseContext:
         """
         A 1xx that is no 100.
         """
-        self._forwarding.startTimerC(branch)
+        self._forwarding.rings(branch)
         if self.invite and not self.answered and self._transaction is not None:
             upstream = self._upstream(response)
             if upstream is not None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from sipcluster.sip.address import Address
 from sipcluster.sip.headers import ROUTE
 from sipcluster.sip.uri import SIPURI
 from sipcluster.sipproxy.context import RequestContext
@@ -37,34 +36,29 @@ class LooseRoute:
         if uri is not None and b"lr" in uri.parameters and self._topology.isOwn(uri):
             # The hop before is a strict router: it put our Record-Route value
             # into the Request-URI, and the true one below all others.
-            routes = context.remaining
-            context.retarget(Address.parse(routes.pop()).uri.render())
-            self._note(context, uri)
+            context.retarget(context.popLastRoute().uri.render())
+            context.token = uri.user
         own = self._top(context)
         if own is None:
             return NEXT
-        context.remaining.pop(0)
-        self._note(context, own)
+        context.popRoute()
+        context.token = own.user
         if SECOND in own.parameters:
             # The other half of a double Record-Route: the side that the
             # request leaves on (RFC 5658).
             other = self._top(context)
             if other is not None and SECOND in other.parameters:
-                context.remaining.pop(0)
-                self._note(context, other)
+                context.popRoute()
+                context.token = other.user
         return NEXT
 
     def _top(self, context: RequestContext) -> SIPURI | None:
         """
         The first Route value, when it is ours.
         """
-        routes = context.remaining
-        if not routes:
-            return None
-        uri = Address.parse(routes[0]).uri
-        if isinstance(uri, SIPURI) and self._topology.isOwnRoute(uri):
-            return uri
+        address = context.nextRoute
+        if address is not None:
+            uri = address.uri
+            if isinstance(uri, SIPURI) and self._topology.isOwnRoute(uri):
+                return uri
         return None
-
-    def _note(self, context: RequestContext, own: SIPURI) -> None:
-        context.token = own.user

@@ -39,6 +39,6 @@ class OwnRequest:
         uri = context.sipURI
         if uri is None or uri.user or not self._topology.isOwn(uri):
             return NEXT
-        if context.remaining:
+        if context.nextRoute is not None:
             return NEXT
         return Answer(200, headers=CAPABILITIES)

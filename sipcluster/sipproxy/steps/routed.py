@@ -10,9 +10,8 @@ from itertools import chain
 from zope.interface import implementer
 
 from sipcluster.servicecheck.iservicecheck import IServiceRegistry
-from sipcluster.sip.address import Address
 from sipcluster.sip.isip import ITransportLayer, Target
-from sipcluster.sip.uri import SIPURI
+from sipcluster.sip.uri import SIPURI, URI
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.destinations import (
     Destination,
@@ -62,8 +61,8 @@ class Routed:
             # Towards a pair the token names the flow that the request came on,
             # or one that the device has lost since: it says nothing then.
             return self._onFlow(context)
-        while context.remaining:
-            outcome = self._nextRoute(context, pair)
+        while (route := context.nextRoute) is not None:
+            outcome = self._follow(route.uri, context, pair)
             if outcome is not None:
                 return outcome
         if pair is not None:
@@ -85,7 +84,9 @@ class Routed:
             hop = Hop(target, flow, token=context.token)
         else:
             uri = context.sipURI
-            direct = None if uri is None or context.remaining else literalTarget(uri)
+            direct = None
+            if uri is not None and context.nextRoute is None:
+                direct = literalTarget(uri)
             if uri is None or direct is None or b"ob" in uri.parameters:
                 return Answer(430)
             # A device that does not use RFC 5626 may well listen there.
@@ -93,14 +94,15 @@ class Routed:
         context.groups = [[Destination(hops=one(hop), unreachable=430)]]
         return NEXT
 
-    def _nextRoute(self, context: RequestContext, pair: str | None) -> Outcome | None:
+    def _follow(
+        self, uri: URI, context: RequestContext, pair: str | None
+    ) -> Outcome | None:
         """
         Send to the first of the Route values that are left.
 
         @param pair: the pair that the Request-URI names, if it names one.
         @return: L{None} when it was left out, and the next one counts.
         """
-        uri = Address.parse(context.remaining[0]).uri
         if not isinstance(uri, SIPURI):
             return Answer(416)
         fellow = self._topology.fellowOf(uri)
@@ -109,7 +111,7 @@ class Routed:
             if member is None:
                 # Its way can be taken without it: a pair is found from here,
                 # too, and so is a device without a flow.
-                context.remaining.pop(0)
+                context.popRoute()
                 return None
             hops = one(Hop(member.target, None, member, True))
             if pair is not None:
