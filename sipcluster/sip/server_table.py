@@ -16,7 +16,7 @@ from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.invite_server import InviteServer, inviteServer
 from sipcluster.sip.isip import IFlow, IRequestReceiver, ITransportLayer
 from sipcluster.sip.load import Load
-from sipcluster.sip.message import Request, makeResponse
+from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sip.noninvite_server import noninviteServer
 from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.timers import TimerQueue, TimerSet, TimerValues
@@ -224,22 +224,34 @@ class ServerTable:
         Answer a request without a transaction.
         """
         tag = toTag or self.statelessTag(request)
-        response = makeResponse(request, status, toTag=tag, headers=headers)
+        self._send(
+            request, makeResponse(request, status, toTag=tag, headers=headers), flow
+        )
+
+    def _send(self, request: Request, response: Response, flow: IFlow) -> None:
         try:
             self.transport.responseFlow(request.via, flow).send(response.render())
         except NoTransport as e:
-            log.debug("no way back for {status}: {why}", status=status, why=e)
+            log.debug("no way back for {status}: {why}", status=response.status, why=e)
 
     def malformed(self, request: Request, flow: IFlow, fault: MalformedMessage) -> None:
         """
         Answer a request in which something is missing that tells where it
         belongs; when that fails too, drop it.
         """
-        if request.method != b"ACK":
-            try:
-                self.respond(request, flow, fault.status)
-            except MalformedMessage:
-                log.debug("not answered: {why}", why=fault)
+        if request.method == b"ACK":
+            return
+        response = makeResponse(request, fault.status)
+        try:
+            if not request.toTag:
+                tag = self.statelessTag(request)
+                response = makeResponse(request, fault.status, toTag=tag)
+        except MalformedMessage:
+            pass  # the fault may be there
+        try:
+            self._send(request, response, flow)
+        except MalformedMessage:
+            log.debug("not answered: {why}", why=fault)
 
     def _route(self, transaction: ServerTransaction) -> IFlow | None:
         """

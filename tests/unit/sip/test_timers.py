@@ -136,7 +136,12 @@ class TimerQueueTests(SynchronousTestCase):
         A timer due at the same time may be cancelled by the one before it, and
         another set.
         """
-        self.queue.after(1.0, lambda: (second.cancel(), third.cancel()))
+
+        def cancel() -> None:
+            second.cancel()
+            third.cancel()
+
+        self.queue.after(1.0, cancel)
         second = self.queue.after(1.0, self.note, "second")
         third = self.queue.after(1.0, self.note, "third")
         self.queue.after(3.0, self.note, "fourth")
