@@ -163,12 +163,12 @@ class CoalescingWriter:
 
     def _add(self, write: _Write) -> Deferred[int]:
         before = self._waiting.get(write.key)
-        if before is not None:
-            write.take(before)
-        elif len(self._waiting) >= self._limit:
+        if before is None and len(self._waiting) >= self._limit:
             return fail(QueueFull(f"{self._limit} writes are waiting"))
         result: Deferred[int] = Deferred()
         write.results.append(result)
+        if before is not None:
+            write.take(before)
         self._waiting[write.key] = write
         self._schedule()
         return result
