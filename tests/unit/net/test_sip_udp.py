@@ -229,6 +229,7 @@ class UDPPortTests(SynchronousTestCase):
             self.received.append((data, len(self.socket.sent)))
 
         self.port.received = received
+        self.port._queueLimit = 100
         arriving = [(b"%d" % n, BOB) for n in range(UDPPort.batch + 2)]
         self.socket.arriving += arriving
         self.port.doRead()
