@@ -28,6 +28,11 @@ from sipcluster.app.settings import (
 TIMEOUT = 3.0
 
 
+#: Columns of the status: transactions wait for something; lingering ones take
+#: retransmissions of what is over (RFC 3261 timers D, I, J, K).
+COUNTS = ("calls", "dialogs", "transactions", "lingering", "timers", "registrations")
+
+
 class Refused(Exception):
     """
     A command cannot do what it was asked for; the text says why.
@@ -123,13 +128,14 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[st
         yield line.rstrip()
 
 
-def _total(value: object) -> object:
+def _count(status: Mapping[str, Any], name: str) -> object:
     """
-    One number for a count, or for counts by kind.
+    One number of the status, wherever it stands.
     """
-    if isinstance(value, Mapping):
-        return sum(one for one in value.values() if isinstance(one, int))
-    return "-" if value is None else value
+    layer = status.get("transactionLayer", {})
+    if name == "transactions" and "waiting" in layer:
+        return layer["waiting"]
+    return status.get(name, layer.get(name, "-"))
 
 
 def _inService(status: Mapping[str, Any]) -> str:
@@ -155,7 +161,7 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
     rows = []
     for name, answer in answers:
         if isinstance(answer, Refused):
-            rows.append((name, "-", "no answer", *"-" * 7, str(answer)))
+            rows.append((name, "-", "no answer", *"-" * (len(COUNTS) + 2), str(answer)))
             continue
         rows.append(
             (
@@ -163,18 +169,15 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
                 answer["role"],
                 answer["state"],
                 _time(answer["uptime"]),
-                *(
-                    _total(answer.get(count))
-                    for count in ("calls", "dialogs", "transactions", "timers")
-                ),
-                _total(answer.get("registrations")),
+                *(_count(answer, name) for name in COUNTS),
                 _inService(answer),
                 answer.get("degraded") or "-",
             )
         )
     heads = (
-        *("NAME", "ROLE", "STATE", "UPTIME", "CALLS", "DIALOGS", "TRANSACTIONS"),
-        *("TIMERS", "REGISTRATIONS", "IN SERVICE", "DEGRADED"),
+        *("NAME", "ROLE", "STATE", "UPTIME"),
+        *(name.upper() for name in COUNTS),
+        *("IN SERVICE", "DEGRADED"),
     )
     return _plain(answers), table(heads, rows)
 

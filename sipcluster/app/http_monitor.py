@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 
 JSON = b"application/json"
 
+#: Kinds of transactions; those that linger only take retransmissions.
+TRANSACTIONS = (
+    "inviteClient",
+    "inviteServer",
+    "noninviteClient",
+    "noninviteServer",
+    "waiting",
+    "lingering",
+)
+
 
 @frozen
 class Answer:
@@ -120,6 +130,13 @@ class _QuietSite(Site):
         """
 
 
+def _counted(name: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, "Things counted since start.", labels=["event"])
+    for event, count in counts.items():
+        family.add_metric([str(event)], count)
+    return family
+
+
 class _Metrics(Collector):
     """
     Makes metrics of what C{Process.status} says, when they are asked for.
@@ -156,29 +173,26 @@ class _Metrics(Collector):
             if isinstance(value, int | float):
                 unit = "_seconds" if name == "uptime" else ""
                 yield GaugeMetricFamily(f"sipcluster_{name}{unit}", name, value)
-        for name, label in (("transactions", "kind"), ("connections", "transport")):
-            yield from self._labelled(status, name, label)
+        layer = status.get("transactionLayer")
+        if isinstance(layer, Mapping):
+            family = GaugeMetricFamily(
+                "sipcluster_sip_transactions", "SIP transactions.", labels=["kind"]
+            )
+            for kind in TRANSACTIONS:
+                family.add_metric([kind], layer.get(kind, 0))
+            yield family
         for name in ("nodes", "proxies"):
             yield from self._inService(status, name)
-        counters = status.get("counters")
-        if isinstance(counters, Mapping):
-            family = CounterMetricFamily(
-                "sipcluster_events", "Things counted since start.", labels=["event"]
-            )
-            for event, count in counters.items():
-                family.add_metric([str(event)], count)
-            yield family
-
-    def _labelled(
-        self, status: Mapping[str, object], name: str, label: str
-    ) -> Iterator[Metric]:
-        values = status.get(name)
-        if isinstance(values, Mapping):
-            family = GaugeMetricFamily(f"sipcluster_sip_{name}", name, labels=[label])
-            for key, value in values.items():
-                if isinstance(value, int | float):
-                    family.add_metric([str(key)], value)
-            yield family
+        transport = status.get("transport")
+        for name, found in (
+            ("sipcluster_events", status.get("counters")),
+            (
+                "sipcluster_sip_transport_events",
+                transport.get("counts") if isinstance(transport, Mapping) else None,
+            ),
+        ):
+            if isinstance(found, Mapping):
+                yield _counted(name, found)
 
     def _inService(self, status: Mapping[str, object], name: str) -> Iterator[Metric]:
         members = status.get(name)

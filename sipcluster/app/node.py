@@ -235,6 +235,7 @@ class NodeMember(Service):
         """
         return {
             **self.controller.status(),
+            "transactionLayer": self.controller.ua.layer.status(),
             "registrations": 0,
             "proxies": self.checker.states(),
             "degraded": "",

@@ -71,6 +71,7 @@ class Process(MultiService):
         self._started = reactor.seconds()
         self._openPorts: list[tuple[str, Callable[[], Deferred[Any]]]] = []
         self._closeLast: list[Callable[[], Any]] = []
+        self._parts: dict[str, Callable[[], object]] = {"log": streams.status}
         self._waiting: Deferred[Any] | None = None
 
     def runs(self, member: IService) -> None:
@@ -90,6 +91,12 @@ class Process(MultiService):
         Add something to be closed after the member has stopped.
         """
         self._closeLast.append(close)
+
+    def tells(self, name: str, status: Callable[[], object]) -> None:
+        """
+        Add something to the status.
+        """
+        self._parts[name] = status
 
     def startService(self) -> None:
         globalLogPublisher.addObserver(self._streams)
@@ -169,4 +176,5 @@ class Process(MultiService):
             "pid": os.getpid(),
             "uptime": round(self.uptime, 3),
             **self.member.status(),
+            **{name: status() for name, status in self._parts.items()},
         }

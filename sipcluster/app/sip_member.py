@@ -78,6 +78,7 @@ def _transport(
             "TLS", lambda: transport.listenTLS(host, one.sipTLSPort, contexts)
         )
     process.closesLast(transport.stop)
+    process.tells("transport", transport.status)
     return transport
 
 
