@@ -17,7 +17,7 @@ from sipcluster.servicecheck.iservicecheck import IServiceRegistry
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import IFlow, ILocator, IRequestReceiver, ITransportLayer
-from sipcluster.sip.message import Request, Response, makeResponse
+from sipcluster.sip.message import Request, Response
 from sipcluster.sip.transactions import ServerTransaction, TransactionLayer
 from sipcluster.sipproxy.chain import Chain
 from sipcluster.sipproxy.context import RequestContext
@@ -155,8 +155,6 @@ class SIPProxy:
         response = ResponseContext(self._forwarding, context, transaction)
         transaction.user = response
         context.response = response
-        if request.method == b"INVITE":
-            transaction.respond(makeResponse(request, 100))
         self._requests.run(context)
 
     def ackReceived(self, ack: Request, flow: IFlow) -> None:

@@ -59,9 +59,7 @@ class Registration:
             store gives up waiting for the cluster.
         """
         uri = context.request.toAddress.uri
-        if not isinstance(uri, SIPURI):
-            reply(response)
-            return
+        assert isinstance(uri, SIPURI)  # the register step has seen to that
         aor = self._topology.aor(uri)
         try:
             wanted = self._update(context, response, aor)

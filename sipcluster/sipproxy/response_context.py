@@ -101,6 +101,9 @@ class ResponseContext:
         self._started = True
         if self._cancelled or self.answered:
             return
+        if self.invite and self._transaction is not None:
+            # At once: whoever is asked next may think for a while.
+            self._transaction.respond(makeResponse(self.context.request, 100))
         self._advance()
 
     # What the server transaction tells

@@ -188,28 +188,32 @@ class ProxyTestCase(SynchronousTestCase):
     Two proxies, two scripted nodes, one location service.
 
     @cvar settings: further options of the proxies.
+    @cvar tls: their TLS port, 0 for none.
+    @cvar proxyNames: what they are called.
     """
 
     settings: dict[str, Any] = {}
     tls = 0
+    proxyNames = ("proxy1", "proxy2")
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.network = MemoryNetwork(self.clock)
         self.names = Names()
+        self.transports: list[MemoryTransport] = []
         self.configuration = Configuration(
             Switch(name="switch", domain=DOMAIN),
             applications=(
                 Node(name="node1", sipAddress=NODE1),
                 Node(name="node2", sipAddress=NODE2),
                 Proxy(
-                    name="proxy1",
+                    name=self.proxyNames[0],
                     sipAddress=PROXY1,
                     sipTLSPort=self.tls,
                     **self.settings,
                 ),
                 Proxy(
-                    name="proxy2",
+                    name=self.proxyNames[1],
                     sipAddress=PROXY2,
                     sipTLSPort=self.tls,
                     **self.settings,
@@ -219,8 +223,8 @@ class ProxyTestCase(SynchronousTestCase):
         self.store = MemoryRegistrationStore(self.wallTime)
         self.node1 = self.node(NODE1)
         self.node2 = self.node(NODE2)
-        self.proxy1 = self.proxy("proxy1", PROXY1)
-        self.proxy2 = self.proxy("proxy2", PROXY2)
+        self.proxy1 = self.proxy(self.proxyNames[0], PROXY1)
+        self.proxy2 = self.proxy(self.proxyNames[1], PROXY2)
         self.sequence = 0
         runFor(self.clock, 0.1)
 
@@ -234,7 +238,7 @@ class ProxyTestCase(SynchronousTestCase):
         """
         A node that answers probes and grants registrations.
         """
-        peer = Peer(self.network, host)
+        peer = self.phone(host)
         peer.answers += [answersOptions(peer), grantsRegister(peer)]
         return peer
 
@@ -245,6 +249,7 @@ class ProxyTestCase(SynchronousTestCase):
         Start a proxy.
         """
         transport = self.network.host(host, tls=self.tls)
+        self.transports.append(transport)
         member = makeProxy(
             ProxyRuntime(
                 name=name,
@@ -267,7 +272,9 @@ class ProxyTestCase(SynchronousTestCase):
         """
         A phone.
         """
-        return Peer(self.network, host, tls)
+        peer = Peer(self.network, host, tls)
+        self.transports.append(peer.transport)
+        return peer
 
     def settle(self, seconds: float = 0.01) -> None:
         """
@@ -292,6 +299,9 @@ class ProxyTestCase(SynchronousTestCase):
             self.assertEqual({k: status[k] for k in counts}, dict.fromkeys(counts, 0))
             self.assertEqual(member.status()["waitingForMembers"], 0)
             self.successResultOf(member.stopService())
+        for transport in self.transports:
+            transport.stop()
+        self.settle(0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     # Messages

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
+from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.uri import SIPURI
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.isipproxy import NEXT, IStep, Outcome
 from sipcluster.sipproxy.registration import Registration
@@ -27,6 +29,9 @@ class Register:
         """
         See L{IStep}.
         """
-        if context.request.method == b"REGISTER" and not context.fromNode:
+        request = context.request
+        if request.method == b"REGISTER" and not context.fromNode:
+            if not isinstance(request.toAddress.uri, SIPURI):
+                raise MalformedMessage("no SIP address-of-record")
             context.success = self._registration.granted
         return NEXT
