@@ -141,6 +141,13 @@ class Attempt:
         log.warn("no answer through {proxy}: {why}", proxy=self.proxy.name, why=why)
         self.start()
 
+    def settle(self, one: _Try) -> None:
+        """
+        Somebody has answered: it is sent to nobody else.
+        """
+        if self._try is one:
+            self._make = None
+
     def tell(self, response: Response, request: Request) -> None:
         """
         Pass a response on.
@@ -196,9 +203,13 @@ class _Try:
         elif response.status == 503 and not self.answered:
             attempt.another(self, "503", 503)
             return
-        self.answered = True
+        if not self.answered:
+            self.answered = True
+            attempt.settle(self)
         if self.transaction is not None:
             attempt.tell(response, self.transaction.request)
+            if response.status >= 200 and response.cseq.method != b"INVITE":
+                attempt.abandon()  # nothing more can come
 
     def transactionTimedOut(self) -> None:
         if self.attempt.isCurrent(self):

@@ -497,6 +497,20 @@ class Call:
         for leg in list(self.legs):
             leg.machine.release(cause, reason)
 
+    def breakDown(self) -> None:
+        """
+        Something is wrong with this call that should not be: end it as far as
+        that is possible, and disturb no other.
+        """
+        self._ua.count("callsBroken")
+        for leg in list(self.legs):
+            try:
+                leg.machine.release(Cause.FAILED, b"")
+            except Exception:
+                log.failure("leg of call {connID}", connID=self.connID)
+                leg.finish()
+        self.release(Cause.FAILED)
+
     # Writing down
 
     def value(self) -> CallValue:

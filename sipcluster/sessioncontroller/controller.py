@@ -209,8 +209,16 @@ class SessionController:
                 wrong = checkSession(request)
         if wrong is not None:
             self._refuse(transaction, wrong)
-        else:
+            return
+        try:
             leg.requestReceived(transaction)
+        except MalformedMessage:
+            raise
+        except Exception:
+            log.failure("{method}", method=method.decode(), leg=leg.id.decode())
+            self._respond(transaction, 500)
+            if leg.call is not None:
+                leg.call.breakDown()
 
     def _takeOptions(self, transaction: ServerTransaction, trusted: bool) -> None:
         request = transaction.request

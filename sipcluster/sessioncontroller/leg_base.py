@@ -270,8 +270,13 @@ class LegBase:
         """
         Tell the call what happened here.
         """
-        if self.call is not None:
-            self.call.legEvent(self, event)  # type: ignore[arg-type]
+        call = self.call
+        if call is not None:
+            try:
+                call.legEvent(self, event)  # type: ignore[arg-type]
+            except Exception:
+                log.failure("{event}", event=type(event).__name__, connID=call.connID)
+                call.breakDown()
 
     def tellReleased(self, cause: Cause, reason: bytes) -> None:
         """

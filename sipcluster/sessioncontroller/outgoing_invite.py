@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.logger import Logger
 
 from sipcluster.sessioncontroller.attempt import Attempt
-from sipcluster.sessioncontroller.in_dialog import sendAck
+from sipcluster.sessioncontroller.in_dialog import firstProxy, routed, sendAck
 from sipcluster.sessioncontroller.isessioncontroller import ProxyAddress
 from sipcluster.sessioncontroller.session_description import SDP
 from sipcluster.sip.dialog import Dialog
@@ -61,6 +61,7 @@ class OutgoingInvite:
         "_ack",
         "_ackProxy",
         "_attempt",
+        "_callID",
         "_declined",
         "_owner",
         "_ua",
@@ -82,6 +83,7 @@ class OutgoingInvite:
         self._ack: Request | None = None
         self._ackProxy: ProxyAddress | None = None
         self._declined: tuple[bytes, ...] = ()
+        self._callID = b""
         self.offered = offered
         self.number = 0
         self.winner: bytes | None = None
@@ -168,18 +170,29 @@ class OutgoingInvite:
 
     def _accepted(self, response: Response, request: Request) -> None:
         tag = response.toTag
-        if self.winner is None and not self.final and self._owner is not None:
+        if (
+            self.winner is None
+            and not self.final
+            and self._owner is not None
+            and self._isCurrent(request)
+        ):
             self.winner = tag
+            self._callID = request.callID
             self.final = response.status
             self.number = request.cseq.number
             self._owner.inviteAccepted(self, response)
-        elif tag == self.winner and response.callID == self._callID():
+        elif tag == self.winner and request.callID == self._callID:
             self.acknowledgeAgain()
         else:
             self._decline(response, request)
 
-    def _callID(self) -> bytes:
-        return b"" if self._ack is None else self._ack.callID
+    def _isCurrent(self, request: Request) -> bool:
+        """
+        Whether this is the INVITE that counts, and not one that was given up
+        with its SIP Proxy.
+        """
+        current = self.request
+        return current is not None and current.callID == request.callID
 
     def _decline(self, response: Response, request: Request) -> None:
         """
@@ -190,14 +203,14 @@ class OutgoingInvite:
         except MalformedMessage as e:
             log.warn("2xx of a fork makes no dialog: {why}", why=e)
             return
-        ack = dialog.ack(request.cseq.number)
-        sendAck(self._ua, ack, self.proxy)
+        usual = firstProxy(self._ua, dialog)
+        sendAck(self._ua, dialog.ack(request.cseq.number), usual)
         if dialog.remoteTag in self._declined:
             return
         self._declined = (*self._declined, dialog.remoteTag)
         self._ua.count("forksDeclined")
         _, bye = dialog.makeRequest(b"BYE")
-        Attempt(self._ua, lambda proxy: bye).start(self.proxy)
+        Attempt(self._ua, lambda proxy: routed(bye, proxy, usual)).start(usual)
 
     def _lost(self, status: int, why: str) -> None:
         if not self.final:

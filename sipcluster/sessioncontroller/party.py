@@ -57,7 +57,7 @@ class Party:
     @ivar answered: it has been connected.
     """
 
-    __slots__ = ("_publish", "answered", "machine", "view")
+    __slots__ = ("__weakref__", "_publish", "answered", "machine", "view")
 
     def __init__(
         self,

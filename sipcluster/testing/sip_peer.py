@@ -42,6 +42,7 @@ class SIPPeer:
     """
     One address on a network, with any number of user agents behind it.
 
+    @ivar target: where requests go.
     @ivar inbox: what has come and was not looked at, repetitions left out.
     @ivar received: all that has come, with the time.
     @ivar failures: flows that failed, and why.
@@ -56,11 +57,10 @@ class SIPPeer:
         seconds: Callable[[], float],
     ) -> None:
         """
-        @param target: where requests go.
         @param pump: lets all that is under way arrive.
         """
         self._transport = transport
-        self._target = target
+        self.target = target
         self._pump = pump
         self._seconds = seconds
         self.identifiers = identifiers
@@ -146,7 +146,7 @@ class SIPPeer:
         Send a message to the target.
         """
         if self._flow is None or self._flow.closed:
-            self._flow = self._transport.flowTo(self._target)
+            self._flow = self._transport.flowTo(self.target)
         data = message if isinstance(message, bytes) else message.render()
         self._flow.send(data)
 
