@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.cluster.embedded_store import EmbeddedStore, memoryEngine
-from sipcluster.cluster.icluster import Put, StoreAway
+from sipcluster.cluster.icluster import Change, Put, QueueFull, StoreAway
 from sipcluster.registrar.iregistrar import ALL, Binding
 from sipcluster.registrar.records import PREFIX, decode, encode, keyOf
 from sipcluster.registrar.replicated import (
@@ -368,3 +369,116 @@ class TwoProxiesTests(SynchronousTestCase):
         way.txn([], [Put(keyOf(old), encode(old))])
         runFor(self.clock, 0.2)
         self.assertEqual(self.one.count, 0)
+
+    # Rare things
+
+    def test_noRoomInTheQueue(self) -> None:
+        """
+        A write for which the queue has no room is told so, and tried again
+        later; so is a removal.
+        """
+        self.update(self.one, binding(b"old"))
+        runFor(self.clock, 0.2)
+        writer = self.one.writer
+        writer._limit = 0  # type: ignore[attr-defined]
+        for fired in (
+            self.update(self.one, binding(b"a")),
+            self.update(self.one, removed=[b"sip:bob@old"]),
+        ):
+            (failure,) = fired
+            assert isinstance(failure, Failure)
+            failure.trap(QueueFull)
+        self.assertEqual(self.contacts(self.one), [b"sip:bob@a"])
+        writer._limit = 100  # type: ignore[attr-defined]
+        runFor(self.clock, 7.0)
+        self.assertEqual(self.contacts(self.one), [b"sip:bob@a"])
+        self.assertEqual(self.contacts(self.two), [b"sip:bob@a"])
+
+    def test_writtenByBothAtOnce(self) -> None:
+        """
+        When two proxies write one binding at the same time, both end with what
+        the store has.
+        """
+        for round in range(20):
+            for store, wait in ((self.one, 0.001 * round), (self.two, 0.0)):
+                self.update(
+                    store,
+                    binding(b"a", proxy=store.name, cseq=1826 + round, q=0.01 * round),
+                )
+                runFor(self.clock, wait)
+            runFor(self.clock, 0.3)
+            (record,) = self.stored().values()
+            for store in self.stores:
+                self.assertEqual(list(store.bindings(AOR)), [record])
+
+    def test_toldBeforeAnswered(self) -> None:
+        """
+        What another proxy writes right after us counts, even when we hear of it
+        before we hear that our own write is done.
+        """
+        self.ways[0].delay = 0.02
+        self.update(self.one, binding(b"a", proxy="proxy1"))
+        runFor(self.clock, 0.1)
+        writing = self.one.writer.put
+        held: list[tuple[Deferred[int], int]] = []
+
+        def slow(*arguments: Any, **more: Any) -> Deferred[int]:
+            result: Deferred[int] = Deferred()
+            writing(*arguments, **more).addCallback(
+                lambda revision: held.append((result, revision))
+            )
+            return result
+
+        self.patch(self.one.writer, "put", slow)
+        self.update(self.one, binding(b"a", proxy="proxy1", cseq=1900, q=0.1))
+        runFor(self.clock, 0.2)
+        self.update(self.two, binding(b"a", proxy="proxy2", cseq=1901, q=0.2))
+        runFor(self.clock, 0.2)
+        for result, revision in held:
+            result.callback(revision)
+        runFor(self.clock, 0.2)
+        self.assertEqual(self.one.bindings(AOR)[0].proxy, "proxy2")
+
+    def test_removedElsewhereMeanwhile(self) -> None:
+        """
+        A deletion by another that is older than our own write does not count.
+        """
+        self.update(self.one, binding(b"a"))
+        runFor(self.clock, 0.2)
+        self.one.replicaChanged([Change(keyOf(binding(b"a")), None, 0, 1)])
+        self.assertEqual(self.contacts(self.one), [b"sip:bob@a"])
+
+    def test_anotherStore(self) -> None:
+        """
+        When the store has lost everything, each proxy writes its own bindings
+        again, so that nobody needs to register again.
+        """
+        self.update(self.one, binding(b"a", proxy="proxy1"))
+        self.update(self.two, binding(b"b", proxy="proxy2", q=0.5))
+        runFor(self.clock, 0.2)
+        self.engine.close()
+        self.engine = memoryEngine(self.clock)
+        self.addCleanup(self.engine.close)
+        for way in self.ways:
+            way.away = True
+            way._engine = self.engine
+            way.away = False
+        runFor(self.clock, 5.0)
+        for store in self.stores:
+            self.assertEqual(
+                self.contacts(store), [b"sip:bob@a", b"sip:bob@b"], store.name
+            )
+        self.assertEqual(len(self.stored()), 2)
+
+    def test_nothingIsRemembered(self) -> None:
+        """
+        When all bindings have ended, nothing is kept of them.
+        """
+        for number in range(50):
+            aor = b"sip:%d@example.com" % number
+            self.one.update(aor, [binding(b"a", 60.0, aor=aor)])
+            if number % 2:
+                self.one.update(aor, [], ALL)
+        runFor(self.clock, 120.0)
+        for store in self.stores:
+            self.assertEqual((store.count, store._known), (0, {}))
