@@ -79,16 +79,21 @@ class FromPhoneTests(ProxyTestCase):
         alice.take(200)
         self.assertAllGone()
 
-    def test_nodesInTurn(self) -> None:
+    def test_nodesByCallID(self) -> None:
         """
-        Calls go to the nodes in turn.
+        Calls go to all nodes, and what belongs together by its Call-ID goes to
+        one of them: a challenge and its answer.
         """
         alice = self.phone(ALICE)
-        for number in range(4):
+        for number in range(2, 6):
             alice.send(self.invite(BOB_URI, ALICE, callID=f"call{number}"))
         self.settle()
         for node in (self.node1, self.node2):
             self.assertEqual(node.names(), [b"INVITE"] * 2)
+        before = len(self.node1.names())
+        alice.send(self.invite(BOB_URI, ALICE, callID="call5", cseq=2))
+        self.settle()
+        self.assertEqual(len(self.node1.names()), before + 1)
 
     def test_retransmissionGoesNoFurther(self) -> None:
         """

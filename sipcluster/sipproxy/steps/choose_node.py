@@ -4,6 +4,8 @@ Gives what comes from outside to a node in service.
 
 from __future__ import annotations
 
+import zlib
+
 from zope.interface import implementer
 
 from sipcluster.servicecheck.iservicecheck import IServiceRegistry
@@ -17,7 +19,14 @@ from sipcluster.sipproxy.topology import Topology
 @implementer(IStep)
 class ChooseNode:
     """
-    Every node in turn; when one fails, the next.
+    The node that the Call-ID falls on; when that one fails, the next.
+
+    Not every node in turn: the INVITE that answers a challenge would then, with
+    two nodes, always go to the one that did not challenge, and one of them would
+    get all the calls.  By the Call-ID a challenge, its answer and every refresh of
+    a registration meet the same node through any SIP Proxy, which then notices a
+    nonce that is used twice and an INVITE that comes twice (RFC 3261 section
+    8.2.2.2).
     """
 
     name = "choose-node"
@@ -25,7 +34,6 @@ class ChooseNode:
     def __init__(self, topology: Topology, nodes: IServiceRegistry) -> None:
         self._pairs = frozenset(topology.localPairs)
         self._nodes = nodes
-        self._turn = 0
 
     def process(self, context: RequestContext) -> Outcome:
         """
@@ -35,7 +43,7 @@ class ChooseNode:
             return NEXT
         if not self._nodes.pairs():
             return Answer(503, headers=((b"Retry-After", RETRY_AFTER),))
-        self._turn += 1
-        hops = nodeHops(self._nodes, self._pairs, self._turn)
+        place = zlib.crc32(context.request.callID)
+        hops = nodeHops(self._nodes, self._pairs, place)
         context.groups = [[Destination(hops=hops, speaksForAll=True)]]
         return NEXT
