@@ -207,7 +207,8 @@ class IRequestReceiver(Interface):
         """
         A request that matches no transaction; C{transaction.request} is it.
         It must be answered through C{transaction.respond}, at once or later.
-        Must not raise.  CANCEL for an unknown INVITE is answered 481 by the
+        Must not raise, but for C{MalformedMessage}: the request is then answered
+        with its status.  CANCEL for an unknown INVITE is answered 481 by the
         layer and is not seen here.
         """
 

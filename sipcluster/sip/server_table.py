@@ -136,23 +136,38 @@ class ServerTable:
             merged = (request.callID, request.fromTag, request.cseq)
             if merged in self._merged:
                 self.counters["merged"] += 1
-                self._begin(request, flow, key, None).respond(
-                    makeResponse(request, 482, toTag=self.statelessTag(request))
-                )
+                self._giveUp(self._begin(request, flow, key, None), 482)
                 return
             self._merged.add(merged)
         transaction = self._begin(request, flow, key, merged)
         try:
             self.receiver.requestReceived(transaction)
+        except MalformedMessage as e:
+            self.counters["malformed"] += 1
+            self._giveUp(transaction, e.status)
         except Exception:
-            log.failure("request {method} {callID}", method=method, callID=key)
-            if not transaction.lingering:
-                transaction.respond(
-                    makeResponse(request, 500, toTag=self.statelessTag(request))
-                )
+            log.failure("request {method} {flow}", method=method, flow=flow.remote)
+            self._giveUp(transaction, 500)
         machine = transaction.machine
         if machine is not None and not transaction.lingering:
             machine.taken()
+
+    def _giveUp(self, transaction: ServerTransaction, status: int) -> None:
+        """
+        The TU failed to take a request.
+        """
+        if not transaction.lingering:
+            transaction.respond(self._refusal(transaction.request, status))
+
+    def _refusal(self, request: Request, status: int) -> Response:
+        """
+        A response with the tag that no transaction has to remember, or without
+        one when To is what is wrong with the request.
+        """
+        try:
+            return makeResponse(request, status, toTag=self.statelessTag(request))
+        except MalformedMessage:
+            return makeResponse(request, status)
 
     def _begin(
         self, request: Request, flow: IFlow, key: Key, merged: Key | None
@@ -241,15 +256,8 @@ class ServerTable:
         """
         if request.method == b"ACK":
             return
-        response = makeResponse(request, fault.status)
         try:
-            if not request.toTag:
-                tag = self.statelessTag(request)
-                response = makeResponse(request, fault.status, toTag=tag)
-        except MalformedMessage:
-            pass  # the fault may be there
-        try:
-            self._send(request, response, flow)
+            self._send(request, self._refusal(request, fault.status), flow)
         except MalformedMessage:
             log.debug("not answered: {why}", why=fault)
 

@@ -616,6 +616,21 @@ class RequestMatchingTests(LayerTestCase):
         self.arrive(response(arriving(), 200))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 4)
 
+    def test_receiverRefuses(self) -> None:
+        """
+        A receiver may raise L{MalformedMessage}: the request is answered with
+        its status.
+        """
+
+        def refuse(transaction: ServerTransaction) -> None:
+            raise MalformedMessage("unknown scheme", status=416)
+
+        self.patch(self.receiver, "requestReceived", refuse)
+        self.arrive(arriving())
+        self.assertEqual(self.flow.told, [416])
+        self.assertTrue(self.flow.sent[0].toTag)
+        self.assertCounts(malformed=1)
+
     @given(st.binary(max_size=200))
     def test_garbage(self, junk: bytes) -> None:
         """
