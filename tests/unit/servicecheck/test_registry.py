@@ -1,0 +1,204 @@
+"""
+L{sipcluster.servicecheck.registry}.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from sipcluster.servicecheck.iservicecheck import (
+    IServiceObserver,
+    IServiceRegistry,
+    Member,
+    PeerRole,
+    ProbeTimes,
+)
+from sipcluster.servicecheck.probe import IProbeOwner
+from sipcluster.servicecheck.registry import HISTORY, ServiceRegistry
+from sipcluster.sip.isip import Target
+from sipcluster.testing.clock import runFor
+from tests.unit.servicecheck.test_probe import Asker
+
+
+def member(name: str, pair: str = "") -> Member:
+    """
+    A member of that name.
+    """
+    return Member(name, Target("UDP", "192.0.2.1", 5060), pair or name)
+
+
+@implementer(IServiceObserver)
+@define
+class Observer:
+    """
+    Notes what it is told.
+    """
+
+    told: list[tuple[str, ...]] = field(factory=list)
+
+    def memberInService(self, member: Member) -> None:
+        """
+        See L{IServiceObserver}.
+        """
+        self.told.append((member.name, "in"))
+
+    def memberOutOfService(self, member: Member, why: str) -> None:
+        """
+        See L{IServiceObserver}.
+        """
+        self.told.append((member.name, "out", why))
+
+
+class ServiceRegistryTests(SynchronousTestCase):
+    """
+    L{ServiceRegistry} knows who serves.
+    """
+
+    def make(self, *members: Member) -> ServiceRegistry:
+        """
+        A registry of some members, started.
+        """
+        self.clock = Clock()
+        self.asker = Asker(self.clock)
+        registry = ServiceRegistry(
+            self.clock,
+            self.asker,
+            members,
+            ProbeTimes(5.0, 3.0),
+            lambda: 0.0,
+            lambda: 1000.0 + self.clock.seconds(),
+        )
+        verifyObject(IServiceRegistry, registry)
+        verifyObject(IProbeOwner, registry)
+        registry.start()
+        self.addCleanup(registry.stop)
+        return registry
+
+    def says(self, index: int, role: PeerRole | str) -> None:
+        """
+        Give the answer of the member with this index to its last question.
+        """
+        taker = self.asker.takers[index]
+        if isinstance(role, str):
+            taker.dead(role)
+        else:
+            taker.alive(role)
+
+    def test_unknownAtFirst(self) -> None:
+        """
+        Before anybody has answered all may be tried; then only those that did.
+        """
+        registry = self.make(member("node1"), member("node2"))
+        self.assertEqual(registry.pairs(), ("node1", "node2"))
+        self.assertFalse(registry.inService("node1"))
+        self.says(1, PeerRole())
+        self.assertEqual(registry.pairs(), ("node2",))
+        self.assertTrue(registry.inService("node2"))
+        self.says(0, PeerRole())
+        self.assertEqual(registry.pairs(), ("node1", "node2"))
+
+    def test_outOfService(self) -> None:
+        """
+        One that does not answer has no primary, and is not tried.
+        """
+        registry = self.make(member("node1"), member("node2"))
+        self.says(0, "refused")
+        self.assertIsNone(registry.primary("node1"))
+        self.assertEqual(registry.pairs(), ("node2",))
+        self.says(1, "refused")
+        self.assertEqual(registry.pairs(), ())
+        self.assertIsNone(registry.primary("nobody"))
+
+    def test_primaryOfAPair(self) -> None:
+        """
+        The member that says it is primary serves.
+        """
+        a, b = member("a", "pair1"), member("b", "pair1")
+        registry = self.make(a, b)
+        self.says(0, PeerRole(False, 1, "pair1"))
+        self.says(1, PeerRole(True, 1, "pair1"))
+        self.assertEqual(registry.primary("pair1"), b)
+        self.assertEqual(registry.pairs(), ("pair1",))
+
+    def test_highestEpochWins(self) -> None:
+        """
+        Of two that say they are primary the one with the higher epoch serves,
+        and one that woke up with an old epoch never does again.
+        """
+        a, b = member("a", "pair1"), member("b", "pair1")
+        registry = self.make(a, b)
+        self.says(0, PeerRole(True, 1))
+        self.assertEqual(registry.primary("pair1"), a)
+        self.says(1, PeerRole(True, 2))
+        self.assertEqual(registry.primary("pair1"), b)
+        registry.memberFailed("b", "reset")
+        self.assertIsNone(registry.primary("pair1"))
+        runFor(self.clock, 5.0)
+        again = max(
+            index for index, (_, name) in enumerate(self.asker.asked) if name == "a"
+        )
+        self.says(again, PeerRole(True, 3))
+        self.assertEqual(registry.primary("pair1"), a)
+
+    def test_observersAreTold(self) -> None:
+        """
+        Each change is told once, with its reason.
+        """
+        registry = self.make(member("node1"))
+        observer = Observer()
+        verifyObject(IServiceObserver, observer)
+        registry.observe(observer)
+        self.says(0, PeerRole())
+        registry.memberFailed("node1", "reset")
+        registry.memberFailed("node1", "reset")
+        registry.memberFailed("nobody", "reset")
+        self.assertEqual(observer.told, [("node1", "in"), ("node1", "out", "reset")])
+
+    def test_status(self) -> None:
+        """
+        The status has the history with its reasons, bounded, and how long a
+        silent end may go unnoticed.
+        """
+        registry = self.make(member("node1"))
+        for _ in range(HISTORY):
+            self.says(-1, PeerRole())
+            registry.memberFailed("node1", "reset")
+            runFor(self.clock, 1.0)
+        status = registry.status()
+        self.assertEqual(status["worstDetection"], 7.0)
+        peers = status["peers"]
+        assert isinstance(peers, dict)
+        history = peers["node1"]["history"]
+        self.assertEqual(len(history), HISTORY)
+        self.assertEqual(history[-1]["state"], "out of service")
+        self.assertEqual(history[-1]["why"], "reset")
+        self.assertEqual(registry.states(), {"node1": "out of service"})
+        registry.times = ProbeTimes(0.0)
+        self.assertIsNone(registry.status()["worstDetection"])
+
+    def test_newTimesHold(self) -> None:
+        """
+        Other times hold from the next question on.
+        """
+        registry = self.make(member("node1"))
+        registry.times = ProbeTimes(1.0)
+        self.says(0, PeerRole())
+        runFor(self.clock, 1.0)
+        self.assertEqual(len(self.asker.asked), 2)
+
+    def test_stop(self) -> None:
+        """
+        After C{stop} nobody is asked, no timer runs, what was found stays, and
+        failures are no longer heard.
+        """
+        registry = self.make(member("node1"))
+        self.says(0, PeerRole())
+        registry.stop()
+        registry.start()
+        registry.memberFailed("node1", "reset")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertTrue(registry.inService("node1"))
