@@ -105,7 +105,7 @@ class Lab(Service):
         self._members = members
         self._files = files
         self._told = told
-        self._agent = Agent(reactor, connectTimeout=POLL * 5)
+        self.agent = Agent(reactor, connectTimeout=POLL * 5)
         self._waiting: dict[str, str] = {}
         self._poll: IDelayedCall | None = None
 
@@ -122,25 +122,27 @@ class Lab(Service):
     def _ask(self) -> None:
         self._poll = None
         name, url = next(iter(self._waiting.items()))
-        answered = self._agent.request(b"GET", url.encode("ascii"))
+        answered = self.agent.request(b"GET", url.encode("ascii"))
         answered.addCallback(
             lambda response: readBody(response).addCallback(lambda _: response.code)
         )
         answered.addTimeout(POLL * 10, self._reactor)
-        answered.addCallbacks(self._answered, lambda _: None, (name,))
+        answered.addCallbacks(self._answered, lambda _: POLL, (name,))
         answered.addCallback(self._next)
         answered.addErrback(lambda f: log.failure("asking for health", failure=f))
 
-    def _answered(self, code: int, name: str) -> None:
-        if code == 200:
-            self._members.ready.add(name)
-            del self._waiting[name]
+    def _answered(self, code: int, name: str) -> float:
+        if code != 200:
+            return POLL
+        self._members.ready.add(name)
+        del self._waiting[name]
+        return 0.0
 
-    def _next(self, _: object) -> None:
+    def _next(self, delay: float) -> None:
         if not self.running:
             return
         if self._waiting:
-            self._poll = self._reactor.callLater(POLL, self._ask)
+            self._poll = self._reactor.callLater(delay, self._ask)
         else:
             self._told("ready")
 

@@ -128,7 +128,7 @@ class Process(MultiService):
                 opening = what
                 yield port()
         except Exception as e:
-            if self.running:
+            if self.state == "starting":
                 self._refuse(e, opening)
             return
         self.state = "ready"

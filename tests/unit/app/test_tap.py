@@ -1,0 +1,257 @@
+"""
+Tests for L{sipcluster.app.tap}.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IServiceMaker, MultiService
+from twisted.internet.testing import MemoryReactorClock
+from twisted.plugin import getPlugins
+from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase
+
+from sipcluster.app import assembly, lab, tap
+from sipcluster.app.process import Process
+
+CONFIGURATION = """
+[switch]
+name = "test"
+domain = "lab.example"
+[[store]]
+name = "store"
+listen = "127.0.0.3"
+[[node]]
+name = "node1"
+sip-address = "127.0.0.1"
+[[node]]
+name = "node2"
+sip-address = "127.0.0.2"
+[[pair]]
+name = "pair1"
+http-port = 0
+members = ["node1", "node2"]
+"""
+
+
+class CommandLine(SynchronousTestCase):
+    """
+    A configuration and a way to parse arguments.
+    """
+
+    def setUp(self) -> None:
+        """
+        Write the configuration.
+        """
+        self.path = Path(self.mktemp())
+        self.path.write_text(CONFIGURATION)
+
+    def parse(self, *arguments: str) -> tap.Options:
+        """
+        Parse a command line.
+        """
+        options = tap.Options()
+        options.parseOptions(arguments)
+        return options
+
+    def refused(self, *arguments: str) -> str:
+        """
+        Why a command line ends the process.
+        """
+        error = self.assertRaises(SystemExit, self.parse, *arguments)
+        return str(error.code)
+
+
+class OptionsTests(CommandLine):
+    """
+    What the command line takes, and how it refuses.
+    """
+
+    def test_member(self) -> None:
+        """
+        A role, its configuration and its name.
+        """
+        options = self.parse("node", "-c", str(self.path), "-n", "node2")
+        self.assertEqual(options.subCommand, "node")
+        self.assertEqual(options.subOptions["application"].name, "node2")
+
+    def test_missing(self) -> None:
+        """
+        What is missing is told with what there is.
+        """
+        for arguments, why in (
+            ((), "want a role: proxy, node"),
+            (("node",), "--config FILE is missing"),
+            (("node", "-c", str(self.path)), "one of: node1, node2"),
+        ):
+            error = self.assertRaises(UsageError, self.parse, *arguments)
+            self.assertIn(why, str(error))
+
+    def test_wrongName(self) -> None:
+        """
+        A name must be one of the role's applications.
+        """
+        config = ("-c", str(self.path), "-n")
+        self.assertIn("have: node1, node2", self.refused("node", *config, "store"))
+        self.assertIn("there is none at all", self.refused("proxy", *config, "node1"))
+
+    def test_brokenConfiguration(self) -> None:
+        """
+        All faults, one a line.
+        """
+        self.path.write_text(CONFIGURATION + "x = 1\ny = 2\n")
+        lines = self.refused("node", "-c", str(self.path), "-n", "node1").splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertIn("pair[1].y: no such option", lines[1])
+
+    def test_check(self) -> None:
+        """
+        Checking says that a file is good, and ends the process with status 0.
+        """
+        out = io.StringIO()
+        self.patch(sys, "stdout", out)
+        error = self.assertRaises(SystemExit, self.parse, "check", "-c", str(self.path))
+        self.assertEqual(error.code, 0)
+        self.assertIn("good: 0 DNs, 4 applications", out.getvalue())
+
+    def test_pair(self) -> None:
+        """
+        A pair says that it is not built.
+        """
+        why = self.refused("pair", "-c", str(self.path), "-n", "pair1")
+        self.assertIn("not yet: a pair needs hot standby", why)
+
+    def test_storeElsewhere(self) -> None:
+        """
+        An etcd is not started.
+        """
+        self.path.write_text(
+            CONFIGURATION.replace('listen = "127.0.0.3"', 'endpoints = ["http://a:1"]')
+        )
+        why = self.refused("store", "-c", str(self.path), "-n", "store")
+        self.assertIn("an etcd that runs elsewhere", why)
+
+    def test_labAddresses(self) -> None:
+        """
+        The lab's base is three numbers.
+        """
+        self.assertEqual(self.parse("lab").subOptions["base"], "127.0.0")
+        for base in ("10.9", "10.9.256", "a.b.c"):
+            self.assertRaises(UsageError, self.parse, "lab", "--base", base)
+
+
+class FakeTwistd(UsageOptions):
+    """
+    The options of C{twistd} around ours.
+    """
+
+    optParameters = [
+        ("logger", None, None, ""),
+        ("logfile", "l", None, ""),
+        ("pidfile", None, "twistd.pid", ""),
+    ]
+    subCommands = [("sipcluster", None, tap.Options, "")]
+
+
+class TwistdTests(CommandLine):
+    """
+    What we ask of C{twistd} itself.
+    """
+
+    def twistd(self, *arguments: str) -> FakeTwistd:
+        """
+        Parse a whole command line.
+        """
+        options = FakeTwistd()
+        options.parseOptions(arguments)
+        return options
+
+    def test_console(self) -> None:
+        """
+        Unless it is told where to log, it shows what a person wants to see.
+        """
+        member = ("sipcluster", "node", "-c", str(self.path), "-n", "node1")
+        self.assertEqual(self.twistd(*member)["logger"], tap.CONSOLE)
+        self.assertIsNone(self.twistd("-l", "x", *member)["logger"])
+        self.assertEqual(self.twistd("--logger", "x", *member)["logger"], "x")
+        self.assertEqual(self.twistd(*member)["pidfile"], "twistd.pid")
+
+    def test_labStays(self) -> None:
+        """
+        A lab runs in front of whoever started it.
+        """
+        options = self.twistd("sipcluster", "lab")
+        self.assertEqual((options["nodaemon"], options["pidfile"]), (True, ""))
+
+    def test_plugin(self) -> None:
+        """
+        The plug-in is found, once.
+        """
+        found = [p for p in getPlugins(IServiceMaker) if p.tapname == "sipcluster"]
+        self.assertEqual(len(found), 1)
+        self.assertEqual(found[0].module, "sipcluster.app.tap")
+
+
+class MakeServiceTests(CommandLine):
+    """
+    L{tap.makeService} builds what the command line asks for.
+    """
+
+    def setUp(self) -> None:
+        """
+        A reactor that opens nothing.
+        """
+        super().setUp()
+        self.reactor = MemoryReactorClock()
+
+    def test_member(self) -> None:
+        """
+        A member's process, which opens nothing before it is started.
+        """
+        options = self.parse("store", "-c", str(self.path), "-n", "store")
+        process = tap.makeService(options, self.reactor)
+        assert isinstance(process, Process)
+        self.assertEqual(process.application.name, "store")
+        self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_untilEOF(self) -> None:
+        """
+        A member may end with whoever started it.
+        """
+        made: list[Any] = []
+        self.patch(assembly, "StandardIO", lambda *args, **kw: made.append(args))
+        arguments = ("store", "-c", str(self.path), "-n", "store", "--until-eof")
+        tap.makeService(self.parse(*arguments), self.reactor)
+        self.assertEqual(len(made), 1)
+
+    def test_lab(self) -> None:
+        """
+        A lab is given its folder, its addresses and how much it says.
+        """
+        made: list[Any] = []
+
+        def makeLab(*arguments: Any) -> MultiService:
+            made.append(arguments)
+            return MultiService()
+
+        self.patch(lab, "makeLab", makeLab)
+        options = self.parse("lab", "--dir", "x", "--base", "10.9.8", "--quiet")
+        tap.makeService(options, self.reactor)
+        self.assertEqual(made, [(self.reactor, Path("x"), "10.9.8", 1)])
+
+    def test_garbageCollector(self) -> None:
+        """
+        What was loaded at start is not looked at again.
+        """
+        before = gc.get_threshold()
+        self.addCleanup(gc.set_threshold, *before)
+        self.addCleanup(gc.unfreeze)
+        tap.quietGarbageCollector()
+        self.assertGreater(gc.get_freeze_count(), 0)
+        self.assertGreater(gc.get_threshold()[0], before[0])
