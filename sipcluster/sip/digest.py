@@ -123,8 +123,8 @@ class Challenger:
         @param seconds: the time of day in seconds, near enough the same at all
             nodes; compared with that of the node that made a nonce.
         @param algorithms: of L{ALGORITHMS}, in the order in which they are
-                offered: a client takes the first that it knows (RFC 8760
-                section 2.4).
+            offered: a client takes the first that it knows (RFC 8760 section
+            2.4), so the strongest comes first unless the clients are too old.
         @param lifetime: how long a nonce is good, in seconds.
         @param limit: how many used nonces are remembered.
         """

@@ -99,10 +99,15 @@ class Message:
         """
         All Via values, top first.
         """
-        parsed = self.headers.parsed
+        headers = self.headers
+        parsed = headers.parsed
         vias: tuple[Via, ...] | None = parsed.get(VIAS)
         if vias is None:
-            values = self.headers.values(VIA)
+            keys = headers.keys
+            if keys.count(VIA) == 1 and b"," not in headers.lines[keys.index(VIA)]:
+                vias = parsed[VIAS] = (self.via,)
+                return vias
+            values = headers.values(VIA)
             if len(values) > MOST_VIAS:
                 raise MalformedMessage("too many Via values")
             if not values:

@@ -81,10 +81,13 @@ def number(value: bytes, what: str, limit: int) -> int:
     """
     if not value.isdigit():
         raise MalformedMessage(f"{what} is not a number", value)
-    # Long runs of digits are measured, not converted: conversion is quadratic.
     if len(value) > 20:
+        # Measured, not converted: conversion takes the square of their number.
         value = value.lstrip(b"0") or b"0"
-    if len(value) > 20 or (result := int(value)) > limit:
+        if len(value) > 20:
+            raise MalformedMessage(f"{what} is too large", value)
+    result = int(value)
+    if result > limit:
         raise MalformedMessage(f"{what} is too large", value)
     return result
 

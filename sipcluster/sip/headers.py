@@ -189,7 +189,10 @@ class Headers:
         """
         key = _keyFor(name) or keyOf(name)
         keys = self.keys
-        return _valueOf(self.lines[keys.index(key)]) if key in keys else None
+        if key not in keys:
+            return None
+        value = self.lines[keys.index(key)].partition(b":")[2].strip()
+        return unfold(value) if b"\n" in value else value
 
     def all(self, name: bytes) -> list[bytes]:
         """

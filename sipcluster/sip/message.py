@@ -77,6 +77,15 @@ def _withLength(headers: Headers, body: bytes) -> Headers:
     return headers.replace(b"Content-Length", length)
 
 
+def _noLineEnd(value: bytes) -> bytes:
+    """
+    What goes into a first line must not end it.
+    """
+    if b"\n" in value or b"\r" in value:
+        raise ValueError(f"{value!r} cannot stand in the first line")
+    return value
+
+
 class Request(Message):
     """
     A request.
@@ -98,9 +107,11 @@ class Request(Message):
     ) -> None:
         """
         @param headers: a Content-Length in it is made to fit the body.
+
+        @raise ValueError: the Request-URI holds a line end.
         """
         self.method = method
-        self.uri = uri
+        self.uri = _noLineEnd(uri)
         self.headers = _withLength(headers, body)
         self.body = body
         self.version = version
@@ -131,6 +142,8 @@ class Request(Message):
         """
         The same request with another Request-URI, header section or body.
         Content-Length follows the body.
+
+        @raise ValueError: the Request-URI holds a line end.
         """
         new = Request.__new__(Request)
         new.method = self.method
@@ -142,7 +155,7 @@ class Request(Message):
             new.uri = self.uri
             new._requestURI = self._requestURI
         else:
-            new.uri = uri
+            new.uri = _noLineEnd(uri)
             new._requestURI = None
         if body is not None:
             new.body = body
@@ -168,9 +181,11 @@ class Response(Message):
     ) -> None:
         """
         @param headers: a Content-Length in it is made to fit the body.
+
+        @raise ValueError: the phrase holds a line end.
         """
         self.status = status
-        self.reason = reason
+        self.reason = _noLineEnd(reason)
         self.headers = _withLength(headers, body)
         self.body = body
         self._raw = None
@@ -189,6 +204,8 @@ class Response(Message):
         The same response with another header section, body, code or phrase.
         Content-Length follows the body.  A new code without a phrase gets its
         usual one.
+
+        @raise ValueError: the phrase holds a line end.
         """
         new = Response.__new__(Response)
         new.status = self.status
@@ -200,7 +217,7 @@ class Response(Message):
             new.status = status
             new.reason = reasonPhrase(status)
         if reason is not None:
-            new.reason = reason
+            new.reason = _noLineEnd(reason)
         if body is not None:
             new.body = body
             new.headers = _withLength(new.headers, body)
@@ -382,11 +399,13 @@ def contentLength(headers: Headers) -> int | None:
     """
     length: int | None = headers.parsed.get(CONTENT_LENGTH)
     if length is None:
-        values = headers.all(CONTENT_LENGTH)
-        if not values:
+        value = headers.first(CONTENT_LENGTH)
+        if value is None:
             return None
-        if len(values) > 1 and len(set(values)) > 1:
-            raise MalformedMessage("several Content-Length", b", ".join(values))
-        length = number(values[0], "Content-Length", MAX_UNSIGNED)
+        if headers.keys.count(CONTENT_LENGTH) > 1:
+            values = headers.all(CONTENT_LENGTH)
+            if len(set(values)) > 1:
+                raise MalformedMessage("several Content-Length", b", ".join(values))
+        length = number(value, "Content-Length", MAX_UNSIGNED)
         headers.parsed[CONTENT_LENGTH] = length
     return length

@@ -131,8 +131,10 @@ def _checkCommon(message: Message, different: set[bytes]) -> None:
 
 def _checkAddresses(headers: Headers, key: bytes) -> None:
     """
-    Whether all values of a field are addresses.
+    Whether all values of a field that is there are addresses.
     """
+    if headers.keys.count(key) == 1 and _plainAddress(headers.first(key) or b""):
+        return
     for value in headers.values(key):
         if not _plainAddress(value):
             Address.parse(value)

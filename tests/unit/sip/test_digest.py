@@ -204,16 +204,16 @@ class ChallengerTests(SynchronousTestCase):
             verdict = self.check(self.answer(challenger.challenges()), challenger)
             self.assertEqual(verdict, Verdict(True, False, b"1001", ""))
 
-    def test_strongestFirst(self) -> None:
+    def test_inTheOrderGiven(self) -> None:
         """
-        There is one challenge for each algorithm, strongest first whatever the
-        order they were given in (RFC 8760 section 2.4).
+        There is one challenge for each algorithm, in the order in which they
+        were given (RFC 8760 section 2.4).
         """
-        challenger = self.make(algorithms=("MD5", "SHA-512-256", "SHA-256"))
+        challenger = self.make(algorithms=("SHA-512-256", "MD5", "SHA-256", "MD5"))
         values = [AuthValue.parse(value) for value in challenger.challenges()]
         self.assertEqual(
             [value.get(b"algorithm") for value in values],
-            [b"SHA-512-256", b"SHA-256", b"MD5"],
+            [b"SHA-512-256", b"MD5", b"SHA-256"],
         )
         for value in values:
             self.assertEqual(value.get(b"realm"), REALM)

@@ -515,6 +515,21 @@ class WritingTests(SynchronousTestCase):
         )
         self.assertIs(response.render(), response.render())
 
+    def test_lineEndsAreRefused(self) -> None:
+        """
+        A first line that would be two is our mistake.
+        """
+        for bad in (b"a\r\nX: y", b"a\n", b"a\r"):
+            for make in (
+                lambda bad: Request(b"ACK", bad, Headers()),
+                lambda bad: invite().replacing(uri=bad),
+                lambda bad: Response(200, bad, Headers()),
+                lambda bad: responseOf(RINGING).replacing(reason=bad),
+                lambda bad: makeResponse(invite(), 400, bad),
+            ):
+                with self.assertRaises(ValueError):
+                    make(bad)
+
     def test_baseIsNoMessage(self) -> None:
         """
         L{Message} alone has no first line.
