@@ -299,7 +299,7 @@ class LegBase:
         This dialog counts from now on.
         """
         self.dialog = dialog
-        self.proxy = firstProxy(self.ua, dialog)
+        self.proxy = firstProxy(self.ua, dialog) or self.proxy
 
     def retag(self) -> None:
         """

@@ -18,6 +18,18 @@ from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request
 from sipcluster.sip.server_transaction import ServerTransaction
+from sipcluster.sip.via import MAGIC_COOKIE
+
+
+def _withContact(request: Request) -> Request:
+    """
+    An INVITE of an RFC 2543 peer, which need not have a Contact, with the URI
+    of its From instead.
+    """
+    if b"Contact" in request.headers or request.branch.startswith(MAGIC_COOKIE):
+        return request
+    uri = request.fromAddress.uri.render()
+    return request.replacing(headers=request.headers.append(b"Contact", b"<%b>" % uri))
 
 
 class ServerSide(LegBase):
@@ -35,7 +47,7 @@ class ServerSide(LegBase):
         @raise MalformedMessage: it can make no dialog; nothing is changed.
         """
         request = transaction.request
-        dialog = Dialog.asUAS(request, self.localTag, True)
+        dialog = Dialog.asUAS(_withContact(request), self.localTag, True)
         self.allow = commonMethods(request)
         self.secure = dialog.secure
         self.settled(dialog)

@@ -150,6 +150,12 @@ class SIPPeer:
         data = message if isinstance(message, bytes) else message.render()
         self._flow.send(data)
 
+    def disconnect(self) -> None:
+        """
+        Find the way to the target anew.
+        """
+        self._flow = None
+
     def respond(
         self,
         request: Request,

@@ -1,0 +1,156 @@
+"""
+A call written down on one node and gone on with on another.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from sipcluster.sessioncontroller.values import CallValue, decodeCall, encodeCall
+from sipcluster.sip.isip import Target
+from sipcluster.testing.sip_peer import sdp
+from tests.memory.nodes import NODE, OTHER_NODE, NodeTestCase
+
+
+class MovedCallTests(NodeTestCase):
+    """
+    Alice and Bob talk; then the node dies, and another one has the call.
+    """
+
+    def move(self) -> CallValue:
+        """
+        Kill the node and go on with its one call elsewhere.
+        """
+        (value,) = self.node.controller.values()
+        data = encodeCall(value)
+        self.network.kill(NODE)
+        self.silence()
+        self.node = self.makeNode("node2", OTHER_NODE)
+        self.node.controller.ua.contactHost = b"node1.lab.example"
+        for peer in (self.peer, self.peer2):
+            peer.target = Target("UDP", OTHER_NODE, 5060)
+            peer.disconnect()
+        read = decodeCall(data)
+        self.assertEqual(read, value)
+        self.assertTrue(self.node.controller.restore(read))
+        return read
+
+    def silence(self) -> None:
+        """
+        A dead node does nothing any more.
+        """
+        for call in self.clock.getDelayedCalls():
+            call.cancel()
+
+    def test_ended(self) -> None:
+        """
+        A BYE of either side reaches the other one; the events go on with the
+        ids that the call had.
+        """
+        for who in ("alice", "bob"):
+            self.established()
+            value = self.move()
+            self.assertEqual(list(self.node.controller.values()), [value])
+            self.hangUp(getattr(self, who))
+            last = self.sink.events[-1].party
+            self.assertEqual(
+                (last.connID, last.callUUID), (value.connID, value.callUUID)
+            )
+            self.assertEqual(
+                last.otherDN, {"1001": "1002", "1002": "1001"}[last.thisDN]
+            )
+            self.alice.dialog = self.bob.dialog = None
+            self.alice.challenges = []
+            self.tearDownNode()
+
+    def tearDownNode(self) -> None:
+        """
+        Begin with a fresh node again.
+        """
+        self.run_(80)
+        self.network.kill(OTHER_NODE)
+        self.node = self.makeNode("node1", NODE)
+        for peer in (self.peer, self.peer2):
+            peer.target = Target("UDP", NODE, 5060)
+            peer.disconnect()
+
+    def test_changed(self) -> None:
+        """
+        Sequence numbers, origin lines and targets go on where they were, and
+        hold is known.
+        """
+        self.established()
+        self.alice.within(b"INVITE", body=sdp("alice", 4000, "sendonly"))
+        theirs = self.peer.expectRequest(b"INVITE")
+        before = theirs.body
+        self.bob.answer(theirs, 200, sdp("bob", 5000, "recvonly"))
+        self.peer.expectRequest(b"ACK")
+        self.peer.expectResponse(200)
+        self.alice.acknowledge()
+        self.pump()
+        value = self.move()
+        self.assertTrue(value.legs[0].held)
+        self.alice.within(b"INVITE", body=sdp("alice", 4000))
+        theirs = self.peer.expectRequest(b"INVITE")
+        origins = [
+            body.split(b"\r\n")[1].split()[1:3] for body in (before, theirs.body)
+        ]
+        self.assertEqual(origins[0][0], origins[1][0])
+        self.assertEqual(int(origins[0][1]) + 1, int(origins[1][1]))
+        self.bob.answer(theirs, 200, sdp("bob", 5000))
+        self.peer.expectRequest(b"ACK")
+        self.peer.expectResponse(200)
+        self.alice.acknowledge()
+        self.peer.expectNothing()
+        self.assertEqual(self.sink.of("1001")[-1], "Retrieved")
+        self.hangUp()
+
+    def test_notAcknowledged(self) -> None:
+        """
+        A call whose 200 was not acknowledged yet goes on as well.
+        """
+        invite = self.ringing()
+        self.bob.answer(invite, 200, sdp("bob"))
+        self.peer.expectRequest(b"ACK")
+        self.alice.accepted(self.peer.expectResponse(200))
+        value = self.move()
+        self.assertEqual(value.legs[0].state, "Accepted")
+        self.assertIn(b"SIP/2.0 200", value.legs[0].accepted)
+        self.alice.acknowledge()
+        self.peer.expectNothing()
+        self.hangUp()
+
+    def test_ringing(self) -> None:
+        """
+        What is known of a ringing call is written down, INVITEs and early
+        dialogs too; to go on with it is not possible yet.
+        """
+        invite = self.ringing()
+        (value,) = self.node.controller.values()
+        self.assertEqual(decodeCall(encodeCall(value)), value)
+        first, second = value.legs
+        assert self.alice.invite is not None
+        self.assertEqual((first.state, second.state), ("Proceeding", "Early"))
+        self.assertEqual(first.invite, self.alice.invite.render())
+        self.assertEqual(
+            second.invite.split(b"\r\n")[0], b"INVITE %b SIP/2.0" % invite.uri
+        )
+        self.assertEqual(len(second.early), 1)
+        self.assertTrue(second.early[0].early)
+        self.assertFalse(self.node.controller.restore(value))
+        self.bob.refuse(invite, 486)
+        self.peer.expectRequest(b"ACK")
+        self.assertRefused(486)
+
+    def test_halfACall(self) -> None:
+        """
+        A call with one leg left can be gone on with, and ends with it.
+        """
+        self.established()
+        (value,) = self.node.controller.values()
+        self.hangUp()
+        half = evolve(value, legs=value.legs[:1])
+        self.assertTrue(self.node.controller.restore(half))
+        self.alice.source = "198.51.100.1"
+        self.peer.expectResponse(200, self.alice.within(b"BYE"))
+        self.assertNoCall()
