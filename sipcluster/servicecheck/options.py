@@ -75,6 +75,9 @@ class _Question:
         if response.status < 200:
             return
         taker = self._end()
+        if self.transaction is not None:
+            # An answer that comes again says nothing new.
+            self.transaction.abandon()
         if taker is None:
             return
         if response.status == 503:

@@ -232,6 +232,8 @@ class SessionController:
             if trusted:
                 headers = headers.append(b"X-SIPCluster-Role", self.role)
             self._respond(transaction, 200, headers)
+            # SIP Proxies ask all the time: nothing is worth remembering of it.
+            transaction.forget()
 
     def _takeRegister(self, transaction: ServerTransaction) -> None:
         request = transaction.request

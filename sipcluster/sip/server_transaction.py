@@ -138,6 +138,15 @@ class ServerTransaction:
             elif status == 100 and self.reliable:
                 other.provisional(response)
 
+    def forget(self) -> None:
+        """
+        Do not wait for retransmissions of a request, other than INVITE, that has
+        its final response: whoever asks again is answered again, as by a
+        stateless UAS (RFC 3261 section 8.2.7).  Before that nothing happens.
+        """
+        if self.machine is not None and self.request.method != b"INVITE":
+            cast("NoninviteServer", self.machine).linger()
+
     # What follows is for the machines.
 
     def send(self, response: Response) -> None:

@@ -37,11 +37,14 @@ class Answer:
 
     @ivar reason: the usual phrase when empty.
     @ivar headers: names and values to be added.
+    @ivar stateless: whether nothing is remembered of it: whoever asks again is
+        answered again (RFC 3261 section 8.2.7).
     """
 
     status: int
     reason: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    stateless: bool = False
 
 
 Outcome = Go | Answer

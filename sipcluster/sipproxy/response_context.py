@@ -93,6 +93,8 @@ class ResponseContext:
                     answer.headers,
                 )
             )
+            if answer.stateless and self._transaction is not None:
+                self._transaction.forget()
 
     def start(self) -> None:
         """

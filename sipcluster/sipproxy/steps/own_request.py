@@ -41,4 +41,4 @@ class OwnRequest:
             return NEXT
         if context.nextRoute is not None:
             return NEXT
-        return Answer(200, headers=CAPABILITIES)
+        return Answer(200, headers=CAPABILITIES, stateless=True)
