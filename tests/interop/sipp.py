@@ -79,7 +79,7 @@ class SIPp:
     local: str
     remote: str = ""
     port: int = 5060
-    service: str = "service"
+    service: str = ""
     user: str = ""
     password: str = ""
     domain: str = "lab.example"
@@ -106,14 +106,20 @@ class SIPp:
             *("-sf", str(self.folder / f"{self.scenario}.xml")),
             *("-i", self.local, "-p", str(self.port), "-t", self.transport),
             *("-mp", str(self.mediaPort)),
-            *("-m", str(self.calls), "-r", f"{self.rate:g}", "-s", self.service),
+            *("-m", str(self.calls), "-r", f"{self.rate:g}"),
             *("-timeout", f"{self.seconds}s", "-timeout_error", "-nostdin"),
             *("-trace_err", "-error_file", str(work / "errors.log")),
             *("-trace_stat", "-stf", str(work / "statistics.csv"), "-fd", "1"),
             "-trace_counts",
         ]
+        if self.service:
+            line += ["-s", self.service]
         if self.user:
             line += ["-au", self.user, "-ap", self.password]
+        if self.user or self.users:
+            # Otherwise it is the host and port that SIPp sends to.
+            uri = f"{self.service}@{self.domain}" if self.service else self.domain
+            line += ["-auth_uri", uri]
         if self.users:
             line += ["-inf", self.users]
         if self.answersOthers:
