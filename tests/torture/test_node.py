@@ -210,6 +210,11 @@ class OldPeerTests(NodeTestCase):
         self.assertEqual(self.node.status()["calls"], 1)
         self.peer.expectResponse(200, self.bob.within(b"BYE"))
         bye = self.peer.expectRequest(b"BYE")
-        self.assertEqual(bye.uri, b"sip:+13035551111@ift.client.example.net;user=phone")
+        # Its Record-Route is that of a strict router, too.
+        self.assertEqual(bye.uri, b"sip:UserB@example.com;maddr=ss1.example.com")
+        self.assertEqual(
+            bye.headers.all(b"Route"),
+            [b"<sip:+13035551111@ift.client.example.net;user=phone>"],
+        )
         self.peer.respond(bye, 200)
         self.assertNoCall()
