@@ -68,14 +68,18 @@ def _build() -> TypeMachine[InviteClient, ClientTransaction]:
     @idle.upon(InviteClient.start).to(calling)
     def begin(tx: InviteClient, s: ClientTransaction) -> None:
         s.send()
-        s.timers.start("B", 64 * s.t.t1, tx.timerB)
-        if not s.flow.reliable:
+        if s.flow.reliable:
+            s.timers.start("B", 64 * s.t.t1, tx.timerB)
+        else:
+            # Timer B starts with the first retransmission: most need neither.
             s.interval = s.t.t1
             s.timers.start("A", s.interval, tx.timerA)
 
     @calling.upon(InviteClient.timerA).loop()
     def retransmit(tx: InviteClient, s: ClientTransaction) -> None:
         s.send()
+        if not s.timers.running("B"):
+            s.timers.start("B", 64 * s.t.t1 - s.interval, tx.timerB)
         s.interval *= 2
         s.timers.start("A", s.interval, tx.timerA)
 

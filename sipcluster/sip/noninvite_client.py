@@ -54,23 +54,31 @@ def _build() -> TypeMachine[NoninviteClient, ClientTransaction]:
     completed = m.state("Completed")
     terminated = m.state("Terminated")
 
+    def limit(tx: NoninviteClient, s: ClientTransaction) -> None:
+        if not s.timers.running("F"):
+            s.timers.start("F", 64 * s.t.t1 - s.interval, tx.timerF)
+
     @idle.upon(NoninviteClient.start).to(trying)
     def begin(tx: NoninviteClient, s: ClientTransaction) -> None:
         s.send()
-        s.timers.start("F", 64 * s.t.t1, tx.timerF)
-        if not s.flow.reliable:
+        if s.flow.reliable:
+            s.timers.start("F", 64 * s.t.t1, tx.timerF)
+        else:
+            # Timer F starts with the first retransmission: most need neither.
             s.interval = s.t.t1
             s.timers.start("E", s.interval, tx.timerE)
 
     @trying.upon(NoninviteClient.timerE).loop()
     def retransmit(tx: NoninviteClient, s: ClientTransaction) -> None:
         s.send()
+        limit(tx, s)
         s.interval = min(2 * s.interval, s.t.t2)
         s.timers.start("E", s.interval, tx.timerE)
 
     @proceeding.upon(NoninviteClient.timerE).loop()
     def retransmitSlowly(tx: NoninviteClient, s: ClientTransaction) -> None:
         s.send()
+        limit(tx, s)
         s.timers.start("E", s.t.t2, tx.timerE)
 
     @trying.upon(NoninviteClient.rerouted).loop()

@@ -57,18 +57,22 @@ def _build() -> TypeMachine[NoninviteServer, ServerTransaction]:
     @trying.upon(NoninviteServer.taken).loop()
     @proceeding.upon(NoninviteServer.taken).loop()
     def wait(tx: NoninviteServer, s: ServerTransaction) -> None:
-        if not s.responded:
+        if s.responded:
+            s.timers.start("late", 64 * s.t.t1, tx.abandon)
+        else:
             s.timers.start("100", s.t.silence, tx.trying)
-        s.timers.start("late", 64 * s.t.t1, tx.abandon)
 
     @trying.upon(NoninviteServer.trying).to(proceeding)
     def sayTrying(tx: NoninviteServer, s: ServerTransaction) -> None:
         s.send(makeResponse(s.request, 100))
+        s.timers.start("late", 64 * s.t.t1 - s.t.silence, tx.abandon)
 
     @trying.upon(NoninviteServer.provisional).to(proceeding)
     @proceeding.upon(NoninviteServer.provisional).loop()
     def proceed(tx: NoninviteServer, s: ServerTransaction, response: Response) -> None:
-        s.timers.stop("100")
+        if s.timers.running("100"):
+            s.timers.stop("100")
+            s.timers.start("late", 64 * s.t.t1, tx.abandon)
         s.send(response)
 
     @proceeding.upon(NoninviteServer.retransmitted).loop()

@@ -9,7 +9,7 @@ only the first of them has a C{callLater}.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 
 from attrs import define, field, frozen
@@ -24,6 +24,12 @@ EPSILON = 1e-6
 #: Queues that are kept although nothing waits in them: the fixed SIP timers have
 #: about a dozen lengths, random ones any number.
 KEPT_QUEUES = 32
+
+#: Cancelled timers that may stay in a queue beyond those that wait.
+KEPT_CANCELLED = 64
+
+#: How many seconds a call may be late so that others are made with it.
+LATEST = 0.01
 
 
 @frozen
@@ -63,7 +69,11 @@ class Timer:
     __slots__ = ("_args", "_call", "_queue", "_time")
 
     def __init__(
-        self, queue: _Queue, time: float, call: Callable[..., object], args: object
+        self,
+        queue: _Queue,
+        time: float,
+        call: Callable[..., object],
+        args: tuple[object, ...],
     ) -> None:
         self._queue = queue
         self._time = time
@@ -82,8 +92,9 @@ class Timer:
         Do not make the call.  Harmless when it was made or cancelled already.
         """
         if self._call is not None:
-            self._call = self._args = None
-            self._queue.remove(self)
+            self._call = None
+            self._args = ()
+            self._queue.cancelled()
 
 
 @define(eq=False)
@@ -91,25 +102,35 @@ class _Queue:
     """
     The timers of one length, first due first.
 
+    @ivar waiting: with those that were cancelled and not reached yet; they are
+        empty, and never many more than the others.
+    @ivar live: how many are to be called.
     @ivar due: the one delayed call.  After its timer was cancelled it comes too
         early, and is set again for the timer that is first then.
     """
 
     owner: TimerQueue
     length: float
-    waiting: OrderedDict[Timer, None] = field(factory=OrderedDict)
+    waiting: deque[Timer] = field(factory=deque)
+    live: int = 0
     due: IDelayedCall | None = None
 
-    def remove(self, timer: Timer) -> None:
-        del self.waiting[timer]
+    def cancelled(self) -> None:
+        """
+        One of the timers is not to be called.
+        """
+        self.live -= 1
         self.owner.pending -= 1
-        if not self.waiting:
+        if not self.live:
             self.rest()
+        elif len(self.waiting) > 2 * self.live + KEPT_CANCELLED:
+            self.waiting = deque([each for each in self.waiting if each.active])
 
     def rest(self) -> None:
         """
         Nothing waits: leave no delayed call behind.
         """
+        self.waiting.clear()
         if self.due is not None:
             self.due.cancel()
             self.due = None
@@ -120,23 +141,22 @@ class _Queue:
         Make the calls that are due, then wait for the next one.
         """
         self.due = None
-        owner = self.owner
-        waiting = self.waiting
-        now = owner.clock.seconds() + EPSILON
+        now = self.owner.clock.seconds() + EPSILON
         # Those set by the calls made here have their turn next time, even if
         # their length is 0.
-        for _ in range(len(waiting)):
-            if not waiting:
+        for _ in range(len(self.waiting)):
+            if not self.waiting or self.waiting[0]._time > now:
                 break
-            timer = next(iter(waiting))
-            if timer._time > now:
-                break
-            del waiting[timer]
-            owner.pending -= 1
+            timer = self.waiting.popleft()
             call, args = timer._call, timer._args
-            timer._call = timer._args = None
+            if call is None:
+                continue
+            timer._call = None
+            timer._args = ()
+            self.live -= 1
+            self.owner.pending -= 1
             try:
-                call(*args)  # type: ignore[misc]
+                call(*args)
             except Exception:
                 log.failure("timer of {seconds} s", seconds=self.length)
         self.wait()
@@ -145,13 +165,19 @@ class _Queue:
         """
         Have the first timer's time awaited, unless it is already.
         """
-        if self.due is None:
-            if self.waiting:
-                clock = self.owner.clock
-                seconds = next(iter(self.waiting))._time - clock.seconds()
-                self.due = clock.callLater(max(0.0, seconds), self.fire)
-            else:
-                self.owner.rested(self)
+        if self.due is not None:
+            return
+        if not self.live:
+            self.rest()
+            return
+        while not self.waiting[0].active:
+            self.waiting.popleft()
+        clock = self.owner.clock
+        seconds = self.waiting[0]._time - clock.seconds()
+        # Under load many fall due within a short time: they are called
+        # together, a thousandth of their length late at most.
+        least = min(self.length / 1000, LATEST)
+        self.due = clock.callLater(max(least, seconds), self.fire)
 
 
 class TimerQueue:
@@ -179,7 +205,8 @@ class TimerQueue:
         if queue is None:
             queue = self._queues[seconds] = _Queue(self, seconds)
         timer = Timer(queue, self.clock.seconds() + seconds, call, args)
-        queue.waiting[timer] = None
+        queue.waiting.append(timer)
+        queue.live += 1
         self.pending += 1
         if queue.due is None:
             queue.due = self.clock.callLater(seconds, queue.fire)

@@ -131,6 +131,20 @@ class TimerQueueTests(SynchronousTestCase):
         )
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_allCancelledFromACall(self) -> None:
+        """
+        When the first call cancels all the others nothing is left.
+        """
+
+        def cancel() -> None:
+            for timer in timers:
+                timer.cancel()
+
+        timers = [self.queue.after(1.0, cancel) for _ in range(3)]
+        runFor(self.clock, 1.0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.queue.pending, 0)
+
     def test_cancelledFromACall(self) -> None:
         """
         A timer due at the same time may be cancelled by the one before it, and
@@ -157,6 +171,36 @@ class TimerQueueTests(SynchronousTestCase):
             self.queue.after(1.0, self.note, name)
         self.clock.advance(10.0)
         self.assertEqual(self.called, [(10.0, "a"), (10.0, "b"), (10.0, "c")])
+
+    def test_cancelledDoNotPileUp(self) -> None:
+        """
+        However many are cancelled, not many more are kept than wait, and those
+        are called in order.
+        """
+        last = self.queue.after(180.0, self.note, "last")
+        for _ in range(1000):
+            self.queue.after(180.0, self.note, "never").cancel()
+        self.queue.after(180.0, self.note, "after it")
+        self.assertLess(len(last._queue.waiting), 100)
+        self.assertEqual(self.queue.pending, 2)
+        runFor(self.clock, 180.0)
+        self.assertEqual([name for _, name in self.called], ["last", "after it"])
+
+    def test_calledTogether(self) -> None:
+        """
+        Timers that fall due shortly after one another are called with one
+        delayed call, late by a thousandth of their length or 10 ms at most.
+        """
+        for _ in range(100):
+            self.queue.after(32.0, self.note, "")
+            self.clock.advance(0.001)
+        runFor(self.clock, 33.0)
+        times = [when for when, _ in self.called]
+        self.assertEqual(times[0], 32.0)
+        self.assertLessEqual(len(set(times)), 12)
+        for number, when in enumerate(times):
+            self.assertGreaterEqual(when + 1e-6, 32.0 + number / 1000)
+            self.assertLess(when, 32.0 + number / 1000 + 0.0101)
 
     def test_manyLengths(self) -> None:
         """
@@ -185,7 +229,7 @@ class TimerQueueTests(SynchronousTestCase):
     def test_likeCallLater(self, steps: list[tuple[float, bool, float]]) -> None:
         """
         What is set, cancelled and waited for in any order is called when
-        C{callLater} would call it.
+        C{callLater} would call it, or a thousandth of its length later.
         """
         clock = Clock()
         queue = TimerQueue(clock)
@@ -211,12 +255,16 @@ class TimerQueueTests(SynchronousTestCase):
             )
             if cancels:
                 timer, call = pairs[number // 2]
-                timer.cancel()
                 if call.active():
                     call.cancel()
+                    timer.cancel()
             runFor(clock, wait)
         runFor(clock, 5.0)
-        self.assertEqual(sorted(ours), sorted(theirs))
+        at = {number: when for when, number in theirs}
+        self.assertEqual({number for _, number in ours}, set(at))
+        for when, number in ours:
+            late = when - at[number]
+            self.assertTrue(-0.0011 < late < 0.0051, (when, number, late))
         self.assertEqual(clock.getDelayedCalls(), [])
         self.assertEqual(queue.pending, 0)
 

@@ -110,8 +110,8 @@ class SeamTests(LayerTestCase):
             queue=queue,
         )
         layer.request(request(), BOB, self.user)
-        self.assertEqual(queue.pending, 2)
-        runFor(self.clock, 6.4)
+        self.assertEqual(queue.pending, 1)
+        runFor(self.clock, 6.41)
         self.assertEqual(self.user.told, ["timed out", "terminated"])
 
 
