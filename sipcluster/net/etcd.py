@@ -389,7 +389,7 @@ class EtcdStore:
 
     def close(self) -> Deferred[None]:
         """
-        End the watches and close idle connections.
+        End the watches, fail the calls under way, close the connections.
         """
         for watch in list(self.watches):
             watch.stop()

@@ -7,7 +7,7 @@ false is left out.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from sipcluster.cluster.icluster import (
     StoreRefused,
 )
 from sipcluster.net.http_client import Answer
+
+_T = TypeVar("_T")
 
 
 class WireKV(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ class WireTxn(msgspec.Struct, frozen=True):
 
 
 class WireGrant(msgspec.Struct, frozen=True):
+    header: WireHeader = WireHeader()
     ID: int = 0
     TTL: int = 0
 
@@ -160,8 +163,20 @@ def refusal(answer: Answer) -> ClusterError:
     return StoreRefused(why, answer.status)
 
 
-def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+def decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
+    """
+    Read an answer.
+
+    @raise StoreAway: it is none of a cluster store's, which never leaves out
+        its revision.
+    """
     try:
-        return decoder.decode(body)
-    except msgspec.MsgspecError as e:
+        answer = decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise StoreAway(f"not an answer of a cluster store: {e}") from e
+    outer: Any = answer
+    inner: Any = getattr(outer, "result", outer)
+    header: WireHeader = inner.header
+    if header.revision < 1:
+        raise StoreAway("not an answer of a cluster store: no revision")
+    return answer

@@ -11,15 +11,37 @@ from typing import Any
 
 from attrs import define, field, frozen
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    wrapClientTLS,
+)
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IConsumer, IDelayedCall, ITransport
+from twisted.internet.interfaces import (
+    IConsumer,
+    IDelayedCall,
+    IStreamClientEndpoint,
+    ITransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
+from twisted.web.client import (
+    URI,
+    Agent,
+    BrowserLikePolicyForHTTPS,
+    HTTPConnectionPool,
+    ResponseDone,
+)
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS
+from twisted.web.iweb import (
+    IAgentEndpointFactory,
+    IBodyProducer,
+    IPolicyForHTTPS,
+)
 from zope.interface import implementer
 
 
@@ -108,6 +130,7 @@ class _Exchange:
     """
 
     limit: int
+    others: set[_Exchange]
     result: Deferred[Answer] = field(init=False)
     timer: IDelayedCall | None = None
     requesting: Deferred[Any] | None = None
@@ -149,16 +172,13 @@ class _Exchange:
 
     def finish(self, answer: Answer) -> None:
         if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+            self.over()
             self.transport = None
             self.result.callback(answer)
 
     def fail(self, why: str, sent: bool) -> None:
         if self.timer is not None:
-            if self.timer.active():
-                self.timer.cancel()
-            self.timer = None
+            self.over()
             self.abort()
             self.result.errback(HTTPFailed(why, sent))
 
@@ -167,9 +187,15 @@ class _Exchange:
 
     def cancel(self, _: object = None) -> None:
         if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+            self.over()
             self.abort()
+
+    def over(self) -> None:
+        assert self.timer is not None
+        if self.timer.active():
+            self.timer.cancel()
+        self.timer = None
+        self.others.discard(self)
 
     def abort(self) -> None:
         requesting, self.requesting = self.requesting, None
@@ -240,6 +266,37 @@ class Stream:
             transport.loseConnection()
 
 
+@implementer(IAgentEndpointFactory)
+@define
+class _Endpoints:
+    """
+    How a server is connected to.
+
+    An address needs no look-up, and its refusal is heard at once: the endpoint
+    for names tells only after the pause that it makes between addresses.
+    """
+
+    reactor: Any
+    timeout: float
+    contextFactory: IPolicyForHTTPS
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        endpoint: IStreamClientEndpoint
+        host = uri.host.strip(b"[]").decode("ascii")
+        if isIPAddress(host):
+            endpoint = TCP4ClientEndpoint(self.reactor, host, uri.port, self.timeout)
+        elif isIPv6Address(host):
+            endpoint = TCP6ClientEndpoint(self.reactor, host, uri.port, self.timeout)
+        else:
+            endpoint = HostnameEndpoint(
+                self.reactor, host, uri.port, self.timeout, attemptDelay=0.1
+            )
+        if uri.scheme == b"https":
+            creator = self.contextFactory.creatorForNetloc(uri.host, uri.port)
+            endpoint = wrapClientTLS(creator, endpoint)
+        return endpoint
+
+
 class JSONClient:
     """
     Posts JSON and keeps connections for the next request.
@@ -259,17 +316,21 @@ class JSONClient:
             https; left out, the platform's authorities.
         """
         self._clock = reactor
+        self._closed = False
+        self._exchanges: set[_Exchange] = set()
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = connections
         # Shorter than any server's patience: a request is not to find its
         # connection closed.
         self._pool.cachedConnectionTimeout = 30
         self._pool.retryAutomatically = False
-        more: dict[str, Any] = {"connectTimeout": connectTimeout}
-        if contextFactory is not None:
-            more["contextFactory"] = contextFactory
-        self._client = HTTPClient(Agent(reactor, pool=self._pool, **more))
-        self._streams = HTTPClient(Agent(reactor, pool=None, **more))
+        endpoints = _Endpoints(
+            reactor, connectTimeout, contextFactory or BrowserLikePolicyForHTTPS()
+        )
+        self._client = HTTPClient(
+            Agent.usingEndpointFactory(reactor, endpoints, self._pool)
+        )
+        self._streams = HTTPClient(Agent.usingEndpointFactory(reactor, endpoints))
 
     def post(
         self, url: str, body: bytes, seconds: float, limit: int = 16 << 20
@@ -282,7 +343,10 @@ class JSONClient:
 
         @return: fails with L{HTTPFailed}; may be cancelled.
         """
-        exchange = _Exchange(limit)
+        if self._closed:
+            return fail(HTTPFailed("closed", False))
+        exchange = _Exchange(limit, self._exchanges)
+        self._exchanges.add(exchange)
         result = exchange.result
         exchange.timer = self._clock.callLater(seconds, exchange.giveUp, seconds)
         exchange.requesting = requesting = self._post(self._client, url, body, {})
@@ -328,7 +392,11 @@ class JSONClient:
 
     def close(self) -> Deferred[None]:
         """
-        Close the connections that are idle.
+        Fail what is under way, and close the connections.  Streams are their
+        owners' to stop.
         """
+        self._closed = True
+        for exchange in list(self._exchanges):
+            exchange.fail("closed", True)
         result: Deferred[None] = self._pool.closeCachedConnections()
         return result

@@ -382,7 +382,7 @@ class _Channel(HTTPChannel):
         """
         super().connectionLost(reason)
         if self.counted is not None:
-            self.counted.connections -= 1
+            self.counted.channels.discard(self)
             self.counted = None
 
 
@@ -399,7 +399,23 @@ class StoreSite(Site):
         super().__init__(
             resource, requestFactory=_Request, timeout=120, reactor=reactor
         )
-        self.connections = 0
+        self.channels: set[_Channel] = set()
+
+    @property
+    def connections(self) -> int:
+        """
+        How many are open.
+        """
+        return len(self.channels)
+
+    def stopFactory(self) -> None:
+        """
+        The port is closed: close the connections too, which their clients
+        would keep for later.
+        """
+        super().stopFactory()
+        for channel in list(self.channels):
+            channel.loseConnection()
 
     def buildProtocol(self, addr: Any) -> Any:
         """
@@ -410,7 +426,7 @@ class StoreSite(Site):
             return None
         channel: Any = super().buildProtocol(addr)
         channel.counted = self
-        self.connections += 1
+        self.channels.add(channel)
         return channel
 
     def log(self, request: Any) -> None:
