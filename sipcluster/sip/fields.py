@@ -28,8 +28,8 @@ from sipcluster.sip.headers import (
     VIA,
     VIAS,
     Headers,
+    elementsOf,
 )
-from sipcluster.sip.parameters import splitOutsideQuotes
 from sipcluster.sip.via import Via
 
 _isUUID = re.compile(rb"[0-9a-fA-F]{32}").fullmatch
@@ -90,7 +90,7 @@ class Message:
         if via is None:
             value = self._mandatory(VIA)
             if b"," in value:
-                value = next((v for v in splitOutsideQuotes(value, b",") if v), b"")
+                value = next(iter(elementsOf(value)), b"")
             via = parsed[VIA] = Via.parse(value)
         return via
 

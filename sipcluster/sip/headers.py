@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.errors import MalformedMessage, MessageTooLarge
 from sipcluster.sip.grammar import isToken, unfold
 from sipcluster.sip.parameters import splitOutsideQuotes
 
@@ -69,6 +69,9 @@ _COMMON = (
     b"Timestamp Unsupported User-Agent Warning WWW-Authenticate"
 ).split()
 
+#: How many elements one field may have.
+MOST_VALUES = 512
+
 #: How many spellings beyond the common ones are remembered, and how long a
 #: name may be for that: peers choose them.
 _LEARNED = 2000
@@ -120,6 +123,20 @@ def keyOf(name: bytes) -> bytes:
 def _valueOf(line: bytes) -> bytes:
     value = line.partition(b":")[2].strip()
     return unfold(value) if b"\n" in value else value
+
+
+def elementsOf(value: bytes) -> list[bytes]:
+    """
+    The elements of one field; empty ones are left out.
+
+    @param value: unfolded.
+
+    @raise MalformedMessage: a quoted string or an angle bracket is not closed,
+        or the elements are too many.
+    """
+    if value.count(b",") >= MOST_VALUES:
+        raise MessageTooLarge("too many values", value)
+    return [element for element in splitOutsideQuotes(value, b",") if element]
 
 
 def _line(name: bytes, value: bytes) -> bytes:
@@ -217,12 +234,12 @@ class Headers:
         left out.
 
         @raise MalformedMessage: a quoted string or an angle bracket is not
-            closed.
+            closed, or the elements are too many.
         """
         elements = []
         for value in self.all(name):
             if b"," in value:
-                elements += [e for e in splitOutsideQuotes(value, b",") if e]
+                elements += elementsOf(value)
             elif value:
                 elements.append(value)
         return elements
@@ -345,7 +362,7 @@ class Headers:
             value = _valueOf(self.lines[at])
             rest = []
             if b"," in value:
-                elements = [e for e in splitOutsideQuotes(value, b",") if e]
+                elements = elementsOf(value)
                 if not elements:
                     continue
                 rest = elements[1:]

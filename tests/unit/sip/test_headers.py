@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.errors import MalformedMessage, MessageTooLarge
 from sipcluster.sip.headers import BROKEN, Headers, keyOf
 
 LINES = [
@@ -104,6 +104,17 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(
             Headers.of((b"Allow", b",a,,b,")).values(b"Allow"), [b"a", b"b"]
         )
+
+    def test_tooManyValues(self) -> None:
+        """
+        More than 512 elements in one field are refused before they are cut.
+        """
+        good = Headers.of((b"Route", b",".join([b"a"] * 512)))
+        self.assertEqual(len(good.values(b"Route")), 512)
+        bad = Headers.of((b"Route", b",".join([b"a"] * 513)))
+        for read in (bad.values, bad.removeFirstValue):
+            with self.assertRaises(MessageTooLarge):
+                read(b"Route")
 
     def test_contains(self) -> None:
         """
