@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
+from sipcluster.app.lab import command
 from sipcluster.app.lab_files import MEMBERS, LabFiles
 from tests.bench.processes import Program
 from tests.interop.namespaces import Namespace
@@ -26,16 +26,13 @@ from tests.interop.status import fetch, member, ready, until
 
 TOP = Path(__file__).parent.parent.parent
 
-#: C{twistd} of the Python that runs the tests.
-_TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
-
 #: Seconds for which a member may keep a transaction after the last message
 #: (RFC 3261: 64*T1), and a little.
 LINGER = 40.0
 
 #: What must be back at zero when all calls are over: keys of C{/status} whose
 #: value, or whose every value, is counted.
-IDLE = ("transactions", "dialogs", "calls", "legs", "contexts", "waiting")
+IDLE = ("transactions", "timers", "dialogs", "calls", "legs", "attempts", "contexts")
 
 
 @define
@@ -87,15 +84,8 @@ class Cluster:
         """
         Start a member, without waiting for it.  It ends with this process.
         """
-        line = [
-            *(sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile="),
-            *("--logger=sipcluster.app.log_streams.consoleOfErrors"),
-            *("sipcluster", MEMBERS[name][0]),
-            *("--config", str(self.files.configuration), "--name", name),
-            "--until-eof",
-        ]
         self.programs[name] = Program.start(
-            line,
+            command(name, self.files),
             self.folder / f"{name}.out",
             self.namespace,
             {"PYTHONPATH": str(TOP)},
