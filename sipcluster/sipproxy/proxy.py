@@ -212,6 +212,8 @@ class SIPProxy:
         return {
             "steps": list(self._requests.names),
             "waitingForMembers": self._forwarding.waiting,
-            "refusedByRate": self.admission.refused,
-            "counters": dict(self.counters),
+            "counters": {
+                **self.counters,
+                "refusedByRate": self.admission.refused,
+            },
         }
