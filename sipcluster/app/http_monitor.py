@@ -97,9 +97,15 @@ def monitorSite(process: Process) -> Site:
     def health(ready: bool) -> Answer:
         state = process.state
         good = state == "ready" or (not ready and state != "failed")
-        body = {"application": process.application.name, "state": state}
+        body: dict[str, object] = {
+            "application": process.application.name,
+            "state": state,
+        }
         if ready:
-            body["degraded"] = str(process.status().get("degraded") or "")
+            status = process.status()
+            body["degraded"] = status.get("degraded") or ""
+            for members in ("nodes", "proxies"):
+                body[members] = status.get(members, {})
         return _json(body, 200 if good else 503)
 
     routes: dict[bytes, Callable[[], Answer]] = {

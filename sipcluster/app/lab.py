@@ -4,6 +4,7 @@ A whole sample cluster on one host: every member a process of its own.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections import Counter
@@ -19,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 from twisted.web.client import Agent, readBody
+from twisted.web.iweb import IAgent
 
 from sipcluster.app.ending import Ending
 from sipcluster.app.lab_files import MEMBERS, LabFiles
@@ -91,7 +93,7 @@ class Members(ProcessMonitor):
 
 class Lab(Service):
     """
-    Tells when the members are ready.
+    Tells when all members are ready and know each other as in service.
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class Lab(Service):
         self._members = members
         self._files = files
         self._told = told
-        self.agent = Agent(reactor, connectTimeout=POLL * 5)
+        self.agent: IAgent = Agent(reactor, connectTimeout=POLL * 5)
         self._waiting: dict[str, str] = {}
         self._poll: IDelayedCall | None = None
 
@@ -122,17 +124,23 @@ class Lab(Service):
     def _ask(self) -> None:
         self._poll = None
         name, url = next(iter(self._waiting.items()))
-        answered = self.agent.request(b"GET", url.encode("ascii"))
-        answered.addCallback(
-            lambda response: readBody(response).addCallback(lambda _: response.code)
+        asked = self.agent.request(b"GET", url.encode("ascii"))
+        read: Deferred[bytes] = asked.addCallback(readBody)
+        read.addTimeout(POLL * 10, self._reactor)
+        pause: Deferred[float] = read.addCallbacks(
+            self._answered, lambda _: POLL, (name,)
         )
-        answered.addTimeout(POLL * 10, self._reactor)
-        answered.addCallbacks(self._answered, lambda _: POLL, (name,))
-        answered.addCallback(self._next)
-        answered.addErrback(lambda f: log.failure("asking for health", failure=f))
+        done = pause.addCallback(self._next)
+        done.addErrback(lambda f: log.failure("asking for health", failure=f))
 
-    def _answered(self, code: int, name: str) -> float:
-        if code != 200:
+    def _answered(self, body: bytes, name: str) -> float:
+        """
+        @return: seconds until somebody is asked again.
+        """
+        health = json.loads(body)
+        others = {**health.get("nodes", {}), **health.get("proxies", {})}
+        serving = all(state == "in service" for state in others.values())
+        if health.get("state") != "ready" or not serving:
             return POLL
         self._members.ready.add(name)
         del self._waiting[name]

@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, globalLogPublisher
 
 from sipcluster import __version__
@@ -25,7 +26,7 @@ from sipcluster.app.settings import (
 log = Logger()
 
 #: Seconds that a member may take until it can answer its first message.
-LOADING = 20.0
+LOADING = 10.0
 
 #: Seconds that a member may take to end what is under way.
 ENDING = 2.0
@@ -52,6 +53,8 @@ class Process(MultiService):
     The order is: HTTP, so that health can be asked from the beginning; the
     member itself; what it must load; at last its SIP ports.  Whatever fails on
     this way ends the process with one line and exit status 1.
+
+    @ivar loads: what the member loads from, in words.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Process(MultiService):
         self.application = application
         self.member: Any = None
         self.state = "starting"
+        self.loads = "what it needs"
         self._reactor = reactor
         self._ending = ending
         self._streams = streams
@@ -72,6 +76,7 @@ class Process(MultiService):
         self._openPorts: list[tuple[str, Callable[[], Deferred[Any]]]] = []
         self._closeLast: list[Callable[[], Any]] = []
         self._parts: dict[str, Callable[[], object]] = {"log": streams.status}
+        self._beginning: IDelayedCall | None = None
         self._waiting: Deferred[Any] | None = None
 
     def runs(self, member: IService) -> None:
@@ -108,6 +113,10 @@ class Process(MultiService):
         except Exception as e:
             self._refuse(e)
             return
+        # Not before the reactor runs, and a signal to end is heard.
+        self._beginning = self._reactor.callLater(0, self._begin)
+
+    def _begin(self) -> None:
         self._waiting = self._start()
 
     def _listenHTTP(self) -> None:
@@ -127,6 +136,13 @@ class Process(MultiService):
             for what, port in self._openPorts:
                 opening = what
                 yield port()
+        except TimeoutError:
+            self._ending(
+                f"{self.application.name}: {self.loads} did not answer within "
+                f"{LOADING:g} seconds"
+            )
+            self.state = "failed"
+            return
         except Exception as e:
             if self.state == "starting":
                 self._refuse(e, opening)
@@ -153,6 +169,8 @@ class Process(MultiService):
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         self.state = "stopping"
+        if self._beginning is not None and self._beginning.active():
+            self._beginning.cancel()
         if self._waiting is not None:
             self._waiting.cancel()
         if self.member.running:

@@ -35,7 +35,9 @@ def addMember(
     transport = _transport(reactor, application, streams, process)
     store = None
     if configuration.store is not None:
-        store = EtcdStore(reactor, list(configuration.store.urls))
+        urls = configuration.store.urls
+        store = EtcdStore(reactor, list(urls))
+        process.loads = f"the cluster store at {', '.join(urls)}"
         process.closesLast(store.close)
     given: dict[str, Any] = {
         "name": application.name,

@@ -30,7 +30,8 @@ class FakeMember:
         """
         One call, with values that are no JSON.
         """
-        return iter([{"connID": frozenset("a")}])
+        odd: dict[str, object] = {"connID": frozenset("a")}
+        return iter([odd])
 
 
 class FakeProcess:

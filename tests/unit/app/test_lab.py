@@ -5,15 +5,18 @@ Tests for L{sipcluster.app.lab} and L{sipcluster.app.lab_files}.
 from __future__ import annotations
 
 import io
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import fail, succeed
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import ResponseDone
 
 from sipcluster.app import lab
 from sipcluster.app.lab_files import EXTENSIONS, MEMBERS, LabFiles
@@ -209,19 +212,20 @@ class MembersTests(SynchronousTestCase):
 
 class FakeResponse:
     """
-    An answer without a body.
+    An answer of JSON.
     """
 
-    def __init__(self, code: int) -> None:
-        self.code = code
-        self.phrase = b""
+    code = 200
+    phrase = b""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
 
     def deliverBody(self, protocol: Any) -> None:
         """
-        Nothing comes.
+        All at once.
         """
-        from twisted.web.client import ResponseDone
-
+        protocol.dataReceived(json.dumps(self.value).encode())
         protocol.connectionLost(Failure(ResponseDone()))
 
 
@@ -237,33 +241,39 @@ class LabTests(SynchronousTestCase):
         self.reactor: Any = SpawningReactor()
         self.told: list[str] = []
         self.asked: list[str] = []
-        self.codes: dict[str, int] = {}
+        self.healths: dict[str, object] = {}
         self.members = lab.Members(self.reactor, self.told.append, self.told.append)
         files = LabFiles(Path("lab"))
         self.lab = lab.Lab(self.reactor, files, self.members, self.told.append)
         self.urls = {url: name for name, url in files.health().items()}
-        self.lab.agent = self
+        agent: Any = self
+        self.lab.agent = agent
 
     def request(self, method: bytes, url: bytes) -> Any:
         """
         Answer as a member would.
         """
-        from twisted.internet.defer import fail, succeed
-
         name = self.urls[url.decode()]
         self.asked.append(name)
-        code = self.codes.get(name)
-        return succeed(FakeResponse(code)) if code else fail(ConnectionError())
+        health = self.healths.get(name)
+        return succeed(FakeResponse(health)) if health else fail(ConnectionError())
 
     def test_ready(self) -> None:
         """
-        Members are asked until each has answered 200 once.
+        Members are asked until each is ready, and the others are in service for
+        it.
         """
         self.lab.startService()
-        self.codes = dict.fromkeys(MEMBERS, 503)
-        self.reactor.pump([lab.POLL] * 3)
+        for health in (
+            {"state": "starting"},
+            {"state": "ready", "nodes": {"a": "out of service"}},
+            {"state": "ready", "nodes": {}, "proxies": {"b": "unknown"}},
+        ):
+            self.healths = dict.fromkeys(MEMBERS, health)
+            self.reactor.advance(lab.POLL)
         self.assertEqual(set(self.asked), {"store"})
-        self.codes = dict.fromkeys(MEMBERS, 200)
+        good = {"state": "ready", "nodes": {"a": "in service"}}
+        self.healths = dict.fromkeys(MEMBERS, good)
         self.reactor.pump([lab.POLL, 0, 0, 0, 0, 0])
         self.assertEqual(self.told, ["ready"])
         self.assertEqual(self.members.ready, set(MEMBERS))

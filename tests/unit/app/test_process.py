@@ -105,6 +105,13 @@ class ProcessTests(SynchronousTestCase):
         self.addCleanup(process.stopService)
         return process
 
+    def start(self, process: Process) -> None:
+        """
+        Start the process, and the reactor.
+        """
+        process.startService()
+        self.reactor.advance(0)
+
     def open(self) -> Deferred[Any]:
         """
         Open the port.
@@ -117,7 +124,7 @@ class ProcessTests(SynchronousTestCase):
         HTTP, the member, what it loads, its ports; then it is ready.
         """
         process = self.build()
-        process.startService()
+        self.start(process)
         (listening,) = self.reactor.tcpServers
         self.assertEqual((listening[0], listening[3]), (8080, "192.0.2.1"))
         self.assertEqual((self.member.running, self.opened), (True, []))
@@ -173,7 +180,7 @@ class ProcessTests(SynchronousTestCase):
         """
         A member that cannot load ends the process, and no port is opened.
         """
-        self.build().startService()
+        self.start(self.build())
         self.member.loading.errback(ValueError("the store\nis away"))
         self.assertEqual(self.ended, ["proxy1: the store is away"])
         self.assertEqual(self.opened, [])
@@ -182,16 +189,18 @@ class ProcessTests(SynchronousTestCase):
         """
         Loading is bounded.
         """
-        self.build().startService()
+        self.start(self.build())
         self.reactor.advance(LOADING)
-        self.assertEqual(len(self.ended), 1)
+        self.assertEqual(
+            self.ended, ["proxy1: what it needs did not answer within 10 seconds"]
+        )
 
     def test_portIsTaken(self) -> None:
         """
         A taken SIP port ends the process, and says of which transport it is.
         """
         process = self.build()
-        process.startService()
+        self.start(process)
         self.member.loading.callback(None)
         self.port.errback(CannotListenError("", 5060, OSError("taken")))
         self.assertEqual(
@@ -203,7 +212,7 @@ class ProcessTests(SynchronousTestCase):
         The member ends first, then what it stood on; the record tells it.
         """
         process = self.build()
-        process.startService()
+        self.start(process)
         self.member.loading.callback(None)
         self.port.callback(None)
         self.member.ending = Deferred()
@@ -221,7 +230,7 @@ class ProcessTests(SynchronousTestCase):
         A member that does not end is left.
         """
         process = self.build()
-        process.startService()
+        self.start(process)
         self.member.loading.callback(None)
         self.member.ending = Deferred()
         stopped = process.stopService()
@@ -234,9 +243,18 @@ class ProcessTests(SynchronousTestCase):
         Whoever ends a process that is still loading gets no error.
         """
         process = self.build()
-        process.startService()
+        self.start(process)
         self.successResultOf(process.stopService())
         self.assertEqual((self.ended, self.opened), ([], []))
+
+    def test_stopAtOnce(self) -> None:
+        """
+        The same before the reactor runs.
+        """
+        process = self.build()
+        process.startService()
+        self.successResultOf(process.stopService())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
 class RefusalTests(SynchronousTestCase):

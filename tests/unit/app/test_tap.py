@@ -193,7 +193,9 @@ class TwistdTests(CommandLine):
         """
         The plug-in is found, once.
         """
-        found = [p for p in getPlugins(IServiceMaker) if p.tapname == "sipcluster"]
+        found: list[Any] = [
+            p for p in getPlugins(IServiceMaker) if p.tapname == "sipcluster"
+        ]
         self.assertEqual(len(found), 1)
         self.assertEqual(found[0].module, "sipcluster.app.tap")
 
