@@ -97,14 +97,24 @@ class EtcdServer:
     @ivar url: where it is asked.
     """
 
-    def __init__(self, reactor: Any, directory: str) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        directory: str,
+        name: str = "default",
+        members: dict[str, int] | None = None,
+    ) -> None:
         """
         @param directory: for its data; kept when it stops, so that it can be
             started again.
+        @param members: names and peer ports of all the members, for a cluster
+            of several.
         """
         self._reactor = reactor
         self._directory = directory
-        client, self._peer = freePorts(2)
+        self._name = name
+        client, peer = freePorts(2)
+        self._members = {name: peer} if members is None else members
         self.url = f"http://127.0.0.1:{client}"
         self._process: _EtcdProcess | None = None
         self.transport: Any = None
@@ -115,7 +125,10 @@ class EtcdServer:
         @return: a Deferred that fires when it answers.
         """
         assert ETCD is not None, "etcd is not installed, and CI=true wants it"
-        peer = f"http://127.0.0.1:{self._peer}"
+        peer = f"http://127.0.0.1:{self._members[self._name]}"
+        members = ",".join(
+            f"{name}=http://127.0.0.1:{port}" for name, port in self._members.items()
+        )
         self._process = process = _EtcdProcess()
         self.transport = self._reactor.spawnProcess(
             process,
@@ -126,7 +139,7 @@ class EtcdServer:
                 *("--advertise-client-urls", self.url),
                 *("--listen-peer-urls", peer),
                 *("--initial-advertise-peer-urls", peer),
-                *("--initial-cluster", f"default={peer}"),
+                *("--name", self._name, "--initial-cluster", members),
                 *("--logger", "zap", "--log-outputs", "stderr"),
             ],
             env={"PATH": os.environ.get("PATH", "")},
