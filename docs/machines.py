@@ -107,13 +107,14 @@ def picture(order: list[str], rows: Rows) -> str:
     y = 10.0
     for state in order:
         tops[state] = y
-        room = max(len(staying[state]) + 1, ends[state] * 0.8)
+        room = max(len(staying[state]) + 1, ends[state] * 1.1)
         heights[state] = room * LINE + 14
         y += heights[state] + GAP
     index = {state: number for number, state in enumerate(order)}
     upward = [edge for edge in edges if index[edge[1]] < index[edge[0]]]
     labels = [", ".join(edges[edge]) for edge in upward]
-    left = 20 + LANE * len(upward) + LETTER * max(map(len, labels), default=0)
+    longest = max(map(len, labels), default=0)
+    left = 20 + LANE * len(upward) + LETTER * longest
     shapes: list[str] = []
     for state in order:
         shapes.append(
@@ -131,27 +132,28 @@ def picture(order: list[str], rows: Rows) -> str:
         used[state] += 1
         return tops[state] + heights[state] * used[state] / (ends[state] + 1)
 
-    width = left + BOX
+    side = left + BOX
     downward = [edge for edge in edges if edge not in upward]
     downward.sort(key=lambda edge: index[edge[1]] - index[edge[0]])
+    widest = max((len(", ".join(edges[edge])) for edge in downward), default=0)
+    first = side + 14 + LETTER * widest
     for number, (old, new) in enumerate(downward):
         words = ", ".join(edges[old, new])
         start, end = port(old), port(new)
-        x = left + BOX + 20 + LANE * number
-        side = left + BOX
+        x = first + LANE * number
         shapes.append(
             f'<path d="M{side:.0f} {start:.0f} H{x:.0f} V{end:.0f} H{side + 6:.0f}"/>'
         )
         shapes.append(_text(side + 8, start - 3, words))
-        width = max(width, x + 10, side + 20 + LETTER * len(words))
     for number, (old, new) in enumerate(upward):
         words = ", ".join(edges[old, new])
         start, end = port(old), port(new)
-        x = left - 14 - LANE * number
+        x = left - 14 - LETTER * longest - LANE * number
         shapes.append(
             f'<path d="M{left:.0f} {start:.0f} H{x:.0f} V{end:.0f} H{left - 6:.0f}"/>'
         )
         shapes.append(_text(left - 8, start - 3, words, 'text-anchor="end"'))
+    width = first + LANE * len(downward)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
         f'height="{y:.0f}" font-family="sans-serif" font-size="11">'
