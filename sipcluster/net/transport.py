@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 from attrs import define
@@ -104,7 +105,8 @@ class SIPTransport:
         where it is not set before.
     @ivar pairAddress: gives the present C{(host, port)} of a host name that
         stands for a pair, or L{None} for any other name.  A Via with such a
-        host gets no C{received}, and responses go where this says.
+        host gets no C{received} when it comes from there, and responses go
+        where this says.
     @ivar counts: what was dropped and refused, by reason.
     """
 
@@ -329,14 +331,16 @@ class SIPTransport:
         RFC 3261 section 18.2.2 and RFC 3581 section 4.
         """
         name = flow.transportName
-        if self.pairAddress is not None:
+        if self.pairAddress is not None and not via.received:
             pair = self.pairAddress(via.host)
             if pair is not None:
                 return Target(name, *pair)
         port = via.port or (5061 if name == "TLS" else 5060)
         if not flow.reliable and via.rport:
             port = via.rport
-        if not flow.reliable and b"maddr" in via.parameters:
+        if not flow.reliable and _isGroup(via.parameters.get(b"maddr")):
+            # Only a group: with any other address there a stranger could have
+            # our responses sent to whom he likes.
             return responseTarget(via)
         # Without received, sent-by is where it came from.
         host = via.received.decode("ascii", "replace") or flow.remote[0]
@@ -457,7 +461,7 @@ class SIPTransport:
             return
         if isinstance(message, Request):
             try:
-                if self.pairAddress is None or not self.pairAddress(message.via.host):
+                if not self._isFromPair(message.via, flow):
                     message = viaReceived(message, *flow.remote)
             except MalformedMessage as e:
                 self.malformed(flow, e)
@@ -467,6 +471,18 @@ class SIPTransport:
         except Exception:
             self.counts["bugs"] += 1
             self.log.failure("message from {flow}", flow=hostPort(*flow.remote))
+
+    def _isFromPair(self, via: Via, flow: IFlow) -> bool:
+        """
+        Whether the member sent this that its Via names.  A stranger may write
+        the same there: what he says of himself must not be believed.
+        """
+        if self.pairAddress is None:
+            return False
+        pair = self.pairAddress(via.host)
+        if pair is None:
+            return False
+        return pair == flow.remote or (flow.reliable and pair[0] == flow.remote[0])
 
     def malformed(self, flow: IFlow, e: MalformedMessage) -> None:
         """
@@ -551,6 +567,17 @@ class SIPTransport:
             "connections": self._connections.status(),
             "counts": dict(self.counts),
         }
+
+
+def _isGroup(maddr: bytes | None) -> bool:
+    """
+    Whether C{maddr} names a multicast group.
+    """
+    try:
+        address = ip_address((maddr or b"").strip(b"[]").decode("ascii"))
+    except ValueError:
+        return False
+    return address.is_multicast
 
 
 def _isLoopback(host: str) -> bool:

@@ -265,11 +265,16 @@ class ResponseTests(MemoryTestCase):
 
     def test_maddr(self) -> None:
         """
-        C{maddr} is where the response goes, without rport.
+        C{maddr} is where the response goes, without rport, when it is a group;
+        a stranger cannot have responses sent to another host.
         """
-        self.ask(b"192.0.2.1:6000;branch=z9hG4bK1;maddr=192.0.2.55")
+        self.ask(b"192.0.2.1:6000;branch=z9hG4bK1;maddr=224.2.0.1")
         flow = self.answer(self.bob, self.bobs)
-        self.assertEqual(flow.remote, ("192.0.2.55", 6000))
+        self.assertEqual(flow.remote, ("224.2.0.1", 6000))
+        for maddr in (b"192.0.2.55", b"www.example.com", b"\xff", b"", b"[::1]"):
+            self.ask(b"192.0.2.1:6000;branch=z9hG4bK1;maddr=" + maddr)
+            flow = self.answer(self.bob, self.bobs)
+            self.assertEqual(flow.remote, ("192.0.2.1", 6000), maddr)
 
     def test_pair(self) -> None:
         """
@@ -290,6 +295,23 @@ class ResponseTests(MemoryTestCase):
         self.assertEqual(self.answer(self.bob, self.bobs).remote, ("192.0.2.3", 5060))
         self.ask(b"node2.example.com;branch=z9hG4bK1;rport")
         self.assertEqual(self.bobs.request.via.received, b"192.0.2.1")
+
+    def test_strangerWithTheNameOfAPair(self) -> None:
+        """
+        Whoever writes the name of a pair into his Via without being it is known
+        by his address nevertheless, and gets the response himself.
+        """
+        self.bob.pairAddress = lambda host: ("192.0.2.3", 5060)
+        for target in (BOB, Target("TCP", "192.0.2.2", 5060)):
+            self.ask(
+                b"node1.example.com;branch=z9hG4bK1;received=192.0.2.9;rport", target
+            )
+            via = self.bobs.request.via
+            self.assertEqual(via.received, b"192.0.2.1")
+            flow = self.answer(self.bob, self.bobs)
+            self.assertIs(flow, self.bobs.flows[-1])
+        self.ask(b"node1.example.com;branch=z9hG4bK1")
+        self.assertEqual(self.answer(self.bob, self.bobs).remote, ("192.0.2.1", 5060))
 
     def test_streamThatIsGone(self) -> None:
         """
