@@ -187,6 +187,7 @@ class Cluster(Subject):
 [switch]
 name = "bench"
 domain = "lab.example"
+digest-algorithms = ["MD5"]
 
 [log]
 directory = "logs-{self.name.replace(" ", "-")}"
