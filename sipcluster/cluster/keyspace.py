@@ -8,10 +8,15 @@ store as it was at any revision that is not forgotten can be read again.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
+
+from attrs import evolve
 
 from sipcluster.cluster.icluster import ClusterError, Compare, LeaseGone, StoreRefused
 from sipcluster.cluster.operations import (
@@ -46,6 +51,9 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 
 #: Comes with the file, so that a later layout can tell.
 _LAYOUT = 1
+
+
+_byKey = attrgetter("key")
 
 
 def _where(start: bytes, end: bytes) -> tuple[str, tuple[bytes, ...]]:
@@ -126,58 +134,62 @@ class Keyspace:
             raise Compacted(self.oldest)
         if operation.revision > self.revision:
             raise StoreRefused("required revision is a future revision", 400)
-        where, key = _where(operation.key, operation.end)
+        undo: dict[bytes, KeyValue | None] = {}
         if 0 < operation.revision < self.revision:
-            return self._then(operation)
-        if operation.countOnly or operation.limit:
-            (count,) = self._execute(
-                f"SELECT count(*) FROM kv WHERE {where}", key
-            ).fetchone()
-            if operation.countOnly:
-                return RangeOutcome((), count, False)
-        rows = self._execute(
-            "SELECT key, value, created, modified, version, lease FROM kv"
-            f" WHERE {where} ORDER BY key LIMIT ?",
-            (*key, operation.limit or -1),
-        )
-        entries = tuple(KeyValue(*row) for row in rows)
-        if not operation.limit:
-            count = len(entries)
-        return RangeOutcome(
-            _withoutValues(operation, entries), count, count > len(entries)
-        )
+            undo = self._undo(operation)
+        if operation.countOnly:
+            return RangeOutcome((), self._count(operation, undo), False)
+        entries = self._entries(operation, undo)
+        count = len(entries)
+        more = 0 < operation.limit < count
+        if more:
+            entries = entries[: operation.limit]
+            count = self._count(operation, undo)
+        return RangeOutcome(tuple(_withoutValues(operation, entries)), count, more)
 
-    def _then(self, operation: RangeOperation) -> RangeOutcome:
+    def _undo(self, operation: RangeOperation) -> dict[bytes, KeyValue | None]:
         """
-        Read keys as they were: as they are, with what changed since undone.
+        What the keys that have changed since a revision were then; L{None} for
+        those that were not there.
         """
         where, key = _where(operation.key, operation.end)
         rows = self._execute(
-            "SELECT key, value, created, modified, version, lease FROM kv"
-            f" WHERE {where}",
-            key,
-        )
-        state: dict[bytes, KeyValue] = {row[0]: KeyValue(*row) for row in rows}
-        undo = self._execute(
             "SELECT key, oldvalue, oldcreated, oldmodified, oldversion, oldlease"
             f" FROM history WHERE revision > ? AND {where}"
             " ORDER BY revision DESC, sub DESC",
             (operation.revision, *key),
         )
-        for row in undo:
-            if row[1] is None:
-                state.pop(row[0], None)
-            else:
-                state[row[0]] = KeyValue(*row)
-        entries = tuple(state[name] for name in sorted(state))
-        count = len(entries)
-        if operation.countOnly:
-            return RangeOutcome((), count, False)
-        if operation.limit:
-            entries = entries[: operation.limit]
-        return RangeOutcome(
-            _withoutValues(operation, entries), count, count > len(entries)
+        return {row[0]: None if row[1] is None else KeyValue(*row) for row in rows}
+
+    def _count(
+        self, operation: RangeOperation, undo: dict[bytes, KeyValue | None]
+    ) -> int:
+        where, key = _where(operation.key, operation.end)
+        counted = self._execute(f"SELECT count(*) FROM kv WHERE {where}", key)
+        count: int = counted.fetchone()[0]
+        for name, then in undo.items():
+            count += (then is not None) - (self.one(name) is not None)
+        return count
+
+    def _entries(
+        self, operation: RangeOperation, undo: dict[bytes, KeyValue | None]
+    ) -> list[KeyValue]:
+        """
+        The keys of a range, in order; one more than the limit when there are
+        more.
+        """
+        where, key = _where(operation.key, operation.end)
+        rows = self._execute(
+            "SELECT key, value, created, modified, version, lease FROM kv"
+            f" WHERE {where} ORDER BY key",
+            key,
         )
+        now = (KeyValue(*row) for row in rows if row[0] not in undo)
+        then = sorted((e for e in undo.values() if e is not None), key=_byKey)
+        merged = heapq.merge(now, then, key=_byKey) if then else now
+        if operation.limit:
+            return list(itertools.islice(merged, operation.limit + 1))
+        return list(merged)
 
     def one(self, key: bytes) -> KeyValue | None:
         """
@@ -429,10 +441,8 @@ class Keyspace:
 
 
 def _withoutValues(
-    operation: RangeOperation, entries: tuple[KeyValue, ...]
-) -> tuple[KeyValue, ...]:
+    operation: RangeOperation, entries: Sequence[KeyValue]
+) -> Sequence[KeyValue]:
     if not operation.keysOnly:
         return entries
-    return tuple(
-        KeyValue(e.key, b"", e.created, e.modified, e.version, e.lease) for e in entries
-    )
+    return [evolve(entry, value=b"") for entry in entries]
