@@ -279,6 +279,22 @@ class InviteServerTests(SynchronousTestCase):
         self.layer.flowFailed(self.transport.flow("TCP"), "refused")
         self.assertEqual(self.user.told, ["transport failed"] * 2)
 
+    def test_noWayBackForClumsyUser(self) -> None:
+        """
+        A user that raises when it hears of that is logged.
+        """
+        transaction = self.arrive("TCP")
+
+        def fail(why: str) -> None:
+            raise ZeroDivisionError(why)
+
+        self.patch(self.user, "transportFailed", fail)
+        self.flow.closed = True
+        self.transport.refused.add(("TCP", "192.0.2.2", 5060))
+        self.respond(transaction, 180)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(transaction.state, "Proceeding")
+
     def test_streamLostBeforeAck(self) -> None:
         """
         A final response whose stream ended before its ACK is sent again on a

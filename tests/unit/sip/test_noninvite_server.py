@@ -132,6 +132,37 @@ class NoninviteServerTests(SynchronousTestCase):
         self.assertEqual(self.flow.told[told:], [100])
         self.respond(silent, 200)
 
+    def test_provisionalAtOnce(self) -> None:
+        """
+        A user that sends a 100 on a stream within C{requestReceived} has 64*T1
+        for the final response too.
+        """
+        self.patch(
+            self.receiver,
+            "requestReceived",
+            lambda transaction: self.respond(transaction, 100),
+        )
+        self.flow = self.transport.flow("TCP")
+        self.layer.messageReceived(arriving(b"INFO", transport=b"TCP"), self.flow)
+        self.assertEqual(self.layer.status()["noninviteServer"], 1)
+        runFor(self.clock, 32.0)
+        self.assertEqual(self.flow.told, [100])
+        self.assertEqual(self.layer.status()["noninviteServer"], 0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_forgotten(self) -> None:
+        """
+        An answered request can be forgotten at once; before that, and
+        afterwards, nothing happens.
+        """
+        transaction = self.arrive()
+        transaction.forget()
+        self.assertEqual(transaction.state, "Trying")
+        self.respond(transaction, 200)
+        transaction.forget()
+        transaction.forget()
+        self.assertOver(transaction)
+
     def test_noTimeout(self) -> None:
         """
         A 408 is not sent, since it would come too late: the transaction ends
