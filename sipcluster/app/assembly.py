@@ -4,6 +4,7 @@ Puts the process of an application together.
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import Any
 
@@ -29,7 +30,8 @@ def makeProcess(
     """
     Build the process of one application; a role loads only what it needs.
 
-    @param untilEOF: whether it ends when standard input is closed.
+    @param untilEOF: whether it belongs to whoever started it: it ends when
+        standard input is closed, and does not heed SIGINT.
 
     @raise SystemExit: a certificate or key is not what it should be.
     """
@@ -38,6 +40,8 @@ def makeProcess(
     process = Process(reactor, application, ending, streams)
     if untilEOF:
         StandardIO(EndOfInput(reactor), reactor=reactor)
+        # Ctrl-C goes to the starter as well, which ends this process in order.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     if isinstance(application, Store):
         from sipcluster.app.store import makeStore
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import io
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -224,13 +225,16 @@ class MakeServiceTests(CommandLine):
 
     def test_untilEOF(self) -> None:
         """
-        A member may end with whoever started it.
+        A member may belong to whoever started it: Ctrl-C is for that one.
         """
         made: list[Any] = []
         self.patch(assembly, "StandardIO", lambda *args, **kw: made.append(args))
+        before = signal.getsignal(signal.SIGINT)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
         arguments = ("store", "-c", str(self.path), "-n", "store", "--until-eof")
         tap.makeService(self.parse(*arguments), self.reactor)
         self.assertEqual(len(made), 1)
+        self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)
 
     def test_lab(self) -> None:
         """
