@@ -30,7 +30,10 @@ class Register:
         See L{IStep}.
         """
         request = context.request
-        if request.method == b"REGISTER" and not context.fromNode:
+        if request.method != b"REGISTER" or context.fromNode:
+            return NEXT
+        # The proxy that the device speaks to is the one that stores.
+        if not context.fellow:
             if not isinstance(request.toAddress.uri, SIPURI):
                 raise MalformedMessage("no SIP address-of-record")
             context.success = self._registration.granted

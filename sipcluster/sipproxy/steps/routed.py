@@ -31,8 +31,11 @@ class Routed:
     Serves requests of running dialogs, and those that a fellow proxy passes to
     the flow of a device.
 
-    Only nodes, and who holds a flow token of ours, may use a Route to places
-    outside the cluster: the proxy is no relay for strangers.
+    Only nodes, themselves or through a fellow proxy, may use a flow token or a
+    Route to places outside the cluster: the proxy is no relay for strangers.  To
+    hold a token is not enough.  Every telephone that has had a call holds the
+    one of its own connection: a REGISTER for somebody else, led back on that,
+    would be granted by whoever sent it.
     """
 
     name = "routed"
@@ -60,7 +63,9 @@ class Routed:
         if pair is None and context.token:
             # Towards a pair the token names the flow that the request came on,
             # or one that the device has lost since: it says nothing then.
-            return self._onFlow(context)
+            if context.fromNode or context.fellow:
+                return self._onFlow(context)
+            return Answer(403)
         while (route := context.nextRoute) is not None:
             outcome = self._follow(route.uri, context, pair)
             if outcome is not None:
@@ -107,10 +112,13 @@ class Routed:
             return Answer(416)
         fellow = self._topology.fellowOf(uri)
         if fellow is not None:
+            if pair is None and not context.fromNode:
+                return Answer(403)
             member = self._proxies.primary(fellow)
-            if member is None:
+            if member is None or context.fellow:
                 # Its way can be taken without it: a pair is found from here,
-                # too, and so is a device without a flow.
+                # too, and so is a device without a flow.  What one proxy has
+                # passed on already is not sent round among all.
                 context.popRoute()
                 return None
             hops = one(Hop(member.target, None, member, True))
