@@ -110,9 +110,7 @@ class TransactionLayer:
         @param branchSuffix: ends the branch: what a proxy knows a looping
             request by (section 16.6 step 8).
         """
-        return self._clients.request(
-            request, target, user, flow, sentBy, branchSuffix
-        )
+        return self._clients.request(request, target, user, flow, sentBy, branchSuffix)
 
     def sendAck(
         self,
