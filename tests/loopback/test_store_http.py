@@ -7,13 +7,16 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
+from twisted.internet import ssl
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from twisted.web.client import BrowserLikePolicyForHTTPS
 
 from sipcluster.cluster.icluster import (
     LeaseGone,
@@ -27,6 +30,7 @@ from sipcluster.net import store_http
 from sipcluster.net.etcd import EtcdStore
 from sipcluster.net.http_client import Answer, HTTPFailed, JSONClient
 from sipcluster.testing.contracts import RecordingWatcher
+from sipcluster.testing.pki import PKI
 from sipcluster.testing.stores import HTTPStore, freePorts
 from tests.loopback.storecase import StoreOnLoopback, reactor
 
@@ -689,6 +693,42 @@ class FailoverTests(TestCase):
         await deferLater(reactor, 0.02)
         call.cancel()
         self.assertEqual(len(errors), 1)
+
+
+class TLSTests(TestCase):
+    """
+    A store behind TLS, as an etcd on a network of others is.
+    """
+
+    timeout = 10
+
+    async def test_verified(self) -> None:
+        """
+        A store whose certificate is for its address, from an authority that is
+        trusted, is used; another is away.
+        """
+        pki = PKI(self.mktemp())
+        good = pki.issue("127.0.0.1", "localhost")
+        server = HTTPStore(reactor)
+        self.addCleanup(server.stop)
+        certificate = ssl.PrivateCertificate.loadPEM(
+            Path(good.privateKey).read_bytes() + Path(good.certificate).read_bytes()
+        )
+        port = reactor.listenSSL(
+            0, server.site, certificate.options(), interface="127.0.0.1"
+        )
+        self.addCleanup(port.stopListening)
+        trusted = ssl.Certificate.loadPEM(Path(pki.authority).read_bytes())
+        policy = BrowserLikePolicyForHTTPS(ssl.trustRootFromCertificates([trusted]))
+        for host in ("127.0.0.1", "localhost"):
+            url = f"https://{host}:{port.getHost().port}"
+            store = EtcdStore(reactor, [url], 5.0, policy)
+            self.addCleanup(store.close)
+            await store.txn([], [Put(b"a", b"1")])
+        stranger = EtcdStore(reactor, [url])
+        self.addCleanup(stranger.close)
+        with self.assertRaises(StoreAway):
+            await stranger.snapshot(b"a")
 
 
 class JSONClientTests(TestCase):
