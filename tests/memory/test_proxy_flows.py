@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from sipcluster.registrar.iregistrar import ALL as _ALL
 from sipcluster.sip.isip import IFlow
+from sipcluster.sip.uri import SIPURI
 from tests.memory.proxies import (
     ALICE,
     BOB,
+    CAROL,
     DOMAIN,
     PROXY1,
     PROXY2,
@@ -262,6 +264,54 @@ class FlowTests(ProxyTestCase):
             self.settle()
             alice.take(403)
         self.assertEqual(bob.names(), [])
+
+    def test_tokenInTheWrongHands(self) -> None:
+        """
+        A phone that knows the token of its own connection cannot have requests
+        sent there, nor, when that is gone, anywhere else, whichever proxy it
+        asks: a REGISTER for somebody else would be granted by itself.
+        """
+        bob, _ = self.registered()
+        self.sendFromNode(self.fromNode("INVITE", BOB_URI))
+        [(invite, _)] = bob.received
+        [token] = {
+            uri.user
+            for uri in (route.uri for route in invite.recordRoutes)
+            if isinstance(uri, SIPURI) and uri.user
+        }
+        bob.received.clear()
+        alice = self.phone(ALICE)
+        here = f"Route: <sip:{token.decode()}@{PROXY1}:5060;lr>"
+        there = f"Route: <sip:{PROXY2}:5060;lr>"
+        both = there + here.replace("Route:", ",")
+        for number, (method, uri, route) in enumerate(
+            (method, uri, route)
+            for method in ("REGISTER", "MESSAGE")
+            for uri in (f"sip:{DOMAIN}", f"sip:x@{CAROL}")
+            for route in (here, there, both)
+        ):
+            for to in (PROXY1, PROXY2):
+                data = self.request(
+                    method, uri, ALICE, route, to="sip:carol@example.com", cseq=number
+                )
+                alice.send(data, alice.flow(to=to))
+        self.settle()
+        self.assertIn(403, alice.names())
+        self.assertEqual(bob.names(), [])
+        self.assertEqual([d for d, _, to in self.network.carried if to[0] == CAROL], [])
+
+    def test_roundAndRound(self) -> None:
+        """
+        A request cannot be sent round among the proxies by its Routes.
+        """
+        alice = self.phone(ALICE)
+        hops = ", ".join([f"<sip:{PROXY2};lr>, <sip:{PROXY1};lr>"] * 20)
+        data = self.request(
+            "BYE", "sip:x@node1.example.com", ALICE, f"Route: {hops}", toTag="t"
+        )
+        alice.send(data)
+        self.settle()
+        alice.take(403)
 
     def test_noRelay(self) -> None:
         """
