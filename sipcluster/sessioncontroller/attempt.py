@@ -137,6 +137,9 @@ class Attempt:
             self._lose(status, why)
             return
         assert self.proxy is not None
+        if one.transaction is not None:
+            # It may ring after all: then it is to stop.
+            one.transaction.cancel()
         self._ua.count("proxiesChanged")
         log.warn("no answer through {proxy}: {why}", proxy=self.proxy.name, why=why)
         self.start()

@@ -145,11 +145,25 @@ class Call:
     # Parts
 
     def addParty(
-        self, dn: str, role: Role, internal: bool, state: str = "Null"
+        self,
+        dn: str,
+        role: Role,
+        internal: bool,
+        other: Party | None = None,
+        state: str = "Null",
     ) -> Party:
         """
-        Make a party; it and the newest other one know each other.
+        Make a party.
+
+        @param other: the one it talks to; L{None} while only its number is
+            known.
         """
+        if other is not None:
+            otherDN, otherRole = other.view.thisDN, other.view.thisRole
+        elif role is Role.ORIGINATION:
+            otherDN, otherRole = self.dnis, Role.DESTINATION
+        else:
+            otherDN, otherRole = "", Role.UNKNOWN
         view = PartyView(
             self.connID,
             self.callUUID,
@@ -157,8 +171,8 @@ class Call:
             dn,
             role,
             internal,
-            self.dnis if role is Role.ORIGINATION else "",
-            Role.DESTINATION if role is Role.ORIGINATION else Role.UNKNOWN,
+            otherDN,
+            otherRole,
             self.ani,
             self.dnis,
         )
@@ -200,14 +214,6 @@ class Call:
             self._first = leg
         else:
             self._second = leg
-        log.info(
-            "leg of {dn} in call {connID}",
-            dn=party.view.thisDN,
-            connID=self.connID,
-            callUUID=self.callUUID,
-            callID=leg.callID.decode("utf-8", "replace"),
-            incoming=incoming,
-        )
         return leg
 
     def other(self, leg: Leg) -> Leg | None:
@@ -304,11 +310,11 @@ class Call:
         """
         self.callType = found.callType
         party = self.addParty(
-            found.dn, Role.DESTINATION, found.callType is not CallType.OUTBOUND
+            found.dn,
+            Role.DESTINATION,
+            found.callType is not CallType.OUTBOUND,
+            first.party,
         )
-        for one in (party, first.party):
-            one.view = evolve(one.view, callType=found.callType)
-        party.meet(first.party)
         first.party.meet(party)
         second = self.addLeg(party, False)
         second.proxy = first.proxy
@@ -318,6 +324,14 @@ class Call:
             self._from,
             max(first.maxForwards - 1, 0),
             self._fields,
+        )
+        log.info(
+            "call {connID} has legs {callID} and {otherCallID}",
+            connID=self.connID,
+            callUUID=self.callUUID,
+            callID=first.callID.decode("utf-8", "replace"),
+            otherCallID=second.callID.decode("utf-8", "replace"),
+            dn=found.dn,
         )
         party.machine.alerted(Alerting(party.view, self._ua.wallTime()))
         second.machine.place(first.received)

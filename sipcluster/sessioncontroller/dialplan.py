@@ -86,10 +86,12 @@ class StaticDialPlan:
     refused for the same reason.
     """
 
-    __slots__ = ("_directory",)
+    __slots__ = ("_directory", "_found")
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
+        # Destinations do not change: each is made once.
+        self._found: dict[tuple[str, CallType], Destination] = {}
 
     def route(self, asked: Asked) -> Deferred[Destination | Refusal]:
         return succeed(self.find(asked))
@@ -119,13 +121,15 @@ class StaticDialPlan:
         return _NOT_FOUND
 
     def _toExtension(self, dn: ExtensionDN, callType: CallType) -> Destination:
-        aor = b"sip:%b@%b" % (
-            escapeUser(dn.number.encode()),
-            self._directory.domain.encode(),
-        )
-        return Destination(
-            dn.number, dn.contact or aor, aor, callType, dn.noAnswerTimeout
-        )
+        key = (dn.number, callType)
+        found = self._found.get(key)
+        if found is None:
+            user = escapeUser(dn.number.encode())
+            aor = b"sip:%b@%b" % (user, self._directory.domain.encode())
+            found = self._found[key] = Destination(
+                dn.number, dn.contact or aor, aor, callType, dn.noAnswerTimeout
+            )
+        return found
 
     def _toTrunk(self, trunk: TrunkDN, dialled: str) -> Destination:
         number = dialled

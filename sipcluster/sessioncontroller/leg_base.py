@@ -189,14 +189,7 @@ class LegBase:
         """
         What stands in our answers to INVITE and UPDATE.
         """
-        call = self.call
-        allow = ALLOW if call is None else call.allowFor(self)  # type: ignore[arg-type]
-        return Headers.of(
-            (b"Contact", self.contact),
-            (b"Session-ID", self.sessionID()),
-            (b"Allow", allow),
-            *fields,
-        )
+        return Headers.of(*self.sessionFields(fields))
 
     def sessionFields(self, fields: Fields = ()) -> Fields:
         """

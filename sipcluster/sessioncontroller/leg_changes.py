@@ -214,6 +214,10 @@ class Changes(LegBase):
                 lambda proxy: self.through(request, proxy),
                 bool(body),
             )
+            self.stopRinging()
+            self._ringing = self.ua.timers.after(
+                self.ua.t.timerC, self._changeTakesTooLong
+            )
             invite.start(self.proxy)
         else:
             attempt = self.change = Attempt(
@@ -223,6 +227,13 @@ class Changes(LegBase):
                 self._updateLost,
             )
             attempt.start(self.proxy)
+
+    def _changeTakesTooLong(self) -> None:
+        """
+        A re-INVITE is being thought about for ever.
+        """
+        self._ringing = None
+        self.cancelModification()
 
     def _updateAnswered(self, response: Response, request: Request) -> None:
         if response.status >= 200:
@@ -242,6 +253,7 @@ class Changes(LegBase):
         """
         Our far end answered.
         """
+        self.stopRinging()
         change = self.change
         status = response.status
         body = b""
@@ -282,6 +294,7 @@ class Changes(LegBase):
         Our far end does not answer: the dialog has ended (RFC 3261 section
         12.2.1.2).
         """
+        self.stopRinging()
         self.change = None
         self.tellModificationAnswered(status)
         self.machine.vanished(why)

@@ -178,11 +178,12 @@ class ClientSide(LegBase):
         self.stopRinging()
         self.forks = None
         try:
-            assert invite.request is not None
-            before = self.dialog
-            dialog = Dialog.asUAC(invite.request, response)
-            if before is not None and before.remoteTag == dialog.remoteTag:
-                dialog = before.confirmed(response)
+            dialog = self.dialog
+            if dialog is not None and dialog.remoteTag == response.toTag:
+                dialog = dialog.confirmed(response)
+            else:
+                assert invite.request is not None
+                dialog = Dialog.asUAC(invite.request, response)
         except MalformedMessage as e:
             log.warn("2xx makes no dialog: {why}", why=e)
             self.ua.count("malformed")

@@ -87,10 +87,15 @@ class Party:
 
     def meet(self, other: Party) -> None:
         """
-        Another party is the other one from now on.
+        Another party is the other one from now on, and the call is of the type
+        that makes it.
         """
+        theirs = other.view
         self.view = evolve(
-            self.view, otherDN=other.view.thisDN, otherRole=other.view.thisRole
+            self.view,
+            otherDN=theirs.thisDN,
+            otherRole=theirs.thisRole,
+            callType=theirs.callType,
         )
 
     def forget(self) -> None:

@@ -48,7 +48,7 @@ def restoreCall(
     call.redirections = value.redirections
     call.userData = value.userData
     for party in value.parties:
-        call.addParty(party.dn, party.role, party.internal, party.state)
+        call.addParty(party.dn, party.role, party.internal, None, party.state)
         call.parties[-1].answered = party.answered
     for legValue in value.legs:
         _restoreLeg(call, legValue, ua)

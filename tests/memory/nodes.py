@@ -72,7 +72,10 @@ class NodeTestCase(SynchronousTestCase):
     @ivar peer: the first SIP Proxy, and whoever is behind it; C{peer2} the
         second one.
     @ivar sink: has the call-control events.
+    @ivar rung: the INVITE that Bob got last.
     """
+
+    rung: Request
 
     #: Settings of the VoIP Service.
     settings: dict[str, Any] = {}
@@ -197,7 +200,7 @@ class NodeTestCase(SynchronousTestCase):
         """
         Alice and Bob talk.
         """
-        invite = self.ringing()
+        invite = self.rung = self.ringing()
         self.bob.answer(invite, 200, sdp("bob"))
         self.peer.expectRequest(b"ACK")
         self.alice.accepted(self.peer.expectResponse(200))

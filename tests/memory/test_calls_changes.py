@@ -174,6 +174,23 @@ class ReinviteTests(ChangeTestCase):
         """
         return self.peer.count(status) - 1
 
+    def test_thoughtAboutForEver(self) -> None:
+        """
+        A re-INVITE that gets provisional answers only is given up after timer C,
+        so that the session can be changed again.
+        """
+        self.alice.within(b"INVITE", body=sdp("alice", 4002))
+        theirs = self.peer.expectRequest(b"INVITE")
+        self.peer.respond(theirs, 100)
+        self.run_(180)
+        self.peer.respond(self.peer.expectRequest(b"CANCEL"), 200)
+        self.bob.refuse(theirs, 487)
+        self.peer.expectRequest(b"ACK")
+        self.peer.expectResponse(100)
+        self.peer.expectResponse(487)
+        self.reinvite(self.alice, self.bob, sdp(), sdp())
+        self.hangUp()
+
     def test_cancelled(self) -> None:
         """
         A re-INVITE that is cancelled is cancelled on the other leg, and the call

@@ -299,6 +299,23 @@ class ProxyFailureTests(NodeTestCase):
         self.assertEqual(self.peer2.count(b"INVITE"), 0)
         self.assertNoCall()
 
+    def test_lateRingingOfTheFirst(self) -> None:
+        """
+        When it rings through the first SIP Proxy after all, that is cancelled.
+        """
+        self.alice.request(b"INVITE", "1002", body=sdp())
+        first = self.peer.expectRequest(b"INVITE")
+        self.node.controller.proxyGone("proxy1")
+        second = self.peer2.expectRequest(b"INVITE")
+        self.bob.answer(first, 180)
+        self.peer.respond(self.peer.expectRequest(b"CANCEL"), 200)
+        self.bob.refuse(first, 487)
+        self.peer.expectRequest(b"ACK")
+        self.peer.expectNothing()
+        self.peer2.respond(second, 486, b"x")
+        self.peer2.expectRequest(b"ACK")
+        self.assertRefused(486)
+
     def test_lateAnswerOfTheFirst(self) -> None:
         """
         A 200 that comes through the first SIP Proxy when the call has gone on
@@ -368,7 +385,7 @@ class MemoryTests(NodeTestCase):
         self.addCleanup(gc.enable)
         self.established()
         (call,) = self.node.controller.calls.values()
-        watched = [
+        watched: list[weakref.ref[object]] = [
             weakref.ref(call),
             *(weakref.ref(leg) for leg in call.legs),
             *(weakref.ref(party) for party in call.parties),
@@ -387,7 +404,10 @@ class MemoryTests(NodeTestCase):
         for status in (486, 487):
             invite = self.ringing()
             (call,) = self.node.controller.calls.values()
-            watched = [weakref.ref(call), *(weakref.ref(leg) for leg in call.legs)]
+            watched: list[weakref.ref[object]] = [
+                weakref.ref(call),
+                *(weakref.ref(leg) for leg in call.legs),
+            ]
             del call
             if status == 487:
                 self.alice.cancel()
