@@ -56,6 +56,7 @@ class Destination:
         and may go back as it is (section 16.7 step 6).
     @ivar failed: the status of the last hop that failed, 0 before.
     @ivar breadth: Max-Breadth to be sent, 0 to leave it as it is (RFC 5393).
+    @ivar located: whether the hops are what a locator found for a name.
     """
 
     uri: bytes = b""
@@ -67,6 +68,7 @@ class Destination:
     speaksForAll: bool = False
     failed: int = 0
     breadth: int = 0
+    located: bool = False
 
 
 def one(hop: Hop) -> Iterator[Hop]:

@@ -5,7 +5,7 @@ Sends requests on: what all response contexts of a proxy share.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -48,6 +48,7 @@ class Forwarding:
     Client transactions of a proxy, and whom they wait for.
 
     @ivar counters: how often what happened.
+    @ivar passAck: takes the ACK of a 2xx that came to a server transaction.
     """
 
     def __init__(
@@ -68,9 +69,14 @@ class Forwarding:
         """
         self.identifiers = identifiers
         self.counters = counters
+        self.passAck: Callable[[Request, IFlow], None] = lambda ack, flow: None
         self._layer = layer
         self._transport = transport
         self._locator = locator
+        # A locator may remember what failed, so that the next call tries it last.
+        self._markFailed: Callable[[Target], None] | None = getattr(
+            locator, "markFailed", None
+        )
         self._nodes = nodes
         self._proxies = proxies
         self._timers = timers
@@ -113,6 +119,7 @@ class Forwarding:
             return None
 
         def located(targets: Sequence[Target]) -> None:
+            destination.located = True
             destination.hops = targetHops(targets[:MOST_TARGETS])
 
         return self._locator.locate(uri).addCallback(located)
@@ -170,13 +177,6 @@ class Forwarding:
                 return
         self.count("droppedAcks")
 
-    def ackReceived(self, ack: Request, flow: IFlow) -> None:
-        """
-        An ACK that came with the branch of its INVITE, as RFC 2543 peers send
-        it: absorbed where the final response was ours, of no use elsewhere.
-        """
-        self.count("droppedAcks")
-
     def _made(
         self, context: RequestContext, destination: Destination, hop: Hop
     ) -> tuple[Request, IFlow] | None:
@@ -232,10 +232,14 @@ class Forwarding:
         A branch ended without a final response.
         """
         self.waitsNoMore(branch)
+        if branch.heard:
+            return
         member = branch.hop.member
-        if member is not None and not branch.heard:
+        if member is not None:
             registry = self._proxies if branch.hop.fellow else self._nodes
             registry.memberFailed(member.name, why)
+        elif branch.destination.located and self._markFailed is not None:
+            self._markFailed(branch.hop.target)
 
     def memberInService(self, member: Member) -> None:
         """

@@ -64,6 +64,9 @@ class Contacts:
             return None
         if not isinstance(uri, SIPURI) or not isinstance(path, SIPURI):
             return None
+        topology = self._topology
+        if topology.isOwn(uri) or topology.fellowOf(uri) or topology.pairOf(uri):
+            return None  # no device: whoever registered that wants us to go round
         made = Destination(binding.contact, unreachable=480, retries=False)
         if binding.flow:
             made.hops = self._flowHops(binding, uri)

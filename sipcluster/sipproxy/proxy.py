@@ -100,6 +100,7 @@ class SIPProxy:
             parts.timerC,
             self.counters,
         )
+        self._forwarding.passAck = self.ackReceived
         self.registration = Registration(
             parts.topology, parts.store, parts.tokens, parts.wallTime
         )

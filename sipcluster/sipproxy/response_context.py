@@ -131,7 +131,10 @@ class ResponseContext:
         """
         See L{IServerTransactionUser}.
         """
-        self._forwarding.ackReceived(ack, self.context.flow)
+        transaction = self._transaction
+        if transaction is not None and 200 <= transaction.responded < 300:
+            # An RFC 2543 peer: its ACK of a 2xx looks as if it were for us.
+            self._forwarding.passAck(ack, self.context.flow)
 
     def acknowledgementMissing(self) -> None:
         """
@@ -215,7 +218,7 @@ class ResponseContext:
         if self._transaction is None:
             self._forwarding.count("late2xx")
         else:
-            self._reply(upstream)
+            self._success(upstream)
 
     def failed(self, branch: Branch, status: int, why: str) -> None:
         """
@@ -319,6 +322,8 @@ class ResponseContext:
         return False
 
     def _statusOf(self, destination: Destination) -> int:
+        if self._cancelled:
+            return 487
         if destination.failed == 408:
             return 408
         return destination.unreachable

@@ -170,6 +170,13 @@ class Names:
     def __init__(self) -> None:
         self.table: dict[bytes, list[Target]] = {}
         self.waiting: list[Deferred[Any]] = []
+        self.failed: list[Target] = []
+
+    def markFailed(self, target: Target) -> None:
+        """
+        Remember a target that did not answer.
+        """
+        self.failed.append(target)
 
     def locate(self, uri: SIPURI) -> Deferred[Any]:
         """

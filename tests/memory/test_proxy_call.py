@@ -4,6 +4,8 @@ Calls through a SIP Proxy, to and from scripted nodes.
 
 from __future__ import annotations
 
+import re
+
 from sipcluster.sip.message import Request, Response
 from tests.memory.proxies import (
     ALICE,
@@ -205,6 +207,42 @@ class FromPhoneTests(ProxyTestCase):
         alice.take(487)
         self.assertAllGone()
 
+    def test_cancelIntoSilence(self) -> None:
+        """
+        When the node never says anything the caller still gets its 487.
+        """
+        alice = self.phone(ALICE)
+        alice.send(self.invite(BOB_URI, ALICE, branch="z9hG4bKcancelled"))
+        self.settle()
+        alice.send(self.request("CANCEL", BOB_URI, ALICE, branch="z9hG4bKcancelled"))
+        self.settle(40)
+        alice.take(487)
+        self.assertAllGone()
+
+    def test_oldPeer(self) -> None:
+        """
+        A caller of RFC 2543, without branches, is served; its ACK arrives.
+        """
+        alice = self.phone(ALICE)
+
+        def old(data: bytes) -> bytes:
+            return re.sub(rb";branch=[^\r]*", b"", data)
+
+        alice.send(old(self.invite(BOB_URI, ALICE)))
+        self.settle()
+        node = self.node1 if self.node1.names() else self.node2
+        invite = node.take(b"INVITE")
+        node.respond(invite, 200, (b"Contact", b"<sip:leg@node1.example.com>"))
+        self.settle()
+        tag = alice.take(200).toTag.decode()
+        route = f"Route: <sip:{PROXY1}:5060;lr>"
+        target = f"sip:leg@node{1 if node is self.node1 else 2}.example.com"
+        data = self.request("ACK", target, ALICE, route, toTag=tag)
+        alice.send(old(data))
+        self.settle()
+        node.take(b"ACK")
+        self.assertAllGone()
+
     def test_timerC(self) -> None:
         """
         An INVITE that rings longer than timer C is cancelled; each 1xx gives
@@ -379,6 +417,7 @@ class FromNodeTests(ProxyTestCase):
         self.node1.send(self.fromNode("INVITE", "sip:9@gw.example.net"))
         self.settle()
         invite = gateway.take(b"INVITE")
+        self.assertEqual([t.host for t in self.names.failed], ["198.51.100.99"])
         gateway.respond(invite, 404)
         self.settle()
         self.node1.take(404)

@@ -294,7 +294,7 @@ class StoreAwayTests(ProxyTestCase):
         )
         self.assertEqual(status["proxies"], {"proxy2": "in service"})
         self.assertEqual(status["degraded"], "")
-        self.store.degraded = True  # type: ignore[misc]
+        self.store.degraded = True
         self.assertTrue(self.proxy1.status()["degraded"])
         [one] = self.proxy1.registrations()
         self.assertEqual(one["aor"], ALICE_AOR.decode())

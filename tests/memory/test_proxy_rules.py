@@ -171,6 +171,9 @@ class RuleTests(ProxyTestCase):
             (b"mailto:bob@example.com", ()),
             (b"sip:bob@[", ()),
             (b"sip:bob@192.0.2.1", (b"<mailto:x@y>",)),
+            (b"sip:bob@192.0.2.11:5060", ()),
+            (b"sip:bob@192.0.2.12", ()),
+            (b"sip:bob@node1.example.com", ()),
         ):
             self.store.update(
                 BOB_URI.encode(),
