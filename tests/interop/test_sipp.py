@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.defer import gatherResults
 
+from tests.interop.load import load
 from tests.interop.phones import Phone, listens
 from tests.interop.shared import ClusterTestCase, reactor
 from tests.interop.sipp import Report
@@ -292,3 +293,27 @@ class CallTests(SIPpTestCase):
         OPTIONS to a proxy is answered by the proxy.
         """
         await self.refused("options", "1002")
+
+
+class ManyCallsTests(SIPpTestCase):
+    """
+    Many calls at once, a few seconds of what C{bin/load} does for a minute.
+    """
+
+    async def test_fiftyCallsASecond(self) -> None:
+        """
+        Fifty calls a second through both proxies and both nodes: none fails and
+        nothing is sent twice by anyone.  Once RFC 3261's timers have run out,
+        no transaction, timer, dialog or call is left in any member, of these
+        calls or of a refused or a cancelled one, and no member has complained.
+        """
+        await self.refused("caller-unknown", "7777")
+        await self.call("caller-cancels", "callee-cancelled")
+        result = await load(reactor, self.cluster, 50, 5, self.work)
+        self.assertEqual((result.successful, result.failed), (result.calls, 0))
+        self.assertEqual(
+            (result.repeatedBy, result.repeated), ({}, ()), result.examples
+        )
+        self.assertGreater(result.datagrams, 20 * result.calls)
+        await self.cluster.settled(reactor)
+        self.assertEqual(self.cluster.complaints(), "")
