@@ -145,10 +145,13 @@ class SIPPeer:
         """
         Send a message to the target.
         """
+        data = message if isinstance(message, bytes) else message.render()
+        self._toTarget().send(data)
+
+    def _toTarget(self) -> IFlow:
         if self._flow is None or self._flow.closed:
             self._flow = self._transport.flowTo(self.target)
-        data = message if isinstance(message, bytes) else message.render()
-        self._flow.send(data)
+        return self._flow
 
     def disconnect(self) -> None:
         """
@@ -166,12 +169,13 @@ class SIPPeer:
         contentType: bytes = b"application/sdp",
     ) -> Response:
         """
-        Answer a request.
+        Answer a request, to where it came from.
         """
         response = makeResponse(
             request, status, b"", tag, Headers.of(*fields), body, contentType
         )
-        self.send(response)
+        flow = self._transport.responseFlow(request.via, self._toTarget())
+        flow.send(response.render())
         return response
 
 
@@ -179,9 +183,11 @@ class SIPPeer:
 class Phone:
     """
     A telephone behind a SIP Proxy, both played by a L{SIPPeer}: its messages
-    have the Via and the Record-Route of the proxy.
+    have the Via and the Record-Route of the proxy; or a telephone alone.
 
-    @ivar source: the address that the proxy saw.
+    @ivar source: its address, as the proxy saw it.
+    @ivar proxy: address of the proxy; empty for a telephone that sends its
+        messages itself.
     @ivar routes: Record-Route values that the proxy adds.
     """
 
@@ -198,7 +204,7 @@ class Phone:
     nonceCount: int = 0
 
     def __attrs_post_init__(self) -> None:
-        if not self.routes:
+        if not self.routes and self.proxy:
             self.routes = (b"<sip:%b;lr>" % self.proxy.encode(),)
 
     @property
@@ -224,6 +230,9 @@ class Phone:
         The Via of the proxy and the phone's own.
         """
         identifiers = self.peer.identifiers
+        if not self.proxy:
+            alone = b"SIP/2.0/UDP %b:5060;rport;branch=%b"
+            return [(b"Via", alone % (self._host, branch or identifiers.branch()))]
         top = b"SIP/2.0/UDP %b:5060;branch=%b" % (
             self.proxy.encode(),
             branch or identifiers.branch(),
@@ -414,10 +423,11 @@ class Phone:
 
     def _send(self, request: Request) -> Request:
         """
-        Send a request inside the dialog as the proxy forwards it: its own route
-        removed.
+        Send a request inside the dialog; a proxy has removed its own route.
         """
-        headers = request.headers.remove(b"Route")
+        headers = request.headers
+        if self.proxy:
+            headers = headers.remove(b"Route")
         for name, value in reversed(self.vias()):
             headers = headers.prepend(name, value)
         request = request.replacing(headers=headers)

@@ -21,8 +21,8 @@ RUNS = 150
 #: Steps of a run.
 STEPS = 40
 
-STATUSES = (100, 180, 183, 199, 200, 200, 202, 301, 302, 401, 404, 408, 422)
-STATUSES += (480, 481, 486, 487, 488, 491, 500, 503, 600, 603, 699)
+STATUSES = [100, 180, 183, 199, 200, 200, 202, 301, 302, 401, 404, 408, 422]
+STATUSES += [480, 481, 486, 487, 488, 491, 500, 503, 600, 603, 699]
 METHODS = (b"INVITE", b"UPDATE", b"INFO", b"MESSAGE", b"BYE", b"OPTIONS", b"REFER")
 BODIES = (b"", sdp(), sdp("x", 4002, "sendonly"), sdp("x", 0, "inactive"), b"junk")
 CONTACTS = (b"<sip:1003@lab.example>", b"<sip:9@x>", b"<sip:", b"*", b"<tel:1003>")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 from sipcluster.sessioncontroller.events import CallEvent
 from sipcluster.sessioncontroller.isessioncontroller import IEventSink
@@ -385,7 +386,7 @@ class MemoryTests(NodeTestCase):
         self.addCleanup(gc.enable)
         self.established()
         (call,) = self.node.controller.calls.values()
-        watched: list[weakref.ref[object]] = [
+        watched: list[weakref.ref[Any]] = [
             weakref.ref(call),
             *(weakref.ref(leg) for leg in call.legs),
             *(weakref.ref(party) for party in call.parties),
@@ -404,7 +405,7 @@ class MemoryTests(NodeTestCase):
         for status in (486, 487):
             invite = self.ringing()
             (call,) = self.node.controller.calls.values()
-            watched: list[weakref.ref[object]] = [
+            watched: list[weakref.ref[Any]] = [
                 weakref.ref(call),
                 *(weakref.ref(leg) for leg in call.legs),
             ]
