@@ -57,8 +57,8 @@ _BRANCH = re.compile(r"(?i);\s*branch\s*=\s*([^\s;,]+)")
 
 _WARN = _LEVELS[LogLevel.warn]
 
-#: Whose information a person wants to see at once.
-_SHOWN = ("sipcluster.", "twisted.runner.procmon")
+#: Whose information a person wants to see at once; not what comes with each call.
+_SHOWN = ("sipcluster.app.", "sipcluster.servicecheck.", "twisted.runner.procmon")
 
 #: Values that no log may hold: digest responses and media keys.
 _RESPONSE = re.compile(rb'(?i)(\bresponse\s*=\s*)(?:"[^"]*"?|[^\s,;"]+)')

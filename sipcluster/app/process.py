@@ -13,6 +13,7 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, globalLogPublisher
 
 from sipcluster import __version__
@@ -24,6 +25,15 @@ from sipcluster.app.settings import (
 )
 
 log = Logger()
+
+#: Writes to the stream of the System Monitor, and not to the console.
+monitor = Logger("sipcluster.systemmonitor")
+
+#: Seconds between two records of the counts.
+COUNTING = 60.0
+
+#: What is counted.
+COUNTS = ("calls", "dialogs", "transactions", "timers", "registrations")
 
 #: Seconds that a member may take until it can answer its first message.
 LOADING = 10.0
@@ -76,6 +86,8 @@ class Process(MultiService):
         self._openPorts: list[tuple[str, Callable[[], Deferred[Any]]]] = []
         self._closeLast: list[Callable[[], Any]] = []
         self._parts: dict[str, Callable[[], object]] = {"log": streams.status}
+        self._counting = LoopingCall(self._count)
+        self._counting.clock = reactor
         self._beginning: IDelayedCall | None = None
         self._waiting: Deferred[Any] | None = None
 
@@ -148,12 +160,22 @@ class Process(MultiService):
                 self._refuse(e, opening)
             return
         self.state = "ready"
+        self._counting.start(COUNTING, now=False)
         log.info(
             "{app} is ready",
             app=self.application.name,
             seconds=self.uptime,
             version=__version__,
         )
+
+    def _count(self) -> None:
+        """
+        Write down what the process has to do with.
+        """
+        status = self.member.status()
+        counts = {name: status[name] for name in COUNTS if name in status}
+        shown = ", ".join(f"{count} {name}" for name, count in counts.items())
+        monitor.info("{counts}", counts=shown, **counts)
 
     def _refuse(self, error: Exception, opening: str = "TCP") -> None:
         self.state = "failed"
@@ -169,6 +191,8 @@ class Process(MultiService):
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         self.state = "stopping"
+        if self._counting.running:
+            self._counting.stop()
         if self._beginning is not None and self._beginning.active():
             self._beginning.cancel()
         if self._waiting is not None:

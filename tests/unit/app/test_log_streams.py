@@ -321,11 +321,13 @@ class ConsoleTests(SynchronousTestCase):
 
     def test_information(self) -> None:
         """
-        Our information is shown, of Twisted only what is worse.
+        Information about processes is shown, of calls and of Twisted only what
+        is worse.
         """
         observer = console()
-        observer(self.event(LogLevel.debug, "sipcluster.app", "a"))
-        observer(self.event(LogLevel.info, "sipcluster.app", "b"))
+        observer(self.event(LogLevel.debug, "sipcluster.app.process", "a"))
+        observer(self.event(LogLevel.info, "sipcluster.app.process", "b"))
+        observer(self.event(LogLevel.info, "sipcluster.sessioncontroller.call", "c"))
         observer(self.event(LogLevel.info, "twisted.web", "c"))
         observer(self.event(LogLevel.warn, "twisted.web", "d"))
         event = self.event(LogLevel.info, "twisted.runner.procmon", "[{tag}] {line}")
@@ -351,5 +353,5 @@ class ConsoleTests(SynchronousTestCase):
         """
         observer = console()
         self.patch(sys, "stdout", None)
-        observer(self.event(LogLevel.info, "sipcluster.app", "b"))
+        observer(self.event(LogLevel.info, "sipcluster.app.x", "b"))
         self.assertIn(" b\n", self.out.getvalue())

@@ -16,7 +16,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.app.log_streams import LogStreams
-from sipcluster.app.process import ENDING, LOADING, Process, refusal
+from sipcluster.app.process import COUNTING, ENDING, LOADING, Process, refusal
 from sipcluster.app.settings import Log, Proxy
 
 
@@ -132,7 +132,6 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual((process.state, self.opened), ("starting", ["UDP"]))
         self.port.callback(None)
         self.assertEqual(process.state, "ready")
-        self.assertEqual(self.reactor.getDelayedCalls()[1:], [])
 
     def test_status(self) -> None:
         """
@@ -154,6 +153,19 @@ class ProcessTests(SynchronousTestCase):
                 "extra": 5,
             },
         )
+
+    def test_counts(self) -> None:
+        """
+        A process that is ready writes down its counts every minute.
+        """
+        process = self.build()
+        self.start(process)
+        self.member.loading.callback(None)
+        self.port.callback(None)
+        self.reactor.advance(COUNTING)
+        self.successResultOf(process.stopService())
+        text = (self.folder / "proxy1.system-monitor.log").read_text()
+        self.assertIn("[sipcluster.systemmonitor] 1 calls\n", text)
 
     def test_httpIsTaken(self) -> None:
         """
