@@ -5,7 +5,7 @@ A leg turns SIP into these values.  The call gives them to its other leg, which
 turns them into SIP again, and to the event sinks, which turn them into
 T-Library events.  No event knows a SIP message, a leg or a T-Library client.
 
-What a T-Library server makes of them (C{docs/words.rst} has the table): Offered
+What a T-Library server makes of them: Offered
 is EventDialing, Alerting EventRinging, Answered EventEstablished, Held EventHeld,
 Retrieved EventRetrieved, Failed EventDestinationBusy, Released EventReleased or
 EventAbandoned.

@@ -4,7 +4,7 @@ The SIP Proxies of the cluster, and which of them are in service.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from zope.interface import implementer
 
@@ -26,7 +26,7 @@ class Proxies:
         self._out: set[str] = set()
         self._next = 0
 
-    def __iter__(self) -> Iterable[ProxyAddress]:
+    def __iter__(self) -> Iterator[ProxyAddress]:
         return iter(self._all)
 
     def at(self, host: str) -> ProxyAddress | None:
