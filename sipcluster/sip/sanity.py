@@ -6,9 +6,11 @@ sections 8.1.1, 8.2 and 16.3, RFC 4475).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 from sipcluster.sip.address import Address
 from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.fields import MOST_VIAS
 from sipcluster.sip.headers import (
     BROKEN,
     CALL_ID,
@@ -22,7 +24,6 @@ from sipcluster.sip.headers import (
     ROUTE,
     TO,
     VIA,
-    Headers,
 )
 from sipcluster.sip.message import (
     VERSION,
@@ -44,14 +45,25 @@ _AT_MOST_ONCE = (MAX_FORWARDS, CONTENT_TYPE, EXPIRES)
 #: Methods for which an Expires means something.
 _EXPIRING = frozenset([b"REGISTER", b"SUBSCRIBE", b"PUBLISH"])
 
-#: Addresses as nearly everyone writes them: nothing can be wrong with these,
+#: Header fields as nearly everyone writes them: nothing can be wrong with these,
 #: so that nothing need be built to find out.
 _plainAddress = re.compile(
-    rb'(?:"[^"\\]*"[ \t]*|[A-Za-z0-9\-.!%*_+`\'~ \t]*)'
-    rb"<sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]+@)?[A-Za-z0-9.\-]+(?::[1-9][0-9]{0,3})?"
+    rb'[ \t]*(?:"[^"\\]*"[ \t]*|[A-Za-z0-9\-.!%*_+`\'~ \t]*)'
+    rb"<sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]+@)?[A-Za-z0-9.\-]+"
+    rb"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?"
     rb"(?:;[A-Za-z0-9\-_.!~*'%+;=]*)?>"
-    rb"(?:[ \t]*;[A-Za-z0-9\-_.!~*'%+;=]*)?"
+    rb"(?:[ \t]*;[A-Za-z0-9\-_.!~*'%+;=]*)?[ \t]*"
 ).fullmatch
+_plainVia = re.compile(
+    rb"[ \t]*SIP/2\.0/[A-Z]+ (?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])"
+    rb"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?(?:;[A-Za-z0-9\-_.!~*'%+;=:\[\]]*)?[ \t]*"
+).fullmatch
+
+#: What tells a message to its transaction and dialog, and how it looks plain.
+_MATCHED = {VIA: _plainVia, FROM: _plainAddress, TO: _plainAddress}
+
+#: That, and what tells where further requests go.
+_ALL = _MATCHED | {CONTACT: _plainAddress, RECORD_ROUTE: _plainAddress}
 
 
 def checkRequest(request: Request) -> None:
@@ -76,7 +88,7 @@ def checkRequest(request: Request) -> None:
     headers = request.headers
     keys = headers.keys
     different = set(keys)
-    _checkCommon(request, different)
+    _checkCommon(request, different, _ALL)
     if BROKEN in different:
         raise MalformedMessage("no header field", headers.lines[keys.index(BROKEN)])
     if len(different) != len(keys):
@@ -99,14 +111,30 @@ def checkRequest(request: Request) -> None:
 
 def checkResponse(response: Response) -> None:
     """
-    Refuse a response that nobody should act on.
+    Refuse a response that nobody should act on: one that cannot be told to its
+    transaction and dialog.
+
+    The transaction layer does, with every response, before a TU sees it.  Whoever
+    needs its Contact or Record-Route finds out when it reads them, and can then
+    say so at once to who waits for an answer; a proxy passes them on.
 
     @raise MalformedMessage: what is wrong first; the response is to be dropped.
     """
-    _checkCommon(response, set(response.headers.keys))
+    _checkCommon(response, set(response.headers.keys), _MATCHED)
 
 
-def _checkCommon(message: Message, different: set[bytes]) -> None:
+def _checkCommon(
+    message: Message,
+    different: set[bytes],
+    fields: Mapping[bytes, Callable[[bytes, int], object]],
+) -> None:
+    """
+    What holds for requests and responses.
+
+    @param different: the keys of the message's fields, each once.
+    @param fields: the keys of those whose values are looked at; each with what
+        matches a line of it, from a position on, that needs no closer look.
+    """
     headers = message.headers
     keys = headers.keys
     if not different.issuperset(_MANDATORY):
@@ -116,25 +144,20 @@ def _checkCommon(message: Message, different: set[bytes]) -> None:
         for key in _ONCE:
             if keys.count(key) > 1:
                 raise MalformedMessage(f"more than one {key.decode()}")
+        if keys.count(VIA) > MOST_VIAS:
+            raise MalformedMessage("too many Via values")
     # Asking for a value is checking it.
-    message.vias  # noqa: B018
     message.callID  # noqa: B018
     message.cseq  # noqa: B018
-    for key in (FROM, TO):
-        if not _plainAddress(headers.first(key) or b""):
-            message.fromAddress if key is FROM else message.toAddress  # noqa: B018
-    if CONTACT in different:
-        _checkAddresses(headers, CONTACT)
-    if RECORD_ROUTE in different:
-        _checkAddresses(headers, RECORD_ROUTE)
-
-
-def _checkAddresses(headers: Headers, key: bytes) -> None:
-    """
-    Whether all values of a field that is there are addresses.
-    """
-    if headers.keys.count(key) == 1 and _plainAddress(headers.first(key) or b""):
-        return
-    for value in headers.values(key):
-        if not _plainAddress(value):
-            Address.parse(value)
+    for line, key in zip(headers.lines, keys, strict=True):
+        plain = fields.get(key)
+        if plain is not None and not plain(line, line.find(b":") + 1):
+            if key is VIA:
+                message.vias  # noqa: B018
+            elif key is FROM:
+                message.fromAddress  # noqa: B018
+            elif key is TO:
+                message.toAddress  # noqa: B018
+            else:
+                for value in headers.values(key):
+                    Address.parse(value)

@@ -23,6 +23,7 @@ from sipcluster.sip.isip import (
 )
 from sipcluster.sip.load import Load
 from sipcluster.sip.message import Request, Response
+from sipcluster.sip.sanity import checkResponse
 from sipcluster.sip.server_table import ServerTable
 from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.timers import TimerQueue, TimerValues
@@ -132,6 +133,7 @@ class TransactionLayer:
         """
         try:
             if isinstance(message, Response):
+                checkResponse(message)
                 if not self._clients.responseReceived(message):
                     self.counters["stray"] += 1
                     self.receiver.strayResponse(message, flow)

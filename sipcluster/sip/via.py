@@ -21,7 +21,7 @@ _via = re.compile(
 # The same as nearly everyone writes it, with parameters that need no look.
 _plainVia = re.compile(
     rb"SIP/2\.0/([A-Z]+) ([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])"
-    rb'(?::([1-9][0-9]{0,3}))?((?:;[^\x00-\x20"]*)?)'
+    rb'(?::([1-9][0-9]{0,3}|[1-5][0-9]{4}))?((?:;[^\x00-\x20"]*)?)'
 ).fullmatch
 
 #: What a branch of RFC 3261 begins with.

@@ -4,6 +4,8 @@ Tests for L{sipcluster.sip.sanity}.
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.sip.errors import MalformedMessage
@@ -142,7 +144,7 @@ class CheckRequestTests(SynchronousTestCase):
 
 class CheckResponseTests(SynchronousTestCase):
     """
-    L{checkResponse} lets good responses pass.
+    L{checkResponse} lets good responses pass and no others.
     """
 
     def test_good(self) -> None:
@@ -164,8 +166,45 @@ class CheckResponseTests(SynchronousTestCase):
             (b"Via:", b"X-Via:"),
             (b"To: Bob <", b"To: Bob "),
             (b"From: Alice <", b"From: Alice <<"),
-            (b"Contact: <", b"Contact: <<"),
-            (b"Contact", b"Record-Route: <x\r\nContact"),
+            (b"Via:", b"Via: SIP/2.0/UDP \r\nVia:"),
+            (b"Via:", b'Via: SIP/2.0/UDP h;x="\r\nVia:'),
+            (b"Via:", b"Via: SIP/2.0/UDP h\r\n" * 70 + b"Via:"),
+            (b"Via:", b"Via: " + b"SIP/2.0/UDP h," * 70),
         ):
             with self.assertRaises(MalformedMessage, msg=repr(edit)):
                 checkResponse(responseOf(edited(RINGING, edit)))
+
+    def test_placesAreForOthers(self) -> None:
+        """
+        A bad Contact or Record-Route is left to who needs it.
+        """
+        checkResponse(responseOf(edited(RINGING, (b"Contact: <", b"Contact: <<"))))
+        routed = edited(RINGING, (b"Contact", b"Record-Route: <x\r\nContact"))
+        checkResponse(responseOf(routed))
+
+    @given(st.sampled_from((b"Via", b"From", b"To")), st.data())
+    def test_plainIsReadable(self, name: bytes, data: st.DataObject) -> None:
+        """
+        What passes can be read, however it is spelled.
+        """
+        if name == b"Via":
+            spelled = rb"SIP/2\.0/[A-Z]{1,4} [a-z.\-:0-9\[\]]{1,12}(;[ -~]{0,9}){0,2}"
+        else:
+            spelled = rb'("[ -~]{0,4}"|[a-z ]{0,4})<sips?:[ -~]{1,9}>(;[ -~]{0,9})?'
+        value = data.draw(st.from_regex(spelled, fullmatch=True))
+        lines = [name + b": " + value]
+        lines += [
+            line
+            for line in RINGING.split(b"\r\n")[1:]
+            if line and not line.startswith(name + b":")
+        ]
+        head = b"SIP/2.0 180 Ringing\r\n" + b"\r\n".join(lines) + b"\r\n\r\n"
+        response = responseOf(head)
+        try:
+            checkResponse(response)
+        except MalformedMessage:
+            return
+        self.assertTrue(response.vias)
+        self.assertIsNotNone(response.fromAddress)
+        self.assertIsNotNone(response.toAddress)
+        self.assertIsInstance(response.fromTag + response.toTag, bytes)

@@ -398,6 +398,26 @@ class ResponseMatchingTests(LayerTestCase):
         self.assertCounts(malformed=3, stray=0)
         self.assertEqual(self.receiver.strays, [])
 
+    def test_unusable(self) -> None:
+        """
+        A response to a request of ours that its TU could not read is counted
+        and dropped, and a good one that comes later is taken.
+        """
+        transaction = self.layer.request(request(), BOB, self.user)
+        good = response(transaction.request, 486)
+        for headers in (
+            good.headers.replace(b"To", b'"Bob <sip:bob@biloxi.example.com>;tag=1'),
+            good.headers.replace(b"To", b"<sip:bob@example.com>;tag=1", b"<sip:x@y>"),
+            good.headers.replace(b"From", b"Alice"),
+            good.headers.remove(b"Call-ID"),
+            good.headers.append(b"Via", b"SIP/2.0/UDP"),
+        ):
+            self.arrive(good.replacing(headers=headers))
+        self.assertEqual(self.user.told, [])
+        self.assertCounts(malformed=5, stray=0)
+        self.arrive(good)
+        self.assertEqual(self.user.told, [486])
+
 
 class FlowFailureTests(LayerTestCase):
     """
