@@ -269,24 +269,41 @@ def _place(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _after(message: str, name: str) -> str:
+    """
+    The value of the first header that is spelled so; empty when there is none.
+    """
+    start = message.find(name)
+    if start < 0:
+        return ""
+    start += len(name)
+    return message[start : message.find("\r\n", start)].strip()
+
+
 def _identify(record: SIPRecord, message: str) -> None:
     """
     Fill in what tells which call and transaction a message belongs to.
     """
-    for line in message.partition("\r\n\r\n")[0].split("\r\n"):
-        if line[:1] not in "CcIiSsVv":
-            continue
-        name, _, value = line.partition(":")
-        key = name.rstrip().lower()
-        if key in ("call-id", "i"):
-            record.callID = record.callID or value.strip()
-        elif key == "cseq":
-            record.cseq = record.cseq or value.strip()
-        elif key == "session-id":
-            record.callUUID = record.callUUID or value.partition(";")[0].strip()
-        elif key in ("via", "v") and not record.branch:
-            found = _BRANCH.search(value)
-            record.branch = found[1] if found else ""
+    record.callID = _after(message, "\r\nCall-ID:")
+    record.cseq = _after(message, "\r\nCSeq:")
+    via = _after(message, "\r\nVia:")
+    session = _after(message, "\r\nSession-ID:")
+    if not (record.callID and record.cseq and via):
+        via = ""
+        for line in message.partition("\r\n\r\n")[0].split("\r\n"):
+            name, _, value = line.partition(":")
+            key = name.rstrip().lower()
+            if key in ("call-id", "i"):
+                record.callID = record.callID or value.strip()
+            elif key == "cseq":
+                record.cseq = record.cseq or value.strip()
+            elif key == "session-id":
+                session = session or value
+            elif key in ("via", "v"):
+                via = via or value
+    record.callUUID = session.partition(";")[0].strip()
+    found = _BRANCH.search(via)
+    record.branch = found[1] if found else ""
 
 
 def _written(stream: TextIO, least: int) -> Callable[[LogEvent], None]:
