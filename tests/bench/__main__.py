@@ -48,7 +48,7 @@ THROUGH_NODE = Way(
     (PROXY, 5062),
     (PROXY, 5060),
     f"{NODE}:5060",
-    behind=f", SIP/2.0/UDP {TRUNK}:5060;branch=z9hG4bK-trunk",
+    behind=f", SIP/2.0/UDP {TRUNK}:5060;branch=z9hG4bK-trunk;received={TRUNK}",
 )
 
 Maker = Callable[[Path, "Namespace | None"], Subject]
