@@ -88,21 +88,15 @@ class Locator:
         self._limits = limits or LocatorLimits()
         self._failed: dict[Target, float] = {}
 
-    # What failed.
+    # ILocator.
 
     def markFailed(self, target: Target) -> None:
-        """
-        Remember that a target does not answer: for a while it is tried last.
-        """
         self._failed.pop(target, None)
         if len(self._failed) >= self._limits.failures:
             del self._failed[next(iter(self._failed))]
         self._failed[target] = self._clock.seconds() + self._limits.failureTime
 
     def markWorking(self, target: Target) -> None:
-        """
-        Forget that a target failed.
-        """
         self._failed.pop(target, None)
 
     def _ordered(self, targets: Iterable[Target]) -> tuple[Target, ...]:
@@ -112,8 +106,6 @@ class Locator:
         now = self._clock.seconds()
         # A stable sort: failed ones go last, in the order they had.
         return tuple(sorted(unique, key=lambda each: self._failed.get(each, 0.0) > now))
-
-    # ILocator.
 
     def locate(self, uri: SIPURI) -> Deferred[Sequence[Target]]:
         try:

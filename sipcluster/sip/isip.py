@@ -130,6 +130,19 @@ class ILocator(Interface):
         cancelled.
         """
 
+    def markFailed(target: Target) -> None:
+        """
+        A target that this locator gave does not answer, or cannot be reached
+        (RFC 3263 section 4.3): for a while it is to be tried last.  One that
+        nobody asked about is no error.
+        """
+
+    def markWorking(target: Target) -> None:
+        """
+        A target that this locator gave has answered: it is tried in its turn
+        again.  No error when it never failed.
+        """
+
 
 class ITransactionUser(Interface):
     """

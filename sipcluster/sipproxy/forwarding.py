@@ -22,6 +22,7 @@ from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import IFlow, ILocator, ITransportLayer, Target
 from sipcluster.sip.message import Request
 from sipcluster.sip.timers import TimerQueue
+from sipcluster.sip.transport_rules import tooLargeForUDP
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.destinations import (
     Destination,
@@ -73,10 +74,6 @@ class Forwarding:
         self._layer = layer
         self._transport = transport
         self._locator = locator
-        # A locator may remember what failed, so that the next call tries it last.
-        self._markFailed: Callable[[Target], None] | None = getattr(
-            locator, "markFailed", None
-        )
         self._nodes = nodes
         self._proxies = proxies
         self._timers = timers
@@ -183,11 +180,16 @@ class Forwarding:
         try:
             flow = hop.flow
             if flow is None:
-                size = len(context.request.render()) + GROWTH
-                flow = self._transport.flowTo(hop.target, size)
+                flow = self._transport.flowTo(hop.target)
             elif flow.closed:
                 return None
-            return outgoing(context, destination, hop, flow), flow
+            made = outgoing(context, destination, hop, flow)
+            if hop.flow is None and not flow.reliable:
+                size = GROWTH + len(made.body) + sum(map(len, made.headers.lines))
+                if tooLargeForUDP(size):
+                    flow = self._transport.flowTo(hop.target, size)
+                    made = outgoing(context, destination, hop, flow)
+            return made, flow
         except (NoTransport, MalformedMessage) as e:
             self.counters["unsendable"] += 1
             log.warn("cannot send to {target}: {why}", target=hop.target, why=e)
@@ -227,6 +229,15 @@ class Forwarding:
             if waiting is not None:
                 waiting.discard(branch)
 
+    def answers(self, branch: Branch) -> None:
+        """
+        The first response to a branch has come.
+        """
+        if branch.hop.member is not None:
+            self.waitsNoMore(branch)
+        elif branch.destination.located:
+            self._locator.markWorking(branch.hop.target)
+
     def branchFailed(self, branch: Branch, why: str) -> None:
         """
         A branch ended without a final response.
@@ -238,8 +249,8 @@ class Forwarding:
         if member is not None:
             registry = self._proxies if branch.hop.fellow else self._nodes
             registry.memberFailed(member.name, why)
-        elif branch.destination.located and self._markFailed is not None:
-            self._markFailed(branch.hop.target)
+        elif branch.destination.located:
+            self._locator.markFailed(branch.hop.target)
 
     def memberInService(self, member: Member) -> None:
         """

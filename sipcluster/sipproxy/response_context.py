@@ -21,6 +21,7 @@ from sipcluster.sipproxy.branch import Branch
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.destinations import Destination
 from sipcluster.sipproxy.isipproxy import Answer
+from sipcluster.sipproxy.outgoing import withoutTopVia
 
 if TYPE_CHECKING:
     from sipcluster.sip.transactions import ServerTransaction
@@ -164,8 +165,7 @@ class ResponseContext:
         """
         The first response of any kind.
         """
-        if branch.hop.member is not None:
-            self._forwarding.waitsNoMore(branch)
+        self._forwarding.answers(branch)
 
     def provisional(self, branch: Branch, response: Response) -> None:
         """
@@ -340,7 +340,7 @@ class ResponseContext:
         The response without our Via; L{None} when it cannot go back.
         """
         try:
-            headers = response.headers.removeFirstValue(b"Via")
+            headers = withoutTopVia(response.headers)
             response.toTag  # noqa: B018 # raises where there is no To
         except MalformedMessage:
             return None

@@ -171,12 +171,19 @@ class Names:
         self.table: dict[bytes, list[Target]] = {}
         self.waiting: list[Deferred[Any]] = []
         self.failed: list[Target] = []
+        self.worked: list[Target] = []
 
     def markFailed(self, target: Target) -> None:
         """
-        Remember a target that did not answer.
+        See L{ILocator}.
         """
         self.failed.append(target)
+
+    def markWorking(self, target: Target) -> None:
+        """
+        See L{ILocator}.
+        """
+        self.worked.append(target)
 
     def locate(self, uri: SIPURI) -> Deferred[Any]:
         """

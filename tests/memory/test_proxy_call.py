@@ -405,7 +405,8 @@ class FromNodeTests(ProxyTestCase):
 
     def test_otherDomainNextTarget(self) -> None:
         """
-        When the first target of a domain refuses, the next one is tried.
+        When the first target of a domain refuses, the next one is tried, and
+        the locator is told which failed and which answered.
         """
         from sipcluster.sip.isip import Target
 
@@ -418,8 +419,11 @@ class FromNodeTests(ProxyTestCase):
         self.settle()
         invite = gateway.take(b"INVITE")
         self.assertEqual([t.host for t in self.names.failed], ["198.51.100.99"])
+        self.assertEqual(self.names.worked, [])
+        gateway.respond(invite, 100)
         gateway.respond(invite, 404)
         self.settle()
+        self.assertEqual([t.host for t in self.names.worked], [CAROL])
         self.node1.take(404)
         self.assertAllGone()
 
