@@ -8,17 +8,18 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from ipaddress import ip_address
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from sipcluster.servicecheck.iservicecheck import IServiceRegistry, Member
 from sipcluster.sip.isip import IFlow, Target
 from sipcluster.sip.uri import SIPURI
 
 
-@frozen
+@define(eq=False)
 class Hop:
     """
-    One place to send a request to.
+    One place to send a request to.  Not to be changed; it is not frozen because
+    that would cost more than all that is done with it.
 
     @ivar flow: the open flow to use; L{None} to find or open one to C{target}.
     @ivar member: the member of the cluster that is there, if one is: its

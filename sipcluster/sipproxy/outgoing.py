@@ -27,8 +27,15 @@ _transports = {"UDP": b"", "TCP": b";transport=tcp", "TLS": b";transport=tls"}
 
 MAX_BREADTH = b"max-breadth"
 
-#: Bytes that a request grows by on its way through: Via and Record-Route.
-GROWTH = 250
+#: Besides the Request-URI: what the way of a request depends on.
+_DECISIVE = (ROUTE, b"proxy-require", b"proxy-authorization")
+
+#: The key of all Via values among those parsed.
+VIAS = b"via*"
+
+#: Bytes of a request besides its fields and its body: its first line, our Via, line
+#: ends.
+GROWTH = 200
 
 
 def recordRoute(flow: IFlow, token: bytes, secure: bool, double: bool) -> bytes:
@@ -149,20 +156,30 @@ def _strictly(uri: bytes, routes: list[bytes]) -> bytes:
 def loopKey(context: RequestContext) -> bytes:
     """
     What must differ when a request comes here again and is no loop (section
-    16.6 step 8, RFC 5393 section 4.2).
+    16.6 step 8, RFC 5393 section 4.2): what its way depends on.
+
+    Call-ID, tags and CSeq are not in it: they are the same in every request that
+    has a Via of ours, or it would be another request.
     """
     request = context.request
-    headers = request.headers
-    parts = [
-        request.callID,
-        request.fromTag,
-        request.toTag,
-        b"%d" % request.cseq.number,
-        request.uri,
-    ]
-    if ROUTE in headers.keys:
-        parts += headers.all(ROUTE)
-    for name in (b"proxy-require", b"proxy-authorization"):
-        if name in headers.keys:
-            parts += headers.all(name)
-    return b"%08x" % zlib.crc32(b"\0".join(parts))
+    keys = request.headers.keys
+    key = zlib.crc32(request.uri)
+    for name in _DECISIVE:
+        if name in keys:
+            key = zlib.crc32(b"\0".join(request.headers.all(name)), key + 1)
+    return b"%08x" % key
+
+
+def withoutTopVia(headers: Headers) -> Headers:
+    """
+    The header section of a response on its way back (section 16.7 step 3).
+
+    @raise MalformedMessage: the Via cannot be read.
+    """
+    lines, keys = headers.lines, headers.keys
+    if not keys or keys[0] is not VIA or b"," in lines[0]:
+        return headers.removeFirstValue(VIA)
+    parsed = headers.parsed.copy()
+    parsed.pop(VIA, None)
+    parsed.pop(VIAS, None)
+    return Headers(lines[1:], keys[1:], parsed)
