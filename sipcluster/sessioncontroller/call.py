@@ -195,16 +195,17 @@ class Call:
         """
         ua = self._ua
         identifiers = ua.identifiers
+        tag = localTag or identifiers.tag()
         if origin is None:
-            origin = SessionOrigin(ua.origin, int(identifiers.tag()[:13], 16))
+            origin = SessionOrigin(ua.origin, int(tag[:13], 16))
         leg = Leg(
             ua,
             self,
             party,
             incoming,
-            legID or identifiers.tag(),
+            legID or tag,
             callID or identifiers.callID(),
-            localTag or identifiers.tag(),
+            tag,
             origin,
             state,
         )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.session_description import SDP
+from sipcluster.sip.acknowledgement import SuccessRepeater, successRepeater
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.isip import IServerTransactionUser
 from sipcluster.sip.message import Request, Response, makeResponse
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.useragent import UserAgent
-    from sipcluster.sip.timers import Timer
     from sipcluster.sip.transactions import ServerTransaction
 
 
@@ -51,10 +51,8 @@ class IncomingInvite:
     """
 
     __slots__ = (
-        "_interval",
-        "_left",
         "_owner",
-        "_timer",
+        "_repeater",
         "_transaction",
         "_ua",
         "accepted",
@@ -71,9 +69,7 @@ class IncomingInvite:
         self._ua = ua
         self._owner: Invited | None = owner
         self._transaction: ServerTransaction | None = transaction
-        self._timer: Timer | None = None
-        self._interval = 0.0
-        self._left = 0.0
+        self._repeater: SuccessRepeater | None = None
         self.request = transaction.request
         self.number = transaction.request.cseq.number
         self.offered = bool(transaction.request.body)
@@ -115,30 +111,30 @@ class IncomingInvite:
         self.progressed = True
         if status >= 200:
             self.final = status
-            if status < 300:
-                self.accepted = response
-                t = self._ua.t
-                self._interval = t.t1
-                self._left = 64 * t.t1
-                self._timer = self._ua.timers.after(t.t1, self._repeat)
-        transaction.respond(response)
+        if 200 <= status < 300:
+            self.accepted = response
+            self._repeater = successRepeater(
+                self._ua.timers, self._send, self._unacknowledged, self._ua.t
+            )
+            self._repeater.start()
+        else:
+            transaction.respond(response)
 
-    def _repeat(self) -> None:
+    def _send(self) -> None:
         """
-        T1, or some doubling of it, has passed without an ACK.
+        Send our 2xx, once more perhaps.
         """
-        self._timer = None
-        self._left -= self._interval
-        if self._left <= 0:
-            owner = self._owner
-            self._settle()
-            if owner is not None:
-                owner.inviteUnacknowledged(self)
-            return
         if self._transaction is not None and self.accepted is not None:
             self._transaction.respond(self.accepted)
-        self._interval = min(2 * self._interval, self._ua.t.t2, self._left)
-        self._timer = self._ua.timers.after(self._interval, self._repeat)
+
+    def _unacknowledged(self) -> None:
+        """
+        64*T1 have passed without an ACK.
+        """
+        owner = self._owner
+        self._settle()
+        if owner is not None:
+            owner.inviteUnacknowledged(self)
 
     def acknowledge(self, ack: Request) -> None:
         """
@@ -161,9 +157,9 @@ class IncomingInvite:
         The 2xx needs no more repeating.
         """
         self.accepted = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        repeater, self._repeater = self._repeater, None
+        if repeater is not None:
+            repeater.stop()
 
     def forget(self) -> None:
         """
