@@ -58,13 +58,16 @@ def _header(message: Message, name: bytes) -> bytes:
 
 def contactURI(message: Message) -> bytes | None:
     """
-    The URI of the Contact, or L{None} when there is none.
+    The URI of the Contact as a Request-URI, or L{None} when there is none.
 
     @raise MalformedMessage: it cannot be read.
     """
     for contact in message.contacts:
         if not contact.wildcard:
-            return contact.uri.render()
+            uri = contact.uri
+            if isinstance(uri, SIPURI):
+                uri = uri.asRequestURI()
+            return uri.render()
     return None
 
 

@@ -106,6 +106,15 @@ class SIPURI:
         """
         return evolve(self, parameters=self.parameters.without(name))
 
+    def asRequestURI(self) -> SIPURI:
+        """
+        The same URI without what must not be in a Request-URI: headers and a
+        method (section 19.1.1).
+        """
+        if not self.headers and b"method" not in self.parameters:
+            return self
+        return evolve(self, parameters=self.parameters.without(b"method"), headers=b"")
+
     def equivalent(self, other: URI) -> bool:
         """
         Compare as RFC 3261 section 19.1.4 wants.

@@ -67,7 +67,9 @@ class Contacts:
         topology = self._topology
         if topology.isOwn(uri) or topology.fellowOf(uri) or topology.pairOf(uri):
             return None  # no device: whoever registered that wants us to go round
-        made = Destination(binding.contact, unreachable=480, retries=False)
+        target = uri.asRequestURI()
+        contact = binding.contact if target is uri else target.render()
+        made = Destination(contact, unreachable=480, retries=False)
         if binding.flow:
             made.hops = self._flowHops(binding, uri)
         else:

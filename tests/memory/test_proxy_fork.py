@@ -220,6 +220,17 @@ class ForkTests(ProxyTestCase):
         self.assertEqual(self.node1.names(), [200])
         self.assertAllGone()
 
+    def test_contactWithHeaders(self) -> None:
+        """
+        What a Contact has and a Request-URI must not have is left out: headers
+        and a method (section 16.6 step 2).
+        """
+        phone = self.phone(ALICE)
+        contact = f"<sip:a@{ALICE};method=BYE;x=y?Route=%3Csip:192.0.2.9%3E>"
+        self.register(phone, "bob", contact)
+        self.call()
+        self.assertEqual(phone.take(b"INVITE").uri, f"sip:a@{ALICE};x=y".encode())
+
     def test_bound(self) -> None:
         """
         No more contacts are tried than C{max-forks} allows.

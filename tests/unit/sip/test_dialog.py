@@ -124,6 +124,16 @@ class MakingTests(SynchronousTestCase):
         dialog = Dialog.asUAC(request(), reply)
         self.assertEqual(dialog.remoteTarget, b"sip:bob@biloxi.example.com")
 
+    def test_contactWithHeaders(self) -> None:
+        """
+        Headers and a method in a Contact do not come into a Request-URI.
+        """
+        invite = arriving()
+        contact = b"<sip:a@192.0.2.9;method=BYE;x=y?Route=%3Csip:192.0.2.7%3E>"
+        invite = invite.replacing(headers=invite.headers.replace(b"Contact", contact))
+        dialog = Dialog.asUAS(invite, b"b1")
+        self.assertEqual(dialog.remoteTarget, b"sip:a@192.0.2.9;x=y")
+
     def test_noFrom(self) -> None:
         """
         An INVITE without From cannot make a dialog.

@@ -155,6 +155,21 @@ class SIPURITests(SynchronousTestCase):
         self.assertEqual(parseURI(raw).render(), raw)
 
 
+class RequestURITests(SynchronousTestCase):
+    """
+    RFC 3261 section 19.1.1, table 1.
+    """
+
+    def test_asRequestURI(self) -> None:
+        """
+        Headers and a method are left out; a URI without them stays the same.
+        """
+        uri = sip(b"sip:a:b@h:5070;x=1;METHOD=BYE;lr?Route=x&Subject=y")
+        self.assertEqual(uri.asRequestURI().render(), b"sip:a:b@h:5070;x=1;lr")
+        plain = sip(b"sips:a@h;maddr=192.0.2.1")
+        self.assertIs(plain.asRequestURI(), plain)
+
+
 class EquivalenceTests(SynchronousTestCase):
     """
     The examples of RFC 3261 section 19.1.4.
