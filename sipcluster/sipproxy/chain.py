@@ -43,8 +43,9 @@ class Chain:
 
     def _from(self, context: RequestContext, start: int) -> None:
         try:
-            for index in range(start, len(self._steps)):
-                outcome = self._steps[index](context)
+            steps = self._steps[start:] if start else self._steps
+            for index, process in enumerate(steps, start):
+                outcome = process(context)
                 if outcome is NEXT:
                     continue
                 if outcome is WAIT:

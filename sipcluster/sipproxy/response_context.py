@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sipcluster.sip.errors import MalformedMessage
-from sipcluster.sip.headers import CALL_ID, FROM, VIA
+from sipcluster.sip.headers import VIA
 from sipcluster.sip.isip import IServerTransactionUser
 from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sipproxy.best_response import BestResponse
@@ -341,11 +341,9 @@ class ResponseContext:
         """
         try:
             headers = withoutTopVia(response.headers)
-            response.toTag  # noqa: B018 # raises where there is no To
         except MalformedMessage:
             return None
-        keys = headers.keys
-        if VIA not in keys or FROM not in keys or CALL_ID not in keys:
+        if VIA not in headers.keys:
             return None
         return response.replacing(headers=headers)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
+from sipcluster.sip.headers import VIA
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.isipproxy import NEXT, Answer, IStep, Outcome
 from sipcluster.sipproxy.outgoing import loopKey
@@ -29,9 +30,14 @@ class LoopDetection:
         See L{IStep}.
         """
         key = context.loopKey = loopKey(context)
-        vias = context.request.vias
-        if len(vias) > 1:
-            for via in vias:
-                if via.branch.endswith(key) and self._topology.isOwnVia(via):
-                    return Answer(482)
+        headers = context.request.headers
+        if not any(
+            key in line
+            for line, name in zip(headers.lines, headers.keys, strict=True)
+            if name is VIA
+        ):
+            return NEXT  # nearly always, and no Via had to be read for it
+        for via in context.request.vias:
+            if via.branch.endswith(key) and self._topology.isOwnVia(via):
+                return Answer(482)
         return NEXT
