@@ -4,11 +4,14 @@ Who sends a request: a DN with its password, a trunk by its address.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from attrs import frozen
 from twisted.logger import Logger
 
 from sipcluster.sessioncontroller.dialplan import Directory
 from sipcluster.sessioncontroller.isessioncontroller import ExtensionDN, TrunkDN
+from sipcluster.sip.address import Address
 from sipcluster.sip.digest import Challenger, HA1For
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import Headers
@@ -39,9 +42,10 @@ class Authenticator:
     Finds out which DN sends a request.
 
     Only requests that a SIP Proxy of the cluster has passed on come here: the
-    proxy writes down the true source in C{received} of the Via below its own,
-    and that is what a trunk is known by.  Everyone else is challenged (RFC 3261
-    section 22), and must be the DN in From, or in To for a REGISTER.
+    Via below its own has the true source, in C{received} where the sender calls
+    itself otherwise, and that is what a trunk is known by.  Everyone else is
+    challenged (RFC 3261 section 22), and must be the DN in From, or in To for a
+    REGISTER.
     """
 
     __slots__ = ("_challenger", "_directory", "_ha1For", "counters")
@@ -86,14 +90,28 @@ class Authenticator:
             return _FORBIDDEN
         return dn
 
+    def leadsAstray(self, register: Request) -> bool:
+        """
+        Whether a REGISTER names the far end of a trunk for the place where its
+        sender is to be reached: calls to the DN would go out on the trunk, at
+        the cost of whoever pays for it, past the dial plan.
+
+        @raise MalformedMessage: the Contact, the Path or the Via cannot be read.
+        """
+        places = [contact.uri for contact in register.contacts]
+        for path in register.headers.values(b"Path"):
+            places.append(Address.parse(path).uri)
+        source = _source(register)
+        for uri in places:
+            if isinstance(uri, SIPURI) and uri.bareHost != source:
+                maddr = uri.parameters.text(b"maddr").decode("ascii", "replace")
+                for host in (uri.bareHost, maddr.lower()):
+                    if self._directory.trunkAt(host) is not None:
+                        return True
+        return False
+
     def _trunk(self, request: Request) -> TrunkDN | None:
-        vias = request.vias
-        if len(vias) < 2:
-            return None
-        received = vias[1].received
-        if not received:
-            return None
-        return self._directory.trunkAt(received.decode("ascii", "replace").lower())
+        return self._directory.trunkAt(_source(request))
 
     def _isAddressOf(self, dn: ExtensionDN, request: Request) -> bool:
         """
@@ -122,6 +140,25 @@ class Authenticator:
                 )
             ),
         )
+
+
+def _source(request: Request) -> str:
+    """
+    The address that a request came to the SIP Proxy from; empty when it is not
+    known.
+    """
+    vias = request.vias
+    if len(vias) < 2:
+        return ""
+    via = vias[1]
+    if via.received:
+        return via.received.decode("ascii", "replace").lower()
+    # Nothing is noted where it is the address that the Via has anyway (RFC 3261
+    # section 18.2.1); a name says nothing, it may be the one of a pair.
+    try:
+        return str(ip_address(via.bareHost))
+    except ValueError:
+        return ""
 
 
 def numberOf(uri: object) -> str:

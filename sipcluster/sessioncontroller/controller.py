@@ -245,6 +245,9 @@ class SessionController:
         if isinstance(sender, Refused):
             self._respond(transaction, sender.status, sender.headers)
             return
+        if self._authenticator.leadsAstray(request):
+            self._respond(transaction, 403)
+            return
         self._respond(transaction, *grant(request, self._lifetimes))
 
     def _takeInvite(self, transaction: ServerTransaction) -> None:

@@ -733,6 +733,23 @@ class TrunkTests(NodeTestCase):
         self.peer.expectRequest(b"ACK")
         far.acknowledgeRefusal(self.peer.expectResponse(486), request)
 
+    def test_inboundWithoutRport(self) -> None:
+        """
+        A trunk that calls itself by its address is known by that: nothing more
+        is noted in its Via then.
+        """
+        far = self.phone("0123", TRUNK)
+        far.password = b""
+        request = far.build(b"INVITE", "1002", body=sdp())
+        top, own = request.headers.all(b"Via")
+        own = own.replace(b";received=%b;rport=5060" % TRUNK.encode(), b"")
+        headers = request.headers.replace(b"Via", top, own)
+        request = request.replacing(headers=headers)
+        self.peer.send(request)
+        self.bob.refuse(self.peer.expectRequest(b"INVITE"), 486)
+        self.peer.expectRequest(b"ACK")
+        far.acknowledgeRefusal(self.peer.expectResponse(486), request)
+
     def test_noTransit(self) -> None:
         """
         A call from a trunk to a trunk is refused.
@@ -757,7 +774,7 @@ class TrunkTests(NodeTestCase):
         liar = self.phone("0123", TRUNK)
         request = liar.build(b"INVITE", "1002", body=sdp())
         vias = request.headers.all(b"Via")
-        own = vias[1].replace(b";received=" + TRUNK.encode(), b"")
+        own = b"SIP/2.0/UDP node2.lab.example;branch=" + liar.peer.identifiers.branch()
         request = request.replacing(
             headers=request.headers.replace(b"Via", vias[0], own)
         )

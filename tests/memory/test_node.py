@@ -8,7 +8,7 @@ from sipcluster.sip.headers import Headers
 from sipcluster.sip.isip import Target
 from sipcluster.sip.message import Request
 from sipcluster.testing.sip_peer import sdp
-from tests.memory.nodes import PROXY1, PROXY2, NodeTestCase
+from tests.memory.nodes import PROXY1, PROXY2, TRUNK, NodeTestCase
 
 
 class RegisterTests(NodeTestCase):
@@ -71,6 +71,31 @@ class RegisterTests(NodeTestCase):
         self.alice.request(b"REGISTER")
         response = self.peer.expectResponse(401)
         self.assertIn(b"stale=true", response.headers.first(b"WWW-Authenticate") or b"")
+
+    def test_placeOfATrunk(self) -> None:
+        """
+        A DN cannot register the far end of a trunk, and so have its calls go
+        out there, neither by Contact nor by Path.
+        """
+        trunk = TRUNK.encode()
+        good = b"<sip:0456@192.0.2.9>"
+        for contact, path in (
+            (b"<sip:0456@%b:5060>" % trunk, b""),
+            (b"%b, <sip:0456@%b;transport=tcp>" % (good, trunk), b""),
+            (b"<sip:0456@192.0.2.9;maddr=%b>" % trunk, b""),
+            (good, b"<sip:%b;lr>" % trunk),
+        ):
+            self.alice.challenges = []
+            self.alice.nonceCount = 0
+            self.peer.send(self.alice.build(b"REGISTER"))
+            challenge = self.peer.expectResponse(401)
+            self.alice.challenges = challenge.headers.all(b"WWW-Authenticate")
+            request = self.alice.build(b"REGISTER", number=2)
+            headers = request.headers.replace(b"Contact", contact)
+            if path:
+                headers = headers.append(b"Path", path)
+            self.peer.send(request.replacing(headers=headers))
+            self.peer.expectResponse(403)
 
     def test_somebodyElse(self) -> None:
         """
