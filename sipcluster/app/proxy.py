@@ -5,7 +5,7 @@ A SIP Proxy put together: the part that an application embeds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sipcluster.app.runtime import IMember, ProxyRuntime
-from sipcluster.app.settings import Configuration, Pair
+from sipcluster.app.settings import Configuration
 from sipcluster.cluster.icluster import Get, IClusterStore, Put, TxnResult, createdAt
 from sipcluster.registrar.iregistrar import Binding, IRegistrationStore
 from sipcluster.registrar.memory import MemoryRegistrationStore
@@ -65,19 +65,13 @@ def topologyOf(configuration: Configuration, name: str) -> Topology:
     What one proxy knows of the cluster.
     """
     own = configuration.application(name)
-    pairOf = {
-        member: one.name
-        for one in configuration.applications
-        if isinstance(one, Pair)
-        for member in one.members
-    }
     settings = next(p for p in configuration.proxies if p is own)
     addresses = [(settings.sipAddress, settings.sipPort)]
     if settings.sipTLSPort:
         addresses.append((settings.sipAddress, settings.sipTLSPort))
     nodes = configuration.nodes
     local = [
-        pairOf.get(node.name, node.name)
+        configuration.pairOf(node.name)
         for node in nodes
         if node.geoLocation == settings.geoLocation
     ]
@@ -86,7 +80,7 @@ def topologyOf(configuration: Configuration, name: str) -> Topology:
         configuration.switch.domain.encode("ascii"),
         addresses,
         [
-            NodeAddress(pairOf.get(node.name, node.name), node.sipAddress, node.sipPort)
+            NodeAddress(configuration.pairOf(node.name), node.sipAddress, node.sipPort)
             for node in nodes
         ],
         {
@@ -102,17 +96,11 @@ def nodeMembers(configuration: Configuration) -> list[Member]:
     """
     The nodes as a service checker asks them.
     """
-    pairOf = {
-        member: one.name
-        for one in configuration.applications
-        if isinstance(one, Pair)
-        for member in one.members
-    }
     return [
         Member(
             node.name,
             Target("UDP", node.sipAddress, node.sipPort),
-            pairOf.get(node.name, node.name),
+            configuration.pairOf(node.name),
             b"sip:" + configuration.pairHost(node.name).encode("ascii"),
         )
         for node in configuration.nodes
@@ -187,7 +175,7 @@ class ProxyMember(Service):
         asker = OptionsAsker(
             runtime.clock, self.layer, runtime.identifiers, b"sip:" + host
         )
-        times = ProbeTimes(settings.oosCheck, settings.oosForce)
+        times = ProbeTimes.of(settings.oosCheck, settings.oosForce)
         chance = _chance(runtime.entropy)
         self.nodes = ServiceRegistry(
             runtime.clock,
@@ -230,7 +218,7 @@ class ProxyMember(Service):
         Take what the transport layer receives from now on.
         """
         super().startService()
-        transport = cast(Any, self.runtime.transport)
+        transport = self.runtime.transport
         transport.receiver = self.layer
         transport.pairAddress = self._pairAddress
 
@@ -240,7 +228,7 @@ class ProxyMember(Service):
         """
         start = getattr(self.store, "start", None)
         loaded: Deferred[None] = succeed(None) if start is None else start()
-        store: IClusterStore | None = self.runtime.store
+        store = self.runtime.store
         if store is not None:
             loaded.addCallback(self._shareSecret, store)
         return loaded.addCallback(self._loaded)
@@ -369,10 +357,10 @@ def _store(runtime: ProxyRuntime) -> IRegistrationStore:
     """
     The location service that the configuration asks for.
     """
-    store: IClusterStore | None = runtime.store
-    if store is None:
+    if runtime.store is None:
         return MemoryRegistrationStore(runtime.wallTime, runtime.clock)
-    return replicatedRegistrations(store, runtime.clock, runtime.wallTime, runtime.name)
+    return replicatedRegistrations(
+        runtime.store, runtime.clock, runtime.wallTime, runtime.name)
 
 
 def _chance(entropy: Callable[[int], bytes]) -> Callable[[], float]:

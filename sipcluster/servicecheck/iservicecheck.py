@@ -66,6 +66,17 @@ class ProbeTimes:
     timeout: float = 2.0
     recheck: float = 1.0
 
+    @classmethod
+    def of(cls, check: float, force: float) -> ProbeTimes:
+        """
+        The times that go with the two options.
+
+        A peer that is asked often is also given up soon, though never before
+        a lost question was asked once more and had time to be answered.
+        """
+        patience = min(2.0, max(1.1, check)) if check > 0 else 2.0
+        return cls(check, force, patience)
+
     @property
     def worstDetection(self) -> float | None:
         """

@@ -202,3 +202,24 @@ class ServiceRegistryTests(SynchronousTestCase):
         registry.memberFailed("node1", "reset")
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertTrue(registry.inService("node1"))
+
+
+class ProbeTimesTests(SynchronousTestCase):
+    """
+    L{ProbeTimes} fits together.
+    """
+
+    def test_patience(self) -> None:
+        """
+        Who asks often gives up sooner, but not before the question was asked
+        twice; what the end of a silent peer costs at worst is the sum.
+        """
+        for check, timeout, worst in (
+            (5.0, 2.0, 7.0),
+            (1.5, 1.5, 3.0),
+            (0.5, 1.1, 1.6),
+            (0.0, 2.0, None),
+        ):
+            times = ProbeTimes.of(check, 3.0)
+            self.assertEqual((times.timeout, times.force), (timeout, 3.0))
+            self.assertEqual(times.worstDetection, worst)
