@@ -4,15 +4,15 @@ The load of every benchmark, and what it cost.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from attrs import frozen
-from twisted.internet.defer import gatherResults
 from twisted.internet.interfaces import IReactorTime
 
-from tests.bench.processes import cpuSeconds, pause
+from tests.bench.processes import Program, cpuSeconds, pause
 from tests.bench.subjects import NUMBERS, Subject
-from tests.interop.sipp import SIPp, usersFile
+from tests.interop.sipp import Report, SIPp, usersFile
 
 HERE = Path(__file__).parent
 
@@ -83,7 +83,8 @@ async def price(
         "callee",
         phoneHost,
         port=phonePort,
-        calls=calls,
+        # Questions from a node whether its proxy lives would count as calls.
+        calls=0,
         seconds=limit,
         folder=HERE / "scenarios",
         answersOthers=True,
@@ -103,16 +104,27 @@ async def price(
         mediaPort=17000,
         answersOthers=True,
     )
-    phoneEnds = phone.run(folder / "phone", subject.namespace)
-    await pause(reactor, 0.3)
-    pids = subject.family()
-    before = cpuSeconds(pids)
-    made, answered = await gatherResults(
-        [caller.run(folder / "caller", subject.namespace), phoneEnds]
+    phonePlace = folder / "phone"
+    program = Program.start(
+        phone.arguments(phonePlace),
+        phonePlace / "out",
+        subject.namespace,
+        {"TERM": "dumb"},
+        folder=phonePlace,
     )
-    await pause(reactor, 0.5)
-    subject.check()
-    spent = cpuSeconds(pids) - before
+    try:
+        await pause(reactor, 0.3)
+        await subject.served(reactor)
+        pids = subject.family()
+        before = cpuSeconds(pids)
+        made: Report = await caller.run(folder / "caller", subject.namespace)
+        await pause(reactor, 0.5)
+        subject.check()
+        spent = cpuSeconds(pids) - before
+    finally:
+        # SIPp ends by this when no call is left, and writes its statistics.
+        await program.stop(reactor, 5.0, signal.SIGUSR1)
+    answered = phone.report(phonePlace, program.process.returncode)
     return Price(
         subject.name,
         rate,

@@ -77,11 +77,13 @@ class Program:
         namespace: Namespace | None = None,
         environment: Mapping[str, str] | None = None,
         stdin: int = subprocess.DEVNULL,
+        folder: Path | None = None,
     ) -> Program:
         """
         Start it.
 
         @param environment: what to add to our own.
+        @param folder: where it works; L{None} is where we are.
         """
         output.parent.mkdir(parents=True, exist_ok=True)
         line = list(arguments)
@@ -95,6 +97,7 @@ class Program:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
+                cwd=folder,
             )
         return cls(process, output)
 
@@ -129,7 +132,12 @@ class Program:
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
 
-    async def stop(self, reactor: IReactorTime, patience: float = 5.0) -> float:
+    async def stop(
+        self,
+        reactor: IReactorTime,
+        patience: float = 5.0,
+        how: signal.Signals = signal.SIGTERM,
+    ) -> float:
         """
         Ask it to end; after C{patience} seconds it is killed.
 
@@ -137,7 +145,7 @@ class Program:
         """
         start = reactor.seconds()
         if self.running:
-            self.process.terminate()
+            self.process.send_signal(how)
         while self.running and reactor.seconds() - start < patience:
             await pause(reactor, 0.05)
         took = reactor.seconds() - start

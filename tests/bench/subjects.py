@@ -19,9 +19,10 @@ from pathlib import Path
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
+from sipcluster.app.lab import TWISTD
 from tests.bench.processes import Program, pause
 from tests.interop.namespaces import Namespace
-from tests.interop.status import member, ready
+from tests.interop.status import member, ready, until
 
 HERE = Path(__file__).parent
 
@@ -83,6 +84,11 @@ class Subject:
         Start it, and wait until it takes calls.
         """
         raise NotImplementedError
+
+    async def served(self, reactor: IReactorTime) -> None:
+        """
+        Wait until it has found the phone's end of the wire, which is there now.
+        """
 
     def family(self) -> list[int]:
         """
@@ -160,24 +166,33 @@ class Cluster(Subject):
         for name in self.measured:
             role = name.rstrip("0123456789")
             self.run(
-                *(sys.executable, "-m", "twisted", "sipcluster", role),
-                *("--config", str(configuration), "--name", name),
+                *(sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile="),
+                "--logger=sipcluster.app.log_streams.consoleOfFailures",
+                *("sipcluster", role, "--config", str(configuration)),
+                *("--name", name),
                 PYTHONPATH=str(HERE.parent.parent),
             )
             address = {"store": "127.0.0.10", "proxy1": PROXY, "node1": NODE}[name]
             await ready(reactor, self.namespace, address, check=self.check)
-        if "proxy1" in self.measured and "node1" in self.measured:
-            await self._served(reactor)
+        if "proxy1" in self.measured:
+            await self._found(reactor, PROXY, "nodes", "node1")
 
-    async def _served(self, reactor: IReactorTime) -> None:
+    async def served(self, reactor: IReactorTime) -> None:
         """
-        Wait until the proxy has found the node.
+        Wait until the node has found the proxy that the phone plays.
         """
-        for _ in range(100):
-            status = member(self.namespace, PROXY)
-            if "node1" in str(status.get("inService", "")):
-                return
-            await pause(reactor, 0.1)
+        if "proxy1" not in self.measured:
+            await self._found(reactor, NODE, "proxies", "proxy1")
+
+    async def _found(
+        self, reactor: IReactorTime, by: str, kind: str, name: str
+    ) -> None:
+        await until(
+            reactor,
+            lambda: member(self.namespace, by).get(kind, {}).get(name) == "in service",
+            10.0,
+            f"{name} is in service",
+        )
 
     def _configuration(self) -> str:
         extensions = "\n".join(
@@ -190,6 +205,7 @@ domain = "lab.example"
 digest-algorithms = ["MD5"]
 
 [log]
+level = "{"info" if self.trace else "warn"}"
 directory = "logs-{self.name.replace(" ", "-")}"
 sip-trace = {str(self.trace).lower()}
 
@@ -204,6 +220,7 @@ sip-address = "{PROXY}"
 [[node]]
 name = "node1"
 sip-address = "{NODE}"
+oos-force = 0.1
 
 [[node]]
 name = "node2"

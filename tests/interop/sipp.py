@@ -63,7 +63,7 @@ class SIPp:
     @ivar user: the number calling, C{[user]} in the scenario.
     @ivar password: of C{user}, for digest.
     @ivar transport: C{"u1"} for UDP, C{"t1"} for TCP.
-    @ivar calls: how many calls, then the end.
+    @ivar calls: how many calls, then the end; 0: until SIGUSR1.
     @ivar rate: calls started in a second.
     @ivar users: file of C{user;password;...} lines that calls take in turn,
         C{[field0]} and so on in the scenario.
@@ -106,12 +106,14 @@ class SIPp:
             *("-sf", str(self.folder / f"{self.scenario}.xml")),
             *("-i", self.local, "-p", str(self.port), "-t", self.transport),
             *("-mp", str(self.mediaPort)),
-            *("-m", str(self.calls), "-r", f"{self.rate:g}"),
+            *("-r", f"{self.rate:g}"),
             *("-timeout", f"{self.seconds}s", "-timeout_error", "-nostdin"),
             *("-trace_err", "-error_file", str(work / "errors.log")),
             *("-trace_stat", "-stf", str(work / "statistics.csv"), "-fd", "1"),
             "-trace_counts",
         ]
+        if self.calls:
+            line += ["-m", str(self.calls)]
         if self.service:
             line += ["-s", self.service]
         if self.user:
