@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -15,11 +14,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from sipcluster.app.proxy import proxyMembers
-from sipcluster.app.runtime import IMember, NodeRuntime
+from sipcluster.app.runtime import ISIPMember, NodeRuntime
 from sipcluster.app.settings import (
     Configuration,
     Extension,
-    Pair,
     RoutingPoint,
     Trunk,
 )
@@ -121,7 +119,7 @@ def nonceSecret(configuration: Configuration) -> bytes:
     return hashed.digest()
 
 
-@implementer(IMember, IServiceObserver)
+@implementer(ISIPMember, IServiceObserver)
 class NodeMember(Service):
     """
     One node of the cluster.
@@ -136,7 +134,7 @@ class NodeMember(Service):
         nodes = configuration.clusterNodes
         self.setName(runtime.name)
         self.runtime = runtime
-        pair = _pairOf(configuration, runtime.name)
+        pair = configuration.pairOf(runtime.name)
         directory = directoryOf(configuration)
         challenger = Challenger(
             switch.realm.encode(),
@@ -188,7 +186,7 @@ class NodeMember(Service):
         Take what the transport layer receives from now on.
         """
         super().startService()
-        cast(Any, self.runtime.transport).receiver = self.controller.ua.layer
+        self.runtime.transport.receiver = self.controller.ua.layer
 
     def load(self) -> Deferred[None]:
         """
@@ -285,13 +283,3 @@ def _plain(value: CallValue) -> dict[str, object]:
             for leg in value.legs
         ],
     }
-
-
-def _pairOf(configuration: Configuration, name: str) -> str:
-    """
-    The pair that a node is a member of, or its own name.
-    """
-    for one in configuration.applications:
-        if isinstance(one, Pair) and name in one.members:
-            return one.name
-    return name

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sipcluster.app.runtime import IMember, ProxyRuntime
+from sipcluster.app.runtime import ISIPMember, ProxyRuntime
 from sipcluster.app.settings import Configuration
 from sipcluster.cluster.icluster import Get, IClusterStore, Put, TxnResult, createdAt
 from sipcluster.registrar.iregistrar import Binding, IRegistrationStore
@@ -144,7 +144,7 @@ class _Receiver:
         self.proxy.strayResponse(response, flow)
 
 
-@implementer(IMember)
+@implementer(ISIPMember)
 class ProxyMember(Service):
     """
     One SIP Proxy of the cluster.
@@ -360,7 +360,8 @@ def _store(runtime: ProxyRuntime) -> IRegistrationStore:
     if runtime.store is None:
         return MemoryRegistrationStore(runtime.wallTime, runtime.clock)
     return replicatedRegistrations(
-        runtime.store, runtime.clock, runtime.wallTime, runtime.name)
+        runtime.store, runtime.clock, runtime.wallTime, runtime.name
+    )
 
 
 def _chance(entropy: Callable[[int], bytes]) -> Callable[[], float]:

@@ -5,33 +5,43 @@ A node or a SIP Proxy takes everything that it needs from one of these values, s
 that it can be built in a process of its own, on a memory network in a test, or
 in the service tree of another Twisted application::
 
-    member = makeProxy(ProxyRuntime(...))
-    member.setServiceParent(parent)     # parent.startService() starts it
+    runtime = ProxyRuntime(name="proxy1", configuration=..., clock=reactor, ...)
+    Listening(makeProxy(runtime)).setServiceParent(parent)
+
+L{Listening <sipcluster.app.listening.Listening>} adds the SIP ports; a test, whose
+ports are in memory, goes without::
+
+    member = makeProxy(runtime)
+    member.startService()
     member.load().addCallback(...)      # fires when it may be reached
 """
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import Factory, frozen
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from zope.interface import Attribute
 
 from sipcluster.app.settings import Configuration, Node, Proxy
+from sipcluster.sip.identifiers import Identifiers
 
 if TYPE_CHECKING:
     from sipcluster.cluster.icluster import IClusterStore
-    from sipcluster.sip.identifiers import Identifiers
     from sipcluster.sip.isip import ILocator, ITransportLayer
 
 
-@frozen
+@frozen(kw_only=True)
 class Runtime:
     """
-    What every member of the cluster is given.
+    What every member of the cluster is given.  Time and chance are those of this
+    host where they are left out.
 
     @ivar name: the application's name in the configuration.
     @ivar clock: monotonic; for everything that waits.
@@ -40,25 +50,30 @@ class Runtime:
     @ivar transport: the SIP transport layer; its C{receiver} is set by the
         member, its ports are opened by whoever made it, once L{IMember.load}
         has fired.
+    @ivar store: L{None} in a cluster without one: a member on its own.
     """
 
     name: str
     configuration: Configuration
     clock: IReactorTime
-    wallTime: Callable[[], float]
-    entropy: Callable[[int], bytes]
-    identifiers: Identifiers
     transport: ITransportLayer
-    locator: ILocator
+    store: IClusterStore | None = None
+    wallTime: Callable[[], float] = time.time
+    entropy: Callable[[int], bytes] = os.urandom
+    identifiers: Identifiers = Factory(
+        lambda self: Identifiers(self.entropy), takes_self=True
+    )
 
 
-@frozen
+@frozen(kw_only=True)
 class ProxyRuntime(Runtime):
     """
     What a SIP Proxy is given besides.
+
+    @ivar locator: finds the servers of other domains.
     """
 
-    store: IClusterStore
+    locator: ILocator
 
     @property
     def settings(self) -> Proxy:
@@ -70,15 +85,11 @@ class ProxyRuntime(Runtime):
         return settings
 
 
-@frozen
+@frozen(kw_only=True)
 class NodeRuntime(Runtime):
     """
-    What a node is given besides.
-
-    @ivar store: L{None} in a cluster without one: a node on its own.
+    What a node is given.
     """
-
-    store: IClusterStore | None = None
 
     @property
     def settings(self) -> Node:
@@ -92,7 +103,7 @@ class NodeRuntime(Runtime):
 
 class IMember(IService):
     """
-    A member of the cluster: what C{makeProxy} and C{makeNode} return.
+    A member of the cluster.
 
     C{stopService} ends what is under way and returns a Deferred that fires when
     nothing is left, or after a bounded wait.
@@ -127,3 +138,11 @@ class IMember(IService):
         The calls of this member, each with C{connID}, C{callUUID} and its legs;
         empty for a SIP Proxy.
         """
+
+
+class ISIPMember(IMember):
+    """
+    A node or a SIP Proxy: what C{makeNode} and C{makeProxy} return.
+    """
+
+    runtime: ProxyRuntime | NodeRuntime = Attribute("What it was given.")

@@ -326,9 +326,16 @@ class Connections:
         elif now - max(flow.spoken, flow.heard) > limits.keepAlive:
             flow.ping(now)
 
+    def begin(self) -> None:
+        """
+        Allow connections again after L{stop}.
+        """
+        self._stopping = False
+
     def stop(self) -> Deferred[None]:
         """
-        End all connections, what was sent before still goes out.
+        Allow no new connections until L{begin}, and end those there are; what
+        was sent before still goes out.
 
         @return: fires when none is left, within two seconds.
         """

@@ -275,11 +275,12 @@ class SIPTransport:
 
         made = Listener(transportName, host, port, stopped)
         self._listeners.append(made)
+        self._connections.begin()
         return made
 
     def stop(self) -> Deferred[None]:
         """
-        Stop listening and end all flows.
+        Stop listening and end all flows.  Listening again begins anew.
 
         @return: fires when everything is closed, within two seconds.
         """

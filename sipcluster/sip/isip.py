@@ -4,7 +4,7 @@ The seams of the SIP core: what it asks of the wire below and of its users above
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -88,6 +88,14 @@ class ITransportLayer(Interface):
     """
     The SIP transport layer (RFC 3261 section 18).
     """
+
+    receiver: IMessageReceiver | None = Attribute(
+        "Takes what arrives; set by who is above.  L{None}: all is dropped."
+    )
+    pairAddress: Callable[[bytes], tuple[str, int] | None] | None = Attribute(
+        "Gives the present C{(host, port)} of a host name in Via that stands for a "
+        "pair, or L{None} for any other name; L{None} where there are no pairs."
+    )
 
     def flowTo(target: Target, size: int = 0) -> IFlow:
         """

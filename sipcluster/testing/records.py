@@ -4,6 +4,8 @@ What stands in for a neighbour in a test, and remembers what it was told.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -212,6 +214,8 @@ class FakeTransportLayer:
         self.flows: dict[tuple[str, str, int], RecordingFlow] = {}
         self.refused: set[tuple[str, str, int]] = set()
         self.hasTCP = hasTCP
+        self.receiver: IMessageReceiver | None = None
+        self.pairAddress: Callable[[bytes], tuple[str, int] | None] | None = None
         self._clock = clock
         self._local = local
 

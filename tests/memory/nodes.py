@@ -23,7 +23,7 @@ from sipcluster.app.settings import (
 )
 from sipcluster.sessioncontroller.sinks import RecordingSink
 from sipcluster.sip.identifiers import Identifiers
-from sipcluster.sip.isip import ILocator, Target
+from sipcluster.sip.isip import Target
 from sipcluster.sip.message import Request, Response
 from sipcluster.testing.clock import runFor
 from sipcluster.testing.network import MemoryNetwork
@@ -98,14 +98,12 @@ class NodeTestCase(SynchronousTestCase):
         A node that takes messages, and asks no SIP Proxy whether it serves.
         """
         runtime = NodeRuntime(
-            name,
-            self.configuration,
-            self.clock,
-            lambda: THEN + self.clock.seconds(),
-            self.network.entropy,
-            Identifiers(self.network.entropy),
-            self.network.host(address),
-            cast(ILocator, None),
+            name=name,
+            configuration=self.configuration,
+            clock=self.clock,
+            wallTime=lambda: THEN + self.clock.seconds(),
+            entropy=self.network.entropy,
+            transport=self.network.host(address),
         )
         node = makeNode(runtime, [self.sink])
         node.startService()

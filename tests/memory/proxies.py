@@ -17,7 +17,6 @@ from sipcluster.app.runtime import ProxyRuntime
 from sipcluster.app.settings import Configuration, Node, Proxy, Switch
 from sipcluster.registrar.iregistrar import IRegistrationStore
 from sipcluster.registrar.memory import MemoryRegistrationStore
-from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import IFlow, ILocator, IMessageReceiver, Target
 from sipcluster.sip.message import Request, Response, makeResponse, parseMessage
 from sipcluster.sip.uri import SIPURI
@@ -271,10 +270,8 @@ class ProxyTestCase(SynchronousTestCase):
                 clock=self.clock,
                 wallTime=self.wallTime,
                 entropy=self.network.entropy,
-                identifiers=Identifiers(self.network.entropy),
                 transport=transport,
                 locator=self.names,
-                store=None,  # type: ignore[arg-type] # it is given one
             ),
             store or self.store,
         )

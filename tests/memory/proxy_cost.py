@@ -28,7 +28,6 @@ from sipcluster.app.runtime import ProxyRuntime
 from sipcluster.app.settings import Configuration, Node, Proxy, Switch
 from sipcluster.net.transport import SIPTransport
 from sipcluster.registrar.memory import MemoryRegistrationStore
-from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.message import Request, makeResponse, parseMessage
 from tests.memory.proxies import Names
 
@@ -156,12 +155,8 @@ class Bench:
                 name="proxy1",
                 configuration=configuration,
                 clock=self.clock,
-                wallTime=time.time,
-                entropy=os.urandom,
-                identifiers=Identifiers(os.urandom),
                 transport=self.transport,
                 locator=Names(),
-                store=None,  # type: ignore[arg-type] # it is given one
             ),
             MemoryRegistrationStore(time.time),
         )

@@ -63,14 +63,12 @@ class ClusterTests(SynchronousTestCase):
         """
         node = makeNode(
             NodeRuntime(
-                name,
-                self.configuration,
-                self.clock,
-                self.wallTime,
-                self.network.entropy,
-                Identifiers(self.network.entropy),
-                self.network.host(address),
-                cast(ILocator, None),
+                name=name,
+                configuration=self.configuration,
+                clock=self.clock,
+                wallTime=self.wallTime,
+                entropy=self.network.entropy,
+                transport=self.network.host(address),
             )
         )
         node.startService()
@@ -83,15 +81,13 @@ class ClusterTests(SynchronousTestCase):
         """
         proxy = makeProxy(
             ProxyRuntime(
-                name,
-                self.configuration,
-                self.clock,
-                self.wallTime,
-                self.network.entropy,
-                Identifiers(self.network.entropy),
-                self.network.host(address),
-                cast(ILocator, None),
-                None,  # type: ignore[arg-type] # it is given one
+                name=name,
+                configuration=self.configuration,
+                clock=self.clock,
+                wallTime=self.wallTime,
+                entropy=self.network.entropy,
+                transport=self.network.host(address),
+                locator=cast(ILocator, None),
             ),
             self.store,
         )

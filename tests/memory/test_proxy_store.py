@@ -10,7 +10,6 @@ from sipcluster.app.proxy import SECRET, ProxyMember, makeProxy
 from sipcluster.app.runtime import ProxyRuntime
 from sipcluster.cluster.embedded_store import EmbeddedStore, memoryEngine
 from sipcluster.registrar.iregistrar import IRegistrationStore
-from sipcluster.sip.identifiers import Identifiers
 from tests.memory.proxies import (
     BOB,
     DOMAIN,
@@ -54,7 +53,6 @@ class SharedStoreTests(ProxyTestCase):
                 clock=self.clock,
                 wallTime=self.wallTime,
                 entropy=self.network.entropy,
-                identifiers=Identifiers(self.network.entropy),
                 transport=transport,
                 locator=self.names,
                 store=self.stores[name],

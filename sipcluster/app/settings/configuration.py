@@ -127,6 +127,15 @@ class Configuration:
                 return dn
         return ClusterNodes(number="cluster", serviceType="sip-cluster-nodes")
 
+    def pairOf(self, name: str) -> str:
+        """
+        The pair that a node is a member of, or the node's own name.
+        """
+        for one in self._all(Pair):
+            if name in one.members:
+                return one.name
+        return name
+
     def pairHost(self, name: str) -> str:
         """
         The host name that a node or pair has inside the cluster.

@@ -13,11 +13,11 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sipcluster.app import sip_member
+from sipcluster.app import listening
 from sipcluster.app.assembly import makeProcess
 from sipcluster.app.ca import LabCA
 from sipcluster.app.process import Process
-from sipcluster.app.runtime import IMember
+from sipcluster.app.runtime import ISIPMember
 from sipcluster.app.settings import Configuration, Node, Proxy, Store, Switch
 
 STORE = Store(name="store", endpoints=("http://192.0.2.10:2379",))
@@ -53,7 +53,7 @@ class SIPMemberTests(SynchronousTestCase):
         A node, here one without a store.
         """
         process = self.build(NODE)
-        verifyObject(IMember, process.member)
+        verifyObject(ISIPMember, process.member)
         self.assertEqual(self.opened, ["UDP", "TCP"])
         self.assertEqual(process.status()["transport"]["listeners"], [])
 
@@ -62,7 +62,7 @@ class SIPMemberTests(SynchronousTestCase):
         A SIP Proxy with its store.
         """
         process = self.build(PROXY, STORE, NODE)
-        verifyObject(IMember, process.member)
+        verifyObject(ISIPMember, process.member)
         self.assertEqual(process.status()["role"], "proxy")
 
     def test_tls(self) -> None:
@@ -105,7 +105,7 @@ class SIPMemberTests(SynchronousTestCase):
         def locator(reactor: Any, resolver: Any, families: Any) -> None:
             made.append((resolver and resolver.servers, families))
 
-        self.patch(sip_member, "Locator", locator)
+        self.patch(listening, "Locator", locator)
         for address, servers in (
             ("192.0.2.11", (("192.0.2.53", 53),)),
             ("2001:db8::11", ()),
@@ -113,7 +113,7 @@ class SIPMemberTests(SynchronousTestCase):
             ("0.0.0.0", ()),
         ):
             self.build(
-                attrs.evolve(NODE, sipAddress=address, nameServers=servers), STORE
+                attrs.evolve(PROXY, sipAddress=address, nameServers=servers), STORE
             )
         self.assertEqual(
             made,

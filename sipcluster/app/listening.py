@@ -1,0 +1,180 @@
+"""
+The way of a node or a SIP Proxy to the network: its transport layer, its SIP ports
+and its locator, as its settings say.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.logger import Logger
+from twisted.names.client import Resolver
+from twisted.python.failure import Failure
+
+from sipcluster.app.runtime import ISIPMember
+from sipcluster.app.settings import SIPApplication
+from sipcluster.net.flows import TransportLimits
+from sipcluster.net.locate import Locator
+from sipcluster.net.sip_tls import TLSContexts
+from sipcluster.net.transport import Listener, SIPTransport, Trace
+
+log = Logger()
+
+
+class Listens(Protocol):
+    """
+    What has ports: a L{SIPTransport}, on this host or in memory.
+    """
+
+    tls: TLSContexts | None
+
+    def listenUDP(self, host: str, port: int) -> Deferred[Listener]: ...
+
+    def listenTCP(self, host: str, port: int) -> Deferred[Listener]: ...
+
+    def listenTLS(
+        self, host: str, port: int, contextFactory: TLSContexts
+    ) -> Deferred[Listener]: ...
+
+    def stop(self) -> Deferred[None]: ...
+
+
+def makeTransport(
+    reactor: Any, settings: SIPApplication, trace: Trace | None = None
+) -> SIPTransport:
+    """
+    Make the transport layer of a member; its ports are opened later.
+
+    @param trace: sees every message.
+
+    @raise BadTLS: a certificate, key or CA file is not what it should be.
+    """
+    limits = TransportLimits(connections=settings.maxConnections)
+    transport = SIPTransport(reactor, None, os.urandom, trace=trace, limits=limits)
+    transport.tls = TLSContexts(
+        str(settings.certificate or ""),
+        str(settings.privateKey or ""),
+        str(settings.ca or ""),
+        "required" if settings.tlsMutual else "no",
+    )
+    return transport
+
+
+def sipPorts(
+    transport: Listens, settings: SIPApplication
+) -> list[tuple[str, Callable[[], Deferred[Listener]]]]:
+    """
+    The ports that a member has.
+
+    @return: the name of each port's transport, and what opens it; fails with
+        C{CannotListenError}.
+    """
+    host, port = settings.sipAddress, settings.sipPort
+    ports: list[tuple[str, Callable[[], Deferred[Listener]]]] = [
+        ("UDP", lambda: transport.listenUDP(host, port)),
+        ("TCP", lambda: transport.listenTCP(host, port)),
+    ]
+    contexts = transport.tls
+    if settings.sipTLSPort and contexts is not None:
+        ports.append(
+            ("TLS", lambda: transport.listenTLS(host, settings.sipTLSPort, contexts))
+        )
+    return ports
+
+
+def makeLocator(reactor: Any, settings: SIPApplication) -> Locator:
+    """
+    RFC 3263 with the name servers of the settings, or those of the system.
+    """
+    resolver = None
+    if settings.nameServers:
+        resolver = Resolver(servers=list(settings.nameServers), reactor=reactor)
+    families = {"0.0.0.0": (4,), "::": (6, 4)}.get(
+        settings.sipAddress, (6,) if ":" in settings.sipAddress else (4,)
+    )
+    return Locator(reactor, resolver, families=families)
+
+
+class Listening(Service):
+    """
+    A member of the cluster with its SIP ports: what another Twisted application
+    puts into its own service tree.
+
+    The ports are opened once the member has loaded.  They are closed, and all
+    flows ended, after the member has stopped.
+
+    @ivar member: the node or SIP Proxy.
+    """
+
+    def __init__(self, member: ISIPMember) -> None:
+        """
+        @param member: its transport must be one that can listen, as
+            L{makeTransport} makes it.
+        """
+        self.member = member
+        self._transport = cast(Listens, member.runtime.transport)
+        self._opening: Deferred[None] | None = None
+        self._outcome: ISIPMember | Failure | None = None
+        self._waiting: list[Deferred[ISIPMember]] = []
+
+    def whenReady(self) -> Deferred[ISIPMember]:
+        """
+        Wait until the member can be reached.
+
+        @return: fires with the member once its ports are open; fails when that
+            cannot be, which is logged too: with what L{ISIPMember.load} failed with,
+            C{CannotListenError}, or C{CancelledError} when the service is stopped
+            first.
+        """
+        waiting: Deferred[ISIPMember] = Deferred()
+        self._waiting.append(waiting)
+        self._tell()
+        return waiting
+
+    def _tell(self) -> None:
+        if self._outcome is not None:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(self._outcome)
+
+    def startService(self) -> None:
+        """
+        Start the member, and open its ports when it has loaded.
+        """
+        super().startService()
+        self._outcome = None
+        self.member.startService()
+        self._opening = self._open().addCallbacks(self._opened, self._notOpened)
+
+    @inlineCallbacks
+    def _open(self) -> Generator[Deferred[Any], Any, None]:
+        yield self.member.load()
+        for _, port in sipPorts(self._transport, self.member.runtime.settings):
+            yield port()
+
+    def _opened(self, _: None) -> None:
+        self._outcome = self.member
+        self._tell()
+
+    def _notOpened(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            log.failure("{name} cannot start", failure=failure, name=self.member.name)
+        self._outcome = failure
+        self._tell()
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        """
+        Stop the member, then end its flows.
+
+        @return: fires when nothing is left, or after a bounded wait.
+        """
+        super().stopService()
+        if self._opening is not None:
+            self._opening.cancel()
+        yield self.member.stopService()
+        yield self._transport.stop()
