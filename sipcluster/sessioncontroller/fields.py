@@ -109,5 +109,18 @@ def commonMethods(message: Message) -> bytes:
     headers = message.headers
     if b"Allow" not in headers:
         return b""
-    theirs = set(headers.values(b"Allow"))
-    return b", ".join(method for method in METHODS if method in theirs)
+    theirs = b",".join(headers.all(b"Allow"))
+    common = _common.get(theirs)
+    if common is None:
+        words = {word.strip() for word in theirs.split(b",")}
+        common = b", ".join(method for method in METHODS if method in words)
+        if len(_common) < _MOST_COMMON and len(theirs) < _LONGEST_ALLOW:
+            _common[theirs] = common
+    return common
+
+
+#: What L{commonMethods} found for each Allow: a kind of phone always says the
+#: same.  Peers choose them, so both their number and their length are bounded.
+_common: dict[bytes, bytes] = {}
+_MOST_COMMON = 500
+_LONGEST_ALLOW = 300
