@@ -59,6 +59,14 @@ _plainVia = re.compile(
     rb"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?(?:;[A-Za-z0-9\-_.!~*'%+;=:\[\]]*)?[ \t]*"
 ).fullmatch
 
+#: Lines found plain of late: all messages of a dialog have the same From, To and
+#: Contact, and a response the Via of its request.
+_known: set[bytes] = set()
+
+#: How many are kept, and how long one may be: peers choose them.
+_MOST_KNOWN = 8192
+_MOST_KNOWN_LENGTH = 256
+
 #: What tells a message to its transaction and dialog, and how it looks plain.
 _MATCHED = {VIA: _plainVia, FROM: _plainAddress, TO: _plainAddress}
 
@@ -151,13 +159,19 @@ def _checkCommon(
     message.cseq  # noqa: B018
     for line, key in zip(headers.lines, keys, strict=True):
         plain = fields.get(key)
-        if plain is not None and not plain(line, line.find(b":") + 1):
-            if key is VIA:
-                message.vias  # noqa: B018
-            elif key is FROM:
-                message.fromAddress  # noqa: B018
-            elif key is TO:
-                message.toAddress  # noqa: B018
-            else:
-                for value in headers.values(key):
-                    Address.parse(value)
+        if plain is None or line in _known:
+            continue
+        if plain(line, line.find(b":") + 1):
+            if len(line) <= _MOST_KNOWN_LENGTH:
+                if len(_known) >= _MOST_KNOWN:
+                    _known.clear()
+                _known.add(line)
+        elif key is VIA:
+            message.vias  # noqa: B018
+        elif key is FROM:
+            message.fromAddress  # noqa: B018
+        elif key is TO:
+            message.toAddress  # noqa: B018
+        else:
+            for value in headers.values(key):
+                Address.parse(value)
