@@ -9,23 +9,36 @@ from collections.abc import Sequence
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from sipcluster.sessioncontroller.events import CallEvent, Released
+from sipcluster.sessioncontroller.events import (
+    Answered,
+    CallEvent,
+    Failed,
+    Offered,
+    Released,
+    Role,
+)
 from sipcluster.sessioncontroller.isessioncontroller import IEventSink
 
 
 @implementer(IEventSink)
 class LogSink:
     """
-    Writes each event to the log.
+    Writes the events to the log: the life of a call, that is its beginning, its
+    answer and its end, for everyone; all else for those who debug.
     """
 
     log = Logger()
 
     def eventHappened(self, event: CallEvent) -> None:
+        kind = type(event)
         party = event.party
-        self.log.info(
+        ofCall = kind in _OF_CALLS and (
+            (party.thisRole is Role.ORIGINATION) is (kind is not Answered)
+        )
+        write = self.log.info if ofCall else self.log.debug
+        write(
             "{event} {thisDN} in call {connID}",
-            event=type(event).__name__,
+            event=kind.__name__,
             connID=party.connID,
             callUUID=party.callUUID,
             callType=party.callType.value,
@@ -33,8 +46,12 @@ class LogSink:
             otherDN=party.otherDN,
             ani=party.ani,
             dnis=party.dnis,
-            cause=event.cause.value if isinstance(event, Released) else "",
+            cause=event.cause.value if isinstance(event, Failed | Released) else "",
         )
+
+
+#: Events that a person wants to see once for each call.
+_OF_CALLS = frozenset([Offered, Answered, Failed, Released])
 
 
 @implementer(IEventSink)
