@@ -208,7 +208,8 @@ class NodeMember(Service):
             self._asking.cancel()
             self._asking = None
         self.checker.stop()
-        return self.controller.stop()
+        stopped = self.controller.stop()
+        return stopped.addCallback(lambda _: self.controller.ua.layer.stop())
 
     # IServiceObserver
 

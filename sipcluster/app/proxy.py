@@ -271,6 +271,7 @@ class ProxyMember(Service):
         stopped: Deferred[None] = Deferred()
         self._wind(stopped, _GRACE)
         stop = getattr(self.store, "stop", None)
+        stopped.addCallback(lambda _: self.layer.stop())
         return stopped.addCallback(lambda _: None if stop is None else stop())
 
     def _wind(self, stopped: Deferred[None], left: float) -> None:

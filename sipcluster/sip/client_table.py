@@ -370,6 +370,13 @@ class ClientTable:
         transaction.data = request.render()
         machine.rerouted()
 
+    def stop(self) -> None:
+        """
+        End all transactions.
+        """
+        for transaction in tuple(self.table.values()):
+            transaction.abandon()
+
 
 def _sameSentBy(one: bytes, other: bytes) -> bool:
     """

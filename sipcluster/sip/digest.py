@@ -139,7 +139,7 @@ class Challenger:
         self._limit = limit
         # Highest nonce count and, as bits, which of the _WINDOW below it came.
         self._used: dict[bytes, tuple[int, int]] = {}
-        self._forgotten = 0
+        self._forgotten = -1
 
     def challenges(self, stale: bool = False) -> list[bytes]:
         """

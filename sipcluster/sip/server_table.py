@@ -324,6 +324,14 @@ class ServerTable:
         else:
             self.load.waiting -= 1
 
+    def stop(self) -> None:
+        """
+        End all transactions, answered or not.
+        """
+        for transaction in tuple(self.table.values()):
+            if not transaction.terminated:  # one may stand there twice
+                transaction.finish()
+
     def flowFailed(self, flow: IFlow, why: str) -> None:
         """
         See after those whose last response went over this stream.  One on UDP

@@ -154,6 +154,15 @@ class TransactionLayer:
         self._clients.flowFailed(flow, why)
         self._servers.flowFailed(flow, why)
 
+    def stop(self) -> None:
+        """
+        End every transaction at once: their users are told the end, nothing more
+        is sent, and no timer of theirs is left.  What arrives afterwards is taken
+        as ever.
+        """
+        self._clients.stop()
+        self._servers.stop()
+
     def status(self) -> dict[str, int]:
         """
         How many transactions and timers there are, and the counters.

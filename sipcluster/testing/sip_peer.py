@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from attrs import define, field
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from sipcluster.sip.dialog import Dialog
@@ -19,6 +20,7 @@ from sipcluster.sip.headers import Headers
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import IFlow, IMessageReceiver, ITransportLayer, Target
 from sipcluster.sip.message import Message, Request, Response, makeResponse
+from sipcluster.testing.network import MemoryNetwork
 
 Fields = Iterable[tuple[bytes, bytes]]
 
@@ -177,6 +179,26 @@ class SIPPeer:
         flow = self._transport.responseFlow(request.via, self._toTarget())
         flow.send(response.render())
         return response
+
+
+def peerAt(
+    network: MemoryNetwork, clock: Clock, address: str, target: Target
+) -> SIPPeer:
+    """
+    Put a scripted peer at an address of a network in memory.
+
+    @param clock: that of the network.
+    """
+    transport = network.host(address)
+
+    def pump() -> None:
+        # What is under way arrives; no timer fires.
+        for _ in range(8):
+            clock.advance(0)
+
+    peer = SIPPeer(transport, target, Identifiers(network.entropy), pump, clock.seconds)
+    transport.receiver = peer
+    return peer
 
 
 @define(eq=False)

@@ -22,12 +22,11 @@ from sipcluster.app.settings import (
     Trunk,
 )
 from sipcluster.sessioncontroller.sinks import RecordingSink
-from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import Target
 from sipcluster.sip.message import Request, Response
 from sipcluster.testing.clock import runFor
 from sipcluster.testing.network import MemoryNetwork
-from sipcluster.testing.sip_peer import Phone, SIPPeer, sdp
+from sipcluster.testing.sip_peer import Phone, SIPPeer, peerAt, sdp
 
 DOMAIN = "lab.example"
 NODE = "192.0.2.21"
@@ -113,16 +112,8 @@ class NodeTestCase(SynchronousTestCase):
         """
         A scripted host.
         """
-        transport = self.network.host(address)
-        peer = SIPPeer(
-            transport,
-            Target("UDP", to, 5060),
-            Identifiers(self.network.entropy),
-            self.pump,
-            self.clock.seconds,
-        )
-        transport.receiver = peer
-        return peer
+        target = Target("UDP", to, 5060)
+        return peerAt(self.network, self.clock, address, target)
 
     def phone(
         self, number: str, source: str, peer: SIPPeer | None = None, proxy: str = PROXY1

@@ -204,6 +204,14 @@ class ChallengerTests(SynchronousTestCase):
             verdict = self.check(self.answer(challenger.challenges()), challenger)
             self.assertEqual(verdict, Verdict(True, False, b"1001", ""))
 
+    def test_atTheBeginningOfTime(self) -> None:
+        """
+        A clock that begins at 0, as in a simulation, makes no nonce stale.
+        """
+        self.now = 0.0
+        verdict = self.check(self.answer(self.challenger.challenges()))
+        self.assertEqual(verdict, Verdict(True, False, b"1001", ""))
+
     def test_inTheOrderGiven(self) -> None:
         """
         There is one challenge for each algorithm, in the order in which they

@@ -398,6 +398,29 @@ class ResponseMatchingTests(LayerTestCase):
         self.assertCounts(malformed=3, stray=0)
         self.assertEqual(self.receiver.strays, [])
 
+    def test_stop(self) -> None:
+        """
+        A layer that is stopped has no transactions and no timers; their users
+        are told the end and nothing else, and nothing more is sent.
+        """
+        self.layer.request(request(), BOB, self.user)
+        user = RecordingServerUser()
+        for arrived in (
+            arriving(),
+            arriving(b"OPTIONS", branch=b"2"),
+            arriving(branch=b"3", cookie=b""),
+        ):
+            self.arrive(arrived)
+            self.receiver.transactions[-1].user = user
+        self.receiver.transactions[2].respond(response(arriving(), 486))
+        self.flow.data.clear()
+        self.layer.stop()
+        self.assertEqual(self.user.told, ["terminated"])
+        self.assertEqual(user.told, ["terminated"] * 3)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        runFor(self.clock, 64)
+        self.assertEqual(self.flow.told, [])
+
     def test_unusable(self) -> None:
         """
         A response to a request of ours that its TU could not read is counted
