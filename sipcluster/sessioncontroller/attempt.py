@@ -38,6 +38,7 @@ class Attempt:
         "_lost",
         "_make",
         "_received",
+        "_status",
         "_tried",
         "_try",
         "_ua",
@@ -56,13 +57,15 @@ class Attempt:
         @param received: takes each response and the request as it was sent;
             L{None} if nobody wants to know.
         @param lost: takes the status that stands for an answer that does not
-            come, and why: 408, or 500 when nothing could be sent.
+            come, and why: 408, 500 when nothing could be sent, 503 when no SIP
+            Proxy takes it.
         """
         self._ua = ua
         self._make: Callable[[ProxyAddress], Request] | None = make
         self._received = received
         self._lost = lost
         self._tried: tuple[str, ...] = ()
+        self._status = 500
         self._cancelled = False
         self._try: _Try | None = None
         self.proxy: ProxyAddress | None = None
@@ -86,7 +89,7 @@ class Attempt:
         proxy = ua.proxies.choose(preferred, self._tried)
         make = self._make
         if proxy is None or make is None:
-            self._lose(408 if self._tried else 500, "no SIP Proxy answers")
+            self._lose(self._status, "no SIP Proxy answers")
             return
         self._tried = (*self._tried, proxy.name)
         self.proxy = proxy
@@ -142,6 +145,7 @@ class Attempt:
             one.transaction.cancel()
         self._ua.count("proxiesChanged")
         log.warn("no answer through {proxy}: {why}", proxy=self.proxy.name, why=why)
+        self._status = status
         self.start()
 
     def settle(self, one: _Try) -> None:

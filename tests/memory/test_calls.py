@@ -706,7 +706,7 @@ class TrunkTests(NodeTestCase):
         invite = self.peer2.expectRequest(b"INVITE")
         self.peer2.respond(invite, 503, b"x")
         self.peer2.expectRequest(b"ACK")
-        self.assertRefused(408)
+        self.assertRefused(500)
 
     def test_inbound(self) -> None:
         """
