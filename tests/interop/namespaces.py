@@ -12,13 +12,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from attrs import define, field
 
 #: setns(2) flag: only a network namespace will do.
 _CLONE_NEWNET = 0x40000000
+
+#: What C{ip netns exec} lays over C{/etc}, by namespace.
+_PER_NAMESPACE = Path("/etc/netns")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -77,10 +82,24 @@ class Namespace:
         _run("-n", made.name, "link", "set", "lo", "up")
         return made
 
+    def knows(self, hosts: Mapping[str, str]) -> None:
+        """
+        Give names to addresses, for programs started with L{command}; no name
+        server is asked there.
+
+        @param hosts: addresses by name.
+        """
+        folder = _PER_NAMESPACE / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{address} {name}\n" for name, address in hosts.items()]
+        (folder / "hosts").write_text("127.0.0.1 localhost\n" + "".join(lines))
+        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+
     def delete(self) -> None:
         """
         Give it back; what still runs inside keeps it alive until it ends.
         """
+        shutil.rmtree(_PER_NAMESPACE / self.name, ignore_errors=True)
         with contextlib.suppress(NoNamespaces):
             _run("netns", "delete", self.name)
 

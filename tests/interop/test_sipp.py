@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import gatherResults
 
 from tests.interop.load import load
@@ -251,6 +252,27 @@ class CallTests(SIPpTestCase):
         made = self.run_(CALLER.run("caller", CALLED.number), "caller")
         for report in await gatherResults([made, first, second]):
             self.assertAsWritten(report)
+
+    async def test_overItsConnection(self) -> None:
+        """
+        A telephone that registered over TCP is called over that connection,
+        from the other proxy too.
+        """
+        phone = Phone("1008", "127.0.0.108", PROXY1, "t1")
+        stays = self.run_(phone.run("register-and-stay", outOfCall="callee"))
+        for name in ("proxy1", "proxy2"):
+            await until(
+                reactor,
+                lambda: self.cluster.registered(name, "1008"),  # noqa: B023
+                5.0,
+                f"{name} knows the telephone",
+                0.02,
+            )
+        await self.register(CALLER)
+        for index, calling in enumerate((CALLER, evolve(CALLER, proxy=PROXY2))):
+            made = self.run_(calling.run("caller", "1008"), f"caller-{index}")
+            self.assertAsWritten(await made)
+        self.assertAsWritten(await stays)
 
     async def test_toTrunk(self) -> None:
         """
