@@ -29,6 +29,25 @@ def stop(reactor: Any) -> None:
         reactor.stop()
 
 
+def heedOnce(reactor: Any) -> None:
+    """
+    See to it that a second SIGTERM is no error.  A member gets one from the lab
+    besides the one that its whole process group gets.
+
+    Called before the reactor runs.
+    """
+    heed = reactor.sigTerm
+    heeded = False
+
+    def once(number: int, frame: Any = None) -> None:
+        nonlocal heeded
+        if not heeded:
+            heeded = True
+            heed(number, frame)
+
+    reactor.sigTerm = once
+
+
 class Ending:
     """
     Ends the process with a line on standard error and exit status 1.

@@ -4,6 +4,7 @@ What a process tells over HTTP: status, health, registrations, calls, metrics.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,7 @@ def monitorSite(process: Process) -> Site:
         body: dict[str, object] = {
             "application": process.application.name,
             "state": state,
+            "pid": os.getpid(),
         }
         if ready:
             status = process.status()

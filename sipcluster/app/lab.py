@@ -66,6 +66,13 @@ class Members(ProcessMonitor):
         self._failed: Counter[str] = Counter()
         self._ended: Deferred[None] | None = None
 
+    def pid(self, name: str) -> int | None:
+        """
+        The process that a member is at the moment; L{None} when it is none.
+        """
+        transport: Any = getattr(self.protocols.get(name), "transport", None)
+        return getattr(transport, "pid", None)
+
     def _monitoredProcessExited(self, name: str, reason: Failure | None = None) -> None:
         super()._monitoredProcessExited(name, None)
         if self.running:
@@ -141,6 +148,9 @@ class Lab(Service):
         others = {**health.get("nodes", {}), **health.get("proxies", {})}
         serving = all(state == "in service" for state in others.values())
         if health.get("state") != "ready" or not serving:
+            return POLL
+        if health.get("pid") != self._members.pid(name):
+            # Not ours: another lab has these addresses.
             return POLL
         self._members.ready.add(name)
         del self._waiting[name]

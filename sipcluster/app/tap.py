@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from twisted.application.service import MultiService
 from twisted.python import usage
 
+from sipcluster.app.ending import heedOnce
 from sipcluster.app.settings import (
     Application,
     BadConfiguration,
@@ -216,6 +217,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         from sipcluster.net.monotonic import useMonotonicTime
 
         reactor = running
+        heedOnce(reactor)
         useMonotonicTime(reactor)
         reactor.callWhenRunning(quietGarbageCollector)
     chosen = options.subOptions

@@ -55,6 +55,9 @@ def parseConfiguration(text: str, source: Path) -> Configuration:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
         raise BadConfiguration([_syntax(str(e), text, source)]) from None
+    except RecursionError:
+        why = "not TOML that anyone would write: nested too deeply"
+        raise BadConfiguration([f"{source}:1: {why}"]) from None
     lines = LineFinder(text)
     reader = Reader(source.absolute().parent)
     configuration = _read(document, reader, source)

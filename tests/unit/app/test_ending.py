@@ -14,7 +14,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipcluster.app.ending import Ending, EndOfInput, bounded
+from sipcluster.app.ending import Ending, EndOfInput, bounded, heedOnce
 
 
 class StoppableReactor(Clock):
@@ -39,6 +39,28 @@ class StoppableReactor(Clock):
         self.stopped += 1
         if self.stopped > 1:
             raise ReactorNotRunning
+
+
+class HeedOnceTests(SynchronousTestCase):
+    """
+    L{heedOnce}.
+    """
+
+    def test_secondSignal(self) -> None:
+        """
+        Only the first SIGTERM reaches the reactor.
+        """
+        heeded: list[int] = []
+
+        class Reactor:
+            def sigTerm(self, number: int, frame: object = None) -> None:
+                heeded.append(number)
+
+        reactor: Any = Reactor()
+        heedOnce(reactor)
+        reactor.sigTerm(15, None)
+        reactor.sigTerm(15)
+        self.assertEqual(heeded, [15])
 
 
 class EndingTests(SynchronousTestCase):

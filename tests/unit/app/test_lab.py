@@ -180,6 +180,15 @@ class MembersTests(SynchronousTestCase):
             self.reactor.advance(2)
         self.assertEqual(self.ended, ["lab: node1 does not start"])
 
+    def test_pid(self) -> None:
+        """
+        The process of a member is known while there is one.
+        """
+        self.reactor.pid = 4711
+        self.assertEqual(self.members.pid("node1"), 4711)
+        self.assertIsNone(self.members.pid("node3"))
+        self.members.stopService()
+
     def test_stop(self) -> None:
         """
         All are asked to end; the last one ends the lab.
@@ -278,6 +287,20 @@ class LabTests(SynchronousTestCase):
         self.assertEqual(self.told, ["ready"])
         self.assertEqual(self.members.ready, set(MEMBERS))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.lab.stopService()
+
+    def test_anotherLab(self) -> None:
+        """
+        What answers at a member's address and is none of our processes does not
+        count: another lab has the addresses.
+        """
+        self.healths = {name: {"state": "ready", "pid": 4711} for name in MEMBERS}
+        self.lab.startService()
+        self.reactor.advance(lab.POLL)
+        self.assertEqual((self.told, self.members.ready), ([], set()))
+        self.patch(self.members, "pid", lambda name: 4711)
+        self.reactor.pump([lab.POLL, 0, 0, 0, 0, 0])
+        self.assertEqual(self.told, ["ready"])
         self.lab.stopService()
 
     def test_stopped(self) -> None:

@@ -437,6 +437,14 @@ endpoints = ["http://192.0.2.1:2379"]
         error = self.assertRaises(BadConfiguration, parseConfiguration, "[a", SOURCE)
         self.assertTrue(error.lines[0].startswith("test.toml:1: not TOML: "))
 
+    def test_nestedTooDeeply(self) -> None:
+        """
+        What no parser can follow is told in one line, too.
+        """
+        text = "a = " + "[" * 5000
+        error = self.assertRaises(BadConfiguration, parseConfiguration, text, SOURCE)
+        self.assertIn("nested too deeply", error.lines[0])
+
     def test_unreadable(self) -> None:
         """
         A file that is not there, or is no text.
