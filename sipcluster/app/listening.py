@@ -105,7 +105,7 @@ class Listening(Service):
     puts into its own service tree.
 
     The ports are opened once the member has loaded.  They are closed, and all
-    flows ended, after the member has stopped.
+    flows ended, after the member has stopped.  Like the member it is started once.
 
     @ivar member: the node or SIP Proxy.
     """
@@ -146,7 +146,6 @@ class Listening(Service):
         Start the member, and open its ports when it has loaded.
         """
         super().startService()
-        self._outcome = None
         self.member.startService()
         self._opening = self._open().addCallbacks(self._opened, self._notOpened)
 

@@ -103,7 +103,8 @@ class NodeRuntime(Runtime):
 
 class IMember(IService):
     """
-    A member of the cluster.
+    A member of the cluster.  It is started once: whoever wants it again makes a
+    new one.
 
     C{stopService} ends what is under way and returns a Deferred that fires when
     nothing is left, or after a bounded wait.

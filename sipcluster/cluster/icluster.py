@@ -401,5 +401,6 @@ class IClusterWriter(Interface):
 
     def stop() -> None:
         """
-        Write no more.  What waits fails with L{StoreAway}.
+        Write no more.  What waits, and what comes later, fails with
+        L{StoreAway}.
         """

@@ -162,6 +162,8 @@ class CoalescingWriter:
         return write is not None
 
     def _add(self, write: _Write) -> Deferred[int]:
+        if self._stopped:
+            return fail(StoreAway("stopped"))
         before = self._waiting.get(write.key)
         if before is None and len(self._waiting) >= self._limit:
             return fail(QueueFull(f"{self._limit} writes are waiting"))

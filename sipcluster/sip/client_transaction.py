@@ -6,7 +6,7 @@ machines work on, and what its user holds in hand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attrs import define
 from twisted.logger import Logger
@@ -92,7 +92,7 @@ class ClientTransaction:
         """
         machine = self.machine
         if machine is not None and self.request.method == b"INVITE":
-            machine.cancel(headers)  # type: ignore[union-attr]
+            cast("InviteClient", machine).cancel(headers)
 
     def abandon(self) -> None:
         """
@@ -115,8 +115,11 @@ class ClientTransaction:
         Pass a response up.
         """
         self.responded = response.status
+        user = self.user
+        if user is None:
+            return
         try:
-            self.user.responseReceived(response)  # type: ignore[union-attr]
+            user.responseReceived(response)
         except Exception:
             log.failure("response to {key}", key=self.key)
 
@@ -125,7 +128,8 @@ class ClientTransaction:
         Tell that no final response came, and end.
         """
         try:
-            self.user.transactionTimedOut()  # type: ignore[union-attr]
+            if self.user is not None:
+                self.user.transactionTimedOut()
         except Exception:
             log.failure("time-out of {key}", key=self.key)
         self.finish()
@@ -135,7 +139,8 @@ class ClientTransaction:
         Tell that the request cannot be sent, and end.
         """
         try:
-            self.user.transportFailed(why)  # type: ignore[union-attr]
+            if self.user is not None:
+                self.user.transportFailed(why)
         except Exception:
             log.failure("transport failure of {key}", key=self.key)
         self.finish()
@@ -149,6 +154,7 @@ class ClientTransaction:
         self.ended(self)
         user, self.user, self.machine = self.user, None, None
         try:
-            user.transactionTerminated()  # type: ignore[union-attr]
+            if user is not None:
+                user.transactionTerminated()
         except Exception:
             log.failure("end of {key}", key=self.key)

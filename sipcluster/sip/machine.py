@@ -106,6 +106,7 @@ class _IndexedMachine(TypeMachine[Input, Core]):
         Make a machine, in its first state or in the given one.
         """
         row = self.initial if state is None else self.rows[state.name]
+        # Declared as Automat's own class, which takes a state and not a row.
         return cast(Input, self.__automat_type__(core, row))  # type: ignore[arg-type]
 
 

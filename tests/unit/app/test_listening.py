@@ -72,31 +72,43 @@ class ListeningTests(SynchronousTestCase):
 
     def test_ports(self) -> None:
         """
-        The ports are there while the service runs, TLS where it has one, and
-        again when it is started again.
+        The ports are there while the service runs, TLS where it has one.
         """
         listening = self.listening(attrs.evolve(NODE, sipTLSPort=5061))
         before = listening.whenReady()
-        for _ in range(2):
-            self.tree.startService()
-            ready = listening.whenReady()
-            self.assertIs(self.successResultOf(ready), listening.member)
-            self.assertEqual(
-                self.transport(listening).addresses,
-                [
-                    ("UDP", "192.0.2.21", 5060),
-                    ("TCP", "192.0.2.21", 5060),
-                    ("TLS", "192.0.2.21", 5061),
-                ],
-            )
-            caller = MemoryTransport(self.network)
-            flow = caller.flowTo(Target("TCP", "192.0.2.21", 5060))
-            runFor(self.clock, 1)
-            self.assertFalse(flow.closed)
-            self.stop()
-            self.assertTrue(flow.closed)
-            self.assertEqual(self.transport(listening).addresses, [])
+        self.assertNoResult(before)
+        self.tree.startService()
         self.assertIs(self.successResultOf(before), listening.member)
+        self.assertIs(self.successResultOf(listening.whenReady()), listening.member)
+        transport = self.transport(listening)
+        self.assertEqual(
+            transport.addresses,
+            [
+                ("UDP", "192.0.2.21", 5060),
+                ("TCP", "192.0.2.21", 5060),
+                ("TLS", "192.0.2.21", 5061),
+            ],
+        )
+        caller = MemoryTransport(self.network)
+        flow = caller.flowTo(Target("TCP", "192.0.2.21", 5060))
+        runFor(self.clock, 1)
+        self.assertFalse(flow.closed)
+        self.stop()
+        self.assertTrue(flow.closed)
+        self.assertEqual(transport.addresses, [])
+
+    def test_transportServesAgain(self) -> None:
+        """
+        What was stopped may listen again, and accepts connections then.
+        """
+        transport = self.network.host("192.0.2.21")
+        transport.stop()
+        self.successResultOf(transport.listenTCP("192.0.2.21", 5060))
+        flow = MemoryTransport(self.network).flowTo(Target("TCP", "192.0.2.21", 5060))
+        runFor(self.clock, 1)
+        self.assertFalse(flow.closed)
+        transport.stop()
+        self.stop()
 
     def test_portTaken(self) -> None:
         """

@@ -343,8 +343,8 @@ class CoalescingWriterTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        Stopped, it fails what waits and what is under way, and leaves no
-        timer.
+        Stopped, it fails what waits, what is under way and what comes later,
+        and leaves no timer.
         """
         flying = self.writer.put(b"a", b"1")
         runFor(self.clock, 0.001)
@@ -352,6 +352,8 @@ class CoalescingWriterTests(SynchronousTestCase):
         waiting = self.writer.put(b"b", b"1")
         self.writer.stop()
         self.failureResultOf(waiting, StoreAway)
+        self.failureResultOf(self.writer.put(b"c", b"1"), StoreAway)
+        self.failureResultOf(self.writer.delete(b"c"), StoreAway)
         runFor(self.clock, 1.0)
         self.failureResultOf(flying, StoreAway)
         self.assertEqual(self.clock.getDelayedCalls(), [])
