@@ -177,9 +177,12 @@ def withoutTopVia(headers: Headers) -> Headers:
     @raise MalformedMessage: the Via cannot be read.
     """
     lines, keys = headers.lines, headers.keys
-    if not keys or keys[0] is not VIA or b"," in lines[0]:
+    if not keys or keys[0] is not VIA or b'"' in lines[0]:
         return headers.removeFirstValue(VIA)
     parsed = headers.parsed.copy()
     parsed.pop(VIA, None)
     parsed.pop(VIAS, None)
+    rest = lines[0].partition(b",")[2].strip(b" \t")
+    if rest:
+        return Headers([b"Via: " + rest, *lines[1:]], keys, parsed)
     return Headers(lines[1:], keys[1:], parsed)

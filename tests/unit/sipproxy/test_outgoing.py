@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.sip.isip import Target
-from sipcluster.sip.message import Request
+from sipcluster.sip.message import Headers, Request, makeResponse
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.destinations import Destination, Hop
-from sipcluster.sipproxy.outgoing import loopKey, outgoing, recordRoutes
+from sipcluster.sipproxy.outgoing import loopKey, outgoing, recordRoutes, withoutTopVia
 from sipcluster.testing.records import RecordingFlow
 from tests.unit.sipproxy.samples import contextOf, request
 
@@ -142,3 +142,49 @@ class OutgoingTests(SynchronousTestCase):
         self.assertEqual(one, same)
         self.assertNotEqual(one, other)
         self.assertNotEqual(one, loopKey(contextOf(request(uri + "x", *more))))
+
+
+class WithoutTopViaTests(SynchronousTestCase):
+    """
+    RFC 3261 section 16.7 step 3.
+    """
+
+    def test_oneLineEach(self) -> None:
+        """
+        The first line goes, whatever is between it and the next.
+        """
+        headers = Headers.of((b"Via", b"a"), (b"To", b"t"), (b"v", b"b"))
+        self.assertEqual(withoutTopVia(headers).all(b"Via"), [b"b"])
+
+    def test_allInOneLine(self) -> None:
+        """
+        Of several in one line the first goes.
+        """
+        for value in (b"a, b,c", b"a,b, c", b'a;x="1,2" , b,c'):
+            headers = Headers.of((b"Via", value), (b"Via", b"d"))
+            left = withoutTopVia(headers)
+            self.assertEqual(left.values(b"Via"), [b"b", b"c", b"d"], value)
+
+    def test_elsewhere(self) -> None:
+        """
+        It need not stand on top of the message; there need not be any.
+        """
+        headers = Headers.of((b"To", b"t"), (b"Via", b"a"), (b"Via", b"b"))
+        self.assertEqual(withoutTopVia(headers).all(b"Via"), [b"b"])
+        self.assertEqual(withoutTopVia(Headers()).all(b"Via"), [])
+        one = Headers.of((b"Via", b"a, "))
+        self.assertEqual(withoutTopVia(one).all(b"Via"), [])
+
+    def test_forgets(self) -> None:
+        """
+        What was read of the old top Via is not believed of the new one.
+        """
+        response = makeResponse(request(), 200)
+        first = response.via
+        headers = response.headers.prepend(b"Via", b"SIP/2.0/TCP other;branch=x")
+        above = response.replacing(headers=headers)
+        self.assertEqual(above.via.host, b"other")
+        self.assertEqual(len(above.vias), 2)
+        below = above.replacing(headers=withoutTopVia(headers))
+        self.assertEqual(below.via, first)
+        self.assertEqual(len(below.vias), 1)
