@@ -17,8 +17,8 @@ from sipcluster.sessioncontroller.fields import relayedFields
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_changes import Changes
 from sipcluster.sessioncontroller.leg_client import ClientSide
+from sipcluster.sessioncontroller.leg_inputs import LegInputs
 from sipcluster.sessioncontroller.leg_server import ServerSide
-from sipcluster.sessioncontroller.leg_states import LegInputs
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.values import LegValue
 from sipcluster.sip.dialog import OutOfOrder

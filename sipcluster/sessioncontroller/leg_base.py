@@ -14,7 +14,8 @@ from sipcluster.sessioncontroller.events import CallEvent, Cause, Fields, Releas
 from sipcluster.sessioncontroller.fields import ALLOW
 from sipcluster.sessioncontroller.in_dialog import firstProxy, routed
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
-from sipcluster.sessioncontroller.leg_states import GONE, LegInputs, legMachine
+from sipcluster.sessioncontroller.leg_inputs import LegInputs
+from sipcluster.sessioncontroller.leg_states import GONE, legMachine
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import (
     SDP,

@@ -1,0 +1,248 @@
+"""
+What all parts of a call work on: its legs and parties, its ids, and its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from sipcluster.sessioncontroller.events import (
+    CallEvent,
+    CallType,
+    Cause,
+    Fields,
+    PartyView,
+    Released,
+    Role,
+)
+from sipcluster.sessioncontroller.fields import ALLOW
+from sipcluster.sessioncontroller.isessioncontroller import Asked
+from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.party import Party
+from sipcluster.sessioncontroller.session_description import SessionOrigin
+
+if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.call import Call
+    from sipcluster.sessioncontroller.isessioncontroller import IDialPlan
+    from sipcluster.sessioncontroller.useragent import UserAgent
+
+log = Logger()
+
+
+class CallBase:
+    """
+    Two legs and their parties, under one ConnID and CallUUID.
+
+    @ivar legs: live legs, the caller's first.
+    @ivar parties: all there have been, the caller's first.
+    @ivar sessionID: the CallUUID, for messages.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_ended",
+        "_fields",
+        "_first",
+        "_from",
+        "_made",
+        "_plan",
+        "_publish",
+        "_routing",
+        "_second",
+        "_tried",
+        "_ua",
+        "ani",
+        "callType",
+        "callUUID",
+        "connID",
+        "created",
+        "dnis",
+        "legs",
+        "parties",
+        "redirections",
+        "sessionID",
+        "userData",
+    )
+
+    def __init__(
+        self,
+        ua: UserAgent,
+        plan: IDialPlan,
+        publish: Callable[[CallEvent], None],
+        ended: Callable[[Call], None],
+        connID: str,
+        callUUID: str,
+        ani: str,
+        dnis: str,
+        created: float,
+    ) -> None:
+        self._ua = ua
+        self._plan = plan
+        self._publish = publish
+        self._ended = ended
+        self.connID = connID
+        self.callUUID = callUUID
+        self.sessionID = callUUID.encode()
+        self.ani = ani
+        self.dnis = dnis
+        self.created = created
+        self.callType = CallType.UNKNOWN
+        self.legs: list[Leg] = []
+        self.parties: list[Party] = []
+        self.userData: tuple[tuple[str, str], ...] = ()
+        self.redirections = 0
+        self._made = 0
+        self._fields: Fields = ()
+        self._asked: Asked | None = None
+        self._from = b""
+        self._tried: set[str] = set()
+        self._first: Leg | None = None
+        self._second: Leg | None = None
+        self._routing: Deferred[Any] | None = None
+
+    # Parts
+
+    def addParty(
+        self,
+        dn: str,
+        role: Role,
+        internal: bool,
+        other: Party | None = None,
+        state: str = "Null",
+    ) -> Party:
+        """
+        Make a party.
+
+        @param other: the one it talks to; L{None} while only its number is
+            known.
+        """
+        if other is not None:
+            otherDN, otherRole = other.view.thisDN, other.view.thisRole
+        elif role is Role.ORIGINATION:
+            otherDN, otherRole = self.dnis, Role.DESTINATION
+        else:
+            otherDN, otherRole = "", Role.UNKNOWN
+        view = PartyView(
+            self.connID,
+            self.callUUID,
+            self.callType,
+            dn,
+            role,
+            internal,
+            otherDN,
+            otherRole,
+            self.ani,
+            self.dnis,
+        )
+        party = Party(view, self._publish, state)
+        self.parties.append(party)
+        return party
+
+    def addLeg(
+        self,
+        party: Party,
+        incoming: bool,
+        callID: bytes = b"",
+        localTag: bytes = b"",
+        legID: bytes = b"",
+        origin: SessionOrigin | None = None,
+        state: str = "Null",
+    ) -> Leg:
+        """
+        Make a leg; what is left out is made new.
+        """
+        ua = self._ua
+        identifiers = ua.identifiers
+        tag = localTag or identifiers.tag()
+        if origin is None:
+            origin = SessionOrigin(ua.origin, int(tag[:13], 16))
+        leg = Leg(
+            ua,
+            self,  # type: ignore[arg-type] # every call is a Call
+            party,
+            incoming,
+            legID or tag,
+            callID or identifiers.callID(),
+            tag,
+            origin,
+            state,
+        )
+        self._made += 1
+        self.legs.append(leg)
+        if incoming:
+            self._first = leg
+        else:
+            self._second = leg
+        return leg
+
+    def other(self, leg: Leg) -> Leg | None:
+        """
+        The leg that a leg talks to, or L{None}.
+        """
+        if leg is self._first:
+            return self._second
+        return self._first if leg is self._second else None
+
+    def allowFor(self, leg: Leg) -> bytes:
+        """
+        The methods that can be passed on to the far end of the other leg.
+        """
+        other = self.other(leg)
+        return ALLOW if other is None else other.allow or ALLOW
+
+    # The end
+
+    def legEnded(self, leg: Leg) -> None:
+        """
+        A leg is gone: its last word.
+        """
+        if leg in self.legs:
+            self.legs.remove(leg)
+        if leg is self._first:
+            self._first = None
+        elif leg is self._second:
+            self._second = None
+        if not self.legs and self._routing is None:
+            self._end()
+
+    def _end(self) -> None:
+        """
+        Let go of everything that points back here.
+        """
+        for party in self.parties:
+            party.forget()
+        self._ended(self)  # type: ignore[arg-type] # as above
+
+    def release(self, cause: Cause, reason: bytes = b"") -> None:
+        """
+        End the call on all legs.
+        """
+        if self._routing is not None:
+            routing, self._routing = self._routing, None
+            routing.cancel()
+        now = self._ua.wallTime()
+        for party in self.parties:
+            party.machine.cleared(
+                Released(party.view, now, cause, party.answered, reason)
+            )
+        for leg in list(self.legs):
+            leg.machine.release(cause, reason)
+
+    def breakDown(self) -> None:
+        """
+        Something is wrong with this call that should not be: end it as far as
+        that is possible, and disturb no other.
+        """
+        self._ua.count("callsBroken")
+        for leg in list(self.legs):
+            try:
+                leg.machine.release(Cause.FAILED, b"")
+            except Exception:
+                log.failure("leg of call {connID}", connID=self.connID)
+                leg.finish()
+        self.release(Cause.FAILED)

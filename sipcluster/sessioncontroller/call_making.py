@@ -1,0 +1,226 @@
+"""
+The part of a call that makes it: where it goes, whom it rings, who answers.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from sipcluster.sessioncontroller.call_base import CallBase
+from sipcluster.sessioncontroller.events import (
+    Alerting,
+    Answered,
+    CallType,
+    Cause,
+    Failed,
+    Fields,
+    Offered,
+    Progressed,
+    Refused,
+    Released,
+    Role,
+)
+from sipcluster.sessioncontroller.isessioncontroller import (
+    Asked,
+    Destination,
+    Refusal,
+)
+from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.uri import SIPURI, parseURI
+
+log = Logger()
+
+#: What a caller is answered instead of what the called side answered: the
+#: challenge, the route, the loop or the overload of that leg is not the
+#: caller's business, and a 503 would take this node out of service at a SIP
+#: Proxy (RFC 3261 section 16.7 step 6).
+TRANSLATED = {
+    401: 403,
+    407: 403,
+    408: 408,
+    481: 480,
+    482: 480,
+    483: 480,
+    491: 480,
+    503: 500,
+}
+
+
+class Making(CallBase):
+    """
+    What a call does until it is answered or refused.
+    """
+
+    __slots__ = ()
+
+    def begin(self, leg: Leg, asked: Asked, caller: bytes) -> None:
+        """
+        Go to work on the caller's wish.
+
+        @param asked: where it wants to call.
+        @param caller: the From of the called side, without a tag.
+        """
+        self._asked = asked
+        self._from = caller
+        leg.machine.arrive()
+
+    def _offered(self, leg: Leg, event: Offered) -> None:
+        self._fields = event.fields
+        leg.party.machine.initiated(event)
+        assert self._asked is not None
+        self._route(self._asked)
+
+    def _route(self, asked: Asked) -> None:
+        routing = self._routing = self._plan.route(asked)
+        routing.addCallback(self._routed)
+        routing.addErrback(self._routeFailed)
+
+    def _routeFailed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):  # type: ignore[no-untyped-call]
+            return  # the caller has gone meanwhile
+        self._routing = None
+        log.failure("dial plan", failure=failure)
+        self._refuse(500, Cause.FAILED)
+
+    def _routed(self, found: Destination | Refusal) -> None:
+        self._routing = None
+        first = self._first
+        if first is None:
+            # The caller has gone meanwhile.
+            if not self.legs:
+                self._end()
+        elif isinstance(found, Refusal):
+            self._refuse(found.status, found.cause)
+        elif self._made >= self._ua.limits.legs or found.dn in self._tried:
+            self._refuse(480, Cause.UNREACHABLE)
+        else:
+            self._tried.add(found.dn)
+            self._place(first, found)
+
+    def _place(self, first: Leg, found: Destination) -> None:
+        """
+        Send the call to its destination.
+        """
+        self.callType = found.callType
+        party = self.addParty(
+            found.dn,
+            Role.DESTINATION,
+            found.callType is not CallType.OUTBOUND,
+            first.party,
+        )
+        first.party.meet(party)
+        second = self.addLeg(party, False)
+        second.proxy = first.proxy
+        second.allow = b""
+        second.aim(
+            self._secured(found, first.secure),
+            self._from,
+            max(first.maxForwards - 1, 0),
+            self._fields,
+        )
+        log.info(
+            "call {connID} has legs {callID} and {otherCallID}",
+            connID=self.connID,
+            callUUID=self.callUUID,
+            callID=first.callID.decode("utf-8", "replace"),
+            otherCallID=second.callID.decode("utf-8", "replace"),
+            dn=found.dn,
+        )
+        party.machine.alerted(Alerting(party.view, self._ua.wallTime()))
+        second.machine.place(first.received)
+
+    def _secured(self, found: Destination, secure: bool) -> Destination:
+        if not secure or not found.uri.startswith(b"sip:"):
+            return found
+        return evolve(
+            found,
+            uri=b"sips:" + found.uri.removeprefix(b"sip:"),
+            to=b"sips:" + found.to.removeprefix(b"sip:"),
+        )
+
+    def _progressed(self, leg: Leg, event: Progressed) -> None:
+        leg.party.machine.progressed(event)
+        other = self.other(leg)
+        if other is not None:
+            other.machine.progress(event)
+
+    def _answered(self, leg: Leg, event: Answered) -> None:
+        leg.party.machine.connected(event)
+        other = self.other(leg)
+        if other is None:
+            # The caller went in the same moment.
+            leg.machine.release(Cause.ABANDONED, b"")
+            return
+        other.machine.answer(event)
+        party = other.party
+        party.machine.connected(Answered(party.view, self._ua.wallTime()))
+
+    def _refused(self, leg: Leg, event: Refused) -> None:
+        """
+        The called side does not take the call: go where it says, or tell the
+        caller.
+        """
+        leg.party.machine.cleared(
+            Released(leg.party.view, self._ua.wallTime(), event.cause)
+        )
+        if self._first is None or leg is not self._second:
+            return
+        self._second = None
+        if event.contacts and self._redirect(event.contacts):
+            return
+        status = event.status
+        if status < 400:
+            status = 480
+        translated = TRANSLATED.get(status, status)
+        reason = event.reason if translated == event.status else b""
+        self._refuse(translated, event.cause, reason, event.fields)
+
+    def _redirect(self, contacts: tuple[bytes, ...]) -> bool:
+        """
+        Go on to the first contact that the dial plan may allow.
+
+        @return: whether there is one.
+        """
+        if self.redirections >= self._ua.limits.redirections or self._asked is None:
+            self._ua.count("redirectionsRefused")
+            return False
+        for contact in contacts:
+            try:
+                uri = parseURI(contact)
+            except MalformedMessage:
+                continue
+            if isinstance(uri, SIPURI) and uri.user:
+                self.redirections += 1
+                asked = Asked(
+                    uri.userText.decode("utf-8", "replace"),
+                    uri.bareHost,
+                    self._asked.caller,
+                    True,
+                )
+                log.info(
+                    "call {connID} is redirected to {user}",
+                    connID=self.connID,
+                    user=asked.user,
+                )
+                self._route(asked)
+                return True
+        return False
+
+    def _refuse(
+        self, status: int, cause: Cause, reason: bytes = b"", fields: Fields = ()
+    ) -> None:
+        """
+        The caller cannot have its call.
+        """
+        first = self._first
+        if first is None:
+            return
+        party = first.party
+        now = self._ua.wallTime()
+        party.machine.failed(Failed(party.view, now, cause, status))
+        party.machine.cleared(Released(party.view, now, cause))
+        first.machine.refuse(status, reason, fields)

@@ -1,0 +1,300 @@
+"""
+What a Session Controller does with the requests that reach its node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sipcluster.registrar.register import Lifetimes, grant
+from sipcluster.sessioncontroller.acceptance import (
+    ALLOW,
+    Unacceptable,
+    checkExtensions,
+    checkSession,
+    wrongMethod,
+)
+from sipcluster.sessioncontroller.authentication import (
+    Authenticator,
+    Refused,
+    numberOf,
+)
+from sipcluster.sessioncontroller.call import Call
+from sipcluster.sessioncontroller.events import CallEvent, Role
+from sipcluster.sessioncontroller.isessioncontroller import (
+    Asked,
+    ExtensionDN,
+    IDialPlan,
+    TrunkDN,
+)
+from sipcluster.sessioncontroller.useragent import UserAgent
+from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.grammar import escapeUser, quote
+from sipcluster.sip.headers import Headers
+from sipcluster.sip.isip import IFlow, IRequestReceiver
+from sipcluster.sip.message import Request, Response, makeResponse
+from sipcluster.sip.sanity import checkRequest
+from sipcluster.sip.server_transaction import ServerTransaction
+from sipcluster.sip.uri import SIPURI
+
+log = Logger()
+
+#: Methods that mean something inside a dialog.
+_IN_DIALOG = frozenset([b"INVITE", b"UPDATE", b"BYE", b"INFO", b"MESSAGE", b"OPTIONS"])
+
+#: Seconds for Retry-After when there are too many calls.
+_RETRY_AFTER = Headers.of((b"Retry-After", b"5"))
+
+_ABILITIES = (
+    (b"Allow", ALLOW),
+    (b"Accept", b"application/sdp"),
+    (b"Accept-Encoding", b"identity"),
+    (b"Accept-Language", b"en"),
+    (b"Supported", b"timer"),
+)
+
+
+@implementer(IRequestReceiver)
+class Reception:
+    """
+    Takes requests, and makes calls of INVITEs.
+
+    Requests that do not come from a SIP Proxy of the configuration are refused
+    with 403, OPTIONS aside: whatever a node believes of a request, it believes
+    because a proxy has written it there.
+
+    @ivar ua: what all legs share.
+    @ivar calls: live calls by ConnID.
+    @ivar role: the value of C{X-SIPCluster-Role} in answers to OPTIONS.
+    @ivar stopping: nothing new is taken.
+    """
+
+    ua: UserAgent
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        plan: IDialPlan,
+        lifetimes: Lifetimes,
+        publish: Callable[[CallEvent], None],
+        role: bytes,
+    ) -> None:
+        self._authenticator = authenticator
+        self._plan = plan
+        self._lifetimes = lifetimes
+        self._publish = publish
+        self.role = role
+        self.stopping = False
+        self.calls: dict[str, Call] = {}
+
+    # IRequestReceiver
+
+    def requestReceived(self, transaction: ServerTransaction) -> None:
+        # Whatever else goes wrong is logged and answered 500 one floor below.
+        try:
+            self._take(transaction)
+        except MalformedMessage as e:
+            self.ua.count("malformed")
+            log.warn(
+                "malformed {method}: {why}",
+                method=transaction.request.method.decode("ascii", "replace"),
+                why=e,
+            )
+            self._respond(transaction, e.status)
+
+    def ackReceived(self, ack: Request, flow: IFlow) -> None:
+        leg = self.ua.legs.get(ack.toTag)
+        if leg is None or leg.callID != ack.callID:
+            self.ua.count("strayAcks")
+        elif self.ua.proxies.at(flow.remote[0]) is None:
+            self.ua.count("untrusted")
+        else:
+            leg.ackReceived(ack)
+
+    def strayResponse(self, response: Response, flow: IFlow) -> None:
+        if response.cseq.method == b"INVITE" and 200 <= response.status < 300:
+            leg = self.ua.legs.get(response.fromTag)
+            if leg is not None and leg.callID == response.callID:
+                leg.acceptedAgain(response)
+
+    # Requests
+
+    def _take(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        checkRequest(request)
+        method = request.method
+        trusted = self.ua.proxies.at(transaction.flow.remote[0]) is not None
+        if not trusted and method != b"OPTIONS":
+            self.ua.count("untrusted")
+            self._respond(transaction, 403)
+        elif request.toTag:
+            self._takeInDialog(transaction)
+        elif method == b"INVITE":
+            self._takeInvite(transaction)
+        elif method == b"OPTIONS":
+            self._takeOptions(transaction, trusted)
+        elif method == b"REGISTER":
+            self._takeRegister(transaction)
+        else:
+            self._refuse(transaction, wrongMethod(method))
+
+    def _takeInDialog(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        leg = self.ua.legs.get(request.toTag)
+        if leg is None or leg.callID != request.callID:
+            self.ua.count("unknownDialogs")
+            self._respond(transaction, 481)
+            return
+        method = request.method
+        wrong = None
+        if method not in _IN_DIALOG:
+            wrong = wrongMethod(method)
+        elif method != b"BYE":
+            wrong = checkExtensions(request)
+            if wrong is None and method in (b"INVITE", b"UPDATE"):
+                wrong = checkSession(request)
+        if wrong is not None:
+            self._refuse(transaction, wrong)
+            return
+        try:
+            leg.requestReceived(transaction)
+        except MalformedMessage:
+            raise
+        except Exception:
+            log.failure("{method}", method=method.decode(), leg=leg.id.decode())
+            self._respond(transaction, 500)
+            if leg.call is not None:
+                leg.call.breakDown()
+
+    def _takeOptions(self, transaction: ServerTransaction, trusted: bool) -> None:
+        request = transaction.request
+        wrong = checkExtensions(request)
+        if wrong is not None:
+            self._refuse(transaction, wrong)
+        elif self.stopping:
+            self._respond(transaction, 503)
+        else:
+            headers = Headers.of(*_ABILITIES)
+            if trusted:
+                headers = headers.append(b"X-SIPCluster-Role", self.role)
+            self._respond(transaction, 200, headers)
+            # SIP Proxies ask all the time: nothing is worth remembering of it.
+            transaction.forget()
+
+    def _takeRegister(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        wrong = checkExtensions(request)
+        if wrong is not None:
+            self._refuse(transaction, wrong)
+            return
+        sender = self._authenticator.identify(request)
+        if isinstance(sender, Refused):
+            self._respond(transaction, sender.status, sender.headers)
+            return
+        if self._authenticator.leadsAstray(request):
+            self._respond(transaction, 403)
+            return
+        self._respond(transaction, *grant(request, self._lifetimes))
+
+    def _takeInvite(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        if self.stopping or len(self.calls) >= self.ua.limits.calls:
+            self.ua.count("overload")
+            self._respond(transaction, 503, _RETRY_AFTER)
+            return
+        wrong = checkExtensions(request)
+        if wrong is not None:
+            self._refuse(transaction, wrong)
+            return
+        sender = self._authenticator.identify(request)
+        if isinstance(sender, Refused):
+            self._respond(transaction, sender.status, sender.headers)
+            return
+        wrong = checkSession(request)
+        if wrong is None and request.maxForwards == 0:
+            wrong = Unacceptable(483)
+        if wrong is not None:
+            self._refuse(transaction, wrong)
+            return
+        self._beginCall(transaction, sender)
+
+    def _beginCall(
+        self, transaction: ServerTransaction, sender: ExtensionDN | TrunkDN
+    ) -> None:
+        request = transaction.request
+        identifiers = self.ua.identifiers
+        uri = request.requestURI
+        dialled = numberOf(uri)
+        internal = isinstance(sender, ExtensionDN)
+        if internal:
+            ani = sender.number
+        else:
+            ani = numberOf(request.fromAddress.uri) or "anonymous"
+        call = Call(
+            self.ua,
+            self._plan,
+            self._publish,
+            self.callEnded,
+            identifiers.tag().decode(),
+            identifiers.uuid().decode(),
+            ani,
+            dialled,
+            self.ua.wallTime(),
+        )
+        party = call.addParty(ani, Role.ORIGINATION, internal)
+        leg = call.addLeg(party, True, request.callID)
+        leg.proxy = self.ua.proxies.at(transaction.flow.remote[0])
+        try:
+            leg.take(transaction)
+        except MalformedMessage:
+            leg.finish()
+            raise
+        self.calls[call.connID] = call
+        display = request.fromAddress.display
+        secure = isinstance(uri, SIPURI) and uri.secure
+        call.begin(
+            leg,
+            Asked(
+                dialled,
+                uri.bareHost if isinstance(uri, SIPURI) else self.ua.domain.decode(),
+                sender,
+            ),
+            b"%b<%b:%b@%b>"
+            % (
+                quote(display) + b" " if display else b"",
+                b"sips" if secure else b"sip",
+                escapeUser(ani.encode()),
+                self.ua.domain,
+            ),
+        )
+
+    def _refuse(self, transaction: ServerTransaction, wrong: Unacceptable) -> None:
+        self._respond(transaction, wrong.status, wrong.headers, wrong.reason)
+
+    def _respond(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        headers: Headers | None = None,
+        reason: bytes = b"",
+    ) -> None:
+        if status >= 300:
+            self.ua.count(f"refused{status}")
+        transaction.respond(
+            makeResponse(
+                transaction.request,
+                status,
+                reason,
+                self.ua.identifiers.tag(),
+                headers or (),
+            )
+        )
+
+    def callEnded(self, call: Call) -> None:
+        """
+        A call has let go of everything.
+        """
+        self.calls.pop(call.connID, None)
