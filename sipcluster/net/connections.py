@@ -16,7 +16,8 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from sipcluster.net.flows import StreamFlow, TransportLimits, hostPort, plainHost
+from sipcluster.net.addresses import hostPort, plainHost
+from sipcluster.net.flows import StreamFlow, TransportLimits
 from sipcluster.net.sip_stream import SIPStreamProtocol
 from sipcluster.net.sip_tls import peerNames, why
 from sipcluster.sip.errors import MalformedMessage

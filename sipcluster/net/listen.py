@@ -21,8 +21,9 @@ from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import Attribute, Interface, implementer
 
-from sipcluster.net.flows import DatagramPort
-from sipcluster.net.sip_udp import SocketAddress, UDPPort
+from sipcluster.net.addresses import SocketAddress
+from sipcluster.net.sip_udp import UDPPort
+from sipcluster.net.udp_flows import DatagramPort
 
 
 class INetwork(Interface):

@@ -23,6 +23,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sipcluster.net.addresses import SocketAddress
+
 #: Linux numbers that the socket module has no names for.
 IP_RECVERR = getattr(socket, "IP_RECVERR", 11)
 IPV6_RECVERR = getattr(socket, "IPV6_RECVERR", 25)
@@ -53,9 +55,6 @@ _UNREACHABLE = {
 
 #: Local losses that a retransmission cures: full buffers, a packet filter.
 _LOST = {errno.ENOBUFS, errno.ENOMEM, errno.EPERM, errno.EINTR}
-
-#: What C{recvfrom} and C{sendto} give: C{(host, port)}, longer for IPv6.
-SocketAddress = tuple[Any, ...]
 
 
 @implementer(IReadWriteDescriptor)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any
 
 from attrs import define
@@ -17,18 +16,19 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from sipcluster.net.connections import Connections
-from sipcluster.net.flows import (
-    StreamFlow,
-    TransportLimits,
-    UDPFlow,
-    UDPFlows,
+from sipcluster.net.addresses import (
+    WILDCARDS,
+    SocketAddress,
     hostPort,
+    isGroup,
     socketAddress,
 )
+from sipcluster.net.connections import Connections
+from sipcluster.net.flows import StreamFlow, TransportLimits
 from sipcluster.net.listen import INetwork, ReactorNetwork
+from sipcluster.net.listeners import Listener, Listeners
 from sipcluster.net.sip_tls import TLSContexts
-from sipcluster.net.sip_udp import SocketAddress
+from sipcluster.net.udp_flows import UDPFlow, UDPFlows
 from sipcluster.sip.errors import MalformedMessage, NoTransport
 from sipcluster.sip.framing import Frame, KeepAlive, parseDatagram
 from sipcluster.sip.isip import IFlow, IMessageReceiver, ITransportLayer, Target
@@ -42,30 +42,6 @@ from sipcluster.sip.via import Via
 
 #: Called with C{(incoming, message or bytes, flow)} for every message.
 Trace = Callable[[bool, Any, IFlow], None]
-
-#: The addresses that mean "all of this host".
-WILDCARDS = ("0.0.0.0", "::", "")
-
-
-@define(eq=False)
-class Listener:
-    """
-    One listening port.
-
-    @ivar host: as it was asked for.
-    @ivar port: as it was given.
-    """
-
-    transportName: str
-    host: str
-    port: int
-    _stop: Callable[[], Any]
-
-    def stopListening(self) -> Deferred[None]:
-        """
-        Free the port; connections that were accepted live on.
-        """
-        return maybeDeferred(self._stop)
 
 
 @define
@@ -99,8 +75,6 @@ class SIPTransport:
 
     @ivar receiver: takes what comes; may be set later, what comes before is
         dropped and counted.
-    @ivar advertised: the host to write in Via where a listener is bound to all
-        addresses; empty for the address that packets leave from.
     @ivar tls: for connections that we open; set by the first L{listenTLS}
         where it is not set before.
     @ivar pairAddress: gives the present C{(host, port)} of a host name that
@@ -131,18 +105,28 @@ class SIPTransport:
         self.receiver = receiver
         self.limits = limits or TransportLimits()
         self.counts: Counter[str] = Counter()
-        self.advertised = ""
         self.tls: TLSContexts | None = None
         self.pairAddress: Callable[[bytes], tuple[str, int] | None] | None = None
         self._entropy = entropy
-        self._listeners: list[Listener] = []
-        self._udp: list[UDPFlows] = []
+        self._listeners = Listeners(self._network)
         self._connections = Connections(self._network, self, entropy, self.limits)
         self._refusals: dict[tuple[str, int], float] = {}
         self._answers = _Bucket(self._clock.seconds, self.limits.malformedAnswers)
         self._failing: set[IFlow] = set()
         self._trace: Trace | None = None
         self.trace = trace
+
+    @property
+    def advertised(self) -> str:
+        """
+        The host to write in Via where a listener is bound to all addresses; empty
+        for the address that packets leave from.
+        """
+        return self._listeners.advertised
+
+    @advertised.setter
+    def advertised(self, host: str) -> None:
+        self._listeners.advertised = host
 
     @property
     def trace(self) -> Trace | None:
@@ -154,7 +138,7 @@ class SIPTransport:
     @trace.setter
     def trace(self, trace: Trace | None) -> None:
         self._trace = self._connections.trace = trace
-        for flows in self._udp:
+        for flows in self._listeners.udp:
             flows.trace = trace
 
     # Listening.
@@ -164,7 +148,10 @@ class SIPTransport:
         """
         C{(transportName, host, port)} of each listener.
         """
-        return [(each.transportName, each.host, each.port) for each in self._listeners]
+        return [
+            (each.transportName, each.host, each.port)
+            for each in self._listeners.listeners
+        ]
 
     def listenUDP(self, host: str, port: int) -> Deferred[Listener]:
         """
@@ -192,7 +179,7 @@ class SIPTransport:
             for flows in opened:
                 flows.close()
 
-        return self._listening("UDP", host, port, stop)
+        return self._opened("UDP", host, port, stop)
 
     def _openUDP(self, host: str, port: int) -> UDPFlows:
         """
@@ -211,17 +198,17 @@ class SIPTransport:
 
         opened = self._network.datagramPort(host, port, received, failed)
         flows = UDPFlows(
-            len(self._udp),
+            len(self._listeners.udp),
             opened,
             self.limits.flows,
             self.sentOnClosed,
-            lambda remote: self._sentBy(host, opened.port, remote),
+            lambda remote: self._listeners.sentBy(host, opened.port, remote),
         )
-        if self.advertised or host not in WILDCARDS:
-            flows.sentBy = self._sentBy(host, opened.port, "")
+        if self._listeners.advertised or host not in WILDCARDS:
+            flows.sentBy = self._listeners.sentBy(host, opened.port, "")
         flows.trace = self._trace
         made.append(flows)
-        self._udp.append(flows)
+        self._listeners.udp.append(flows)
         return flows
 
     def listenTCP(self, host: str, port: int) -> Deferred[Listener]:
@@ -250,14 +237,14 @@ class SIPTransport:
         made: list[Listener] = []
 
         def local() -> tuple[tuple[str, int], bytes]:
-            return self._localOf(made[0], "")
+            return self._listeners.localOf(made[0], "")
 
         factory = self._connections.factory(transportName, local)
 
         def listening(opened: IListeningPort) -> Listener:
             address: Any = opened.getHost()
             made.append(
-                self._listening(transportName, host, address.port, opened.stopListening)
+                self._opened(transportName, host, address.port, opened.stopListening)
             )
             return made[0]
 
@@ -265,18 +252,11 @@ class SIPTransport:
             listening
         )
 
-    def _listening(
+    def _opened(
         self, transportName: str, host: str, port: int, stop: Callable[[], Any]
     ) -> Listener:
-        def stopped() -> Any:
-            if made in self._listeners:
-                self._listeners.remove(made)
-            return stop()
-
-        made = Listener(transportName, host, port, stopped)
-        self._listeners.append(made)
         self._connections.begin()
-        return made
+        return self._listeners.add(transportName, host, port, stop)
 
     def stop(self) -> Deferred[None]:
         """
@@ -285,7 +265,7 @@ class SIPTransport:
         @return: fires when everything is closed, within two seconds.
         """
         stopping: list[Deferred[Any]] = [
-            listener.stopListening() for listener in list(self._listeners)
+            listener.stopListening() for listener in list(self._listeners.listeners)
         ]
         stopping.append(self._connections.stop())
         return DeferredList(stopping, consumeErrors=True).addCallback(lambda _: None)
@@ -297,7 +277,9 @@ class SIPTransport:
             return self._streamTo(target)
         if size and tooLargeForUDP(size) and self._prefersTCP(target):
             return self._streamTo(Target("TCP", target.host, target.port))
-        return self._udpFor(target.host).flow(socketAddress(target.host, target.port))
+        return self._listeners.udpFor(target.host).flow(
+            socketAddress(target.host, target.port)
+        )
 
     def responseFlow(self, via: Via, flow: IFlow) -> IFlow:
         if flow.closed:
@@ -321,7 +303,7 @@ class SIPTransport:
         if token[:1] != b"u":
             return None
         try:
-            return self._udp[int(token[1 : token.index(b"-")])].byToken(token)
+            return self._listeners.udp[int(token[1 : token.index(b"-")])].byToken(token)
         except (ValueError, IndexError):
             return None
 
@@ -339,7 +321,7 @@ class SIPTransport:
         port = via.port or (5061 if name == "TLS" else 5060)
         if not flow.reliable and via.rport:
             port = via.rport
-        if not flow.reliable and _isGroup(via.parameters.get(b"maddr")):
+        if not flow.reliable and isGroup(via.parameters.get(b"maddr")):
             # Only a group: with any other address there a stranger could have
             # our responses sent to whom he likes.
             return responseTarget(via)
@@ -348,44 +330,10 @@ class SIPTransport:
         return Target(name, host, port)
 
     def _prefersTCP(self, target: Target) -> bool:
-        if not self._listenersFor("TCP", target.host):
+        if not self._listeners.listenersFor("TCP", target.host):
             return False
         until = self._refusals.get((target.host, target.port))
         return until is None or until <= self._clock.seconds()
-
-    def _listenersFor(self, transportName: str, remote: str) -> list[Listener]:
-        """
-        The listeners that can reach an address, the likelier ones first.
-        """
-        six = ":" in remote
-        loop = _isLoopback(remote)
-        fitting = [
-            each
-            for each in self._listeners
-            if each.transportName == transportName
-            and ((":" in each.host) == six or each.host == "::")
-        ]
-        fitting.sort(
-            key=lambda each: (
-                each.host not in WILDCARDS and _isLoopback(each.host) != loop
-            )
-        )
-        return fitting
-
-    def _udpFor(self, remote: str) -> UDPFlows:
-        six = ":" in remote
-        best: UDPFlows | None = None
-        loop = _isLoopback(remote)
-        for flows in self._udp:
-            host = flows.port.host
-            if flows.closed or (":" in host) != six:
-                continue
-            if host in WILDCARDS or _isLoopback(host) == loop:
-                return flows
-            best = best or flows
-        if best is None:
-            raise NoTransport(f"no UDP port that reaches {remote}")
-        return best
 
     def _streamTo(self, target: Target) -> StreamFlow:
         flow = self._connections.find(target)
@@ -398,38 +346,8 @@ class SIPTransport:
             creator = self.tls.client(target.serverName)
         elif target.transportName != "TCP":
             raise NoTransport(f"no {target.transportName} here")
-        listeners = self._listenersFor(target.transportName, target.host)
-        if listeners:
-            local, sentBy = self._localOf(listeners[0], target.host)
-            localHost = listeners[0].host
-        else:
-            # No listener of that kind: answers come on the connection alone.
-            others = self._listenersFor("UDP", target.host)
-            localHost = others[0].host if others else ""
-            local = (self._visible(localHost, target.host), 0)
-            sentBy = hostPort(*local).removesuffix(":0").encode("ascii")
-        if localHost in WILDCARDS or _isLoopback(localHost) != _isLoopback(target.host):
-            localHost = ""
+        local, sentBy, localHost = self._listeners.leaves(target)
         return self._connections.open(target, local, sentBy, localHost, creator)
-
-    def _localOf(
-        self, listener: Listener, remote: str
-    ) -> tuple[tuple[str, int], bytes]:
-        sentBy = self._sentBy(listener.host, listener.port, remote)
-        return (listener.host, listener.port), sentBy
-
-    def _visible(self, host: str, remote: str) -> str:
-        """
-        The host that peers know us by.
-        """
-        if host not in WILDCARDS:
-            return host
-        if self.advertised:
-            return self.advertised
-        return (remote and self._network.sourceAddress(remote)) or "127.0.0.1"
-
-    def _sentBy(self, host: str, port: int, remote: str) -> bytes:
-        return hostPort(self._visible(host, remote), port).encode("ascii")
 
     # What comes in.
 
@@ -564,25 +482,10 @@ class SIPTransport:
         """
         return {
             "listeners": [f"{name} {hostPort(h, p)}" for name, h, p in self.addresses],
-            "udpFlows": sum(len(flows) for flows in self._udp),
+            "udpFlows": sum(len(flows) for flows in self._listeners.udp),
             "connections": self._connections.status(),
             "counts": dict(self.counts),
         }
-
-
-def _isGroup(maddr: bytes | None) -> bool:
-    """
-    Whether C{maddr} names a multicast group.
-    """
-    try:
-        address = ip_address((maddr or b"").strip(b"[]").decode("ascii"))
-    except ValueError:
-        return False
-    return address.is_multicast
-
-
-def _isLoopback(host: str) -> bool:
-    return host.startswith("127.") or host == "::1"
 
 
 __all__ = [

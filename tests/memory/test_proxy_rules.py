@@ -275,7 +275,7 @@ class RuleTests(ProxyTestCase):
         A node without TCP.
         """
         node = self.node(host)
-        for listener in list(node.transport._listeners):
+        for listener in list(node.transport._listeners.listeners):
             if listener.transportName == "TCP":
                 listener.stopListening()
         return node

@@ -1,5 +1,5 @@
 """
-Tests for L{sipcluster.net.flows}.
+Tests for L{sipcluster.net.udp_flows}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipcluster.net.flows import UDPFlows, hostPort, plainHost, socketAddress
+from sipcluster.net.addresses import socketAddress
+from sipcluster.net.udp_flows import UDPFlows
 
 
 class FakePort:
@@ -111,33 +112,3 @@ class UDPFlowsTests(SynchronousTestCase):
         self.assertEqual(told, [flow])
         self.assertTrue(flow.closed)
         self.assertIs(flows.byToken(flow.token), None)
-
-
-class AddressTests(SynchronousTestCase):
-    """
-    Addresses as they are written.
-    """
-
-    def test_hostPort(self) -> None:
-        """
-        An IPv6 address has brackets.
-        """
-        self.assertEqual(hostPort("192.0.2.1", 5060), "192.0.2.1:5060")
-        self.assertEqual(hostPort("2001:db8::1", 5060), "[2001:db8::1]:5060")
-
-    def test_plainHost(self) -> None:
-        """
-        An IPv4 address mapped into IPv6 is an IPv4 address.
-        """
-        self.assertEqual(plainHost("::ffff:192.0.2.1"), "192.0.2.1")
-        self.assertEqual(plainHost("::FFFF:192.0.2.1"), "192.0.2.1")
-        self.assertEqual(plainHost("2001:db8::1"), "2001:db8::1")
-        self.assertEqual(plainHost("::ffff:1"), "::ffff:1")
-
-    def test_socketAddress(self) -> None:
-        """
-        As the socket module gives it: equal addresses are spelled alike.
-        """
-        self.assertEqual(socketAddress("192.0.2.1", 1), ("192.0.2.1", 1))
-        self.assertEqual(socketAddress("2001:DB8:0:0::1", 1), ("2001:db8::1", 1, 0, 0))
-        self.assertEqual(socketAddress("fe80::1%2", 1), ("fe80::1", 1, 0, 2))
