@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
-from sipcluster.app.lab import command
+from sipcluster.app.lab import TWISTD, command
 from sipcluster.app.lab_files import MEMBERS, LabFiles
 from tests.bench.processes import Program
 from tests.interop.namespaces import Namespace
@@ -42,12 +43,14 @@ class Cluster:
 
     @ivar base: the first three numbers of all addresses.
     @ivar programs: the members that run, by name.
+    @ivar lab: the process that started them, where it was not this one.
     """
 
     folder: Path
     namespace: Namespace
     base: str = "127.0.0"
     programs: dict[str, Program] = field(factory=dict)
+    lab: Program | None = None
 
     @classmethod
     def make(
@@ -108,6 +111,38 @@ class Cluster:
         await until(
             reactor,
             lambda: all(self.servedBy(name) >= self.nodes for name in proxies),
+            10.0,
+            "the proxies have all nodes in service",
+        )
+
+    async def startLab(self, reactor: IReactorTime) -> None:
+        """
+        Start all members as a person does: by C{twistd sipcluster lab}, which is
+        what C{bin/run} ends in.
+        """
+        lab = self.lab = Program.start(
+            [
+                *(sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile="),
+                *("sipcluster", "lab", "--dir", str(self.folder)),
+                *("--base", self.base, "--quiet"),
+            ],
+            self.folder / "lab.out",
+            self.namespace,
+            {"PYTHONPATH": str(TOP)},
+        )
+
+        def isReady() -> bool:
+            if not lab.running:
+                raise AssertionError(f"the lab has ended: {lab.said()}")
+            return "ready" in lab.said().splitlines()
+
+        await until(reactor, isReady, 40.0, "the lab is ready")
+        await until(
+            reactor,
+            lambda: all(
+                self.servedBy(name) == {"node1", "node2"}
+                for name in ("proxy1", "proxy2")
+            ),
             10.0,
             "the proxies have all nodes in service",
         )
@@ -222,6 +257,9 @@ class Cluster:
         @return: the seconds that each took.
         """
         took = {}
+        if self.lab is not None:
+            took["lab"] = await self.lab.stop(reactor)
+            self.lab = None
         for program in self.programs.values():
             if program.running:
                 program.process.terminate()

@@ -29,6 +29,13 @@ reactor: Any = _reactor
 Recipe = tuple[str, tuple[int, ...], Callable[[str], str]]
 
 
+def asGiven(toml: str) -> str:
+    """
+    The lab's configuration, unchanged: then it is the lab itself that runs.
+    """
+    return toml
+
+
 class _Running:
     """
     The cluster that runs now, if any.
@@ -63,7 +70,10 @@ class _Running:
         else:
             self.namespace = Namespace.make()
         cluster = self.cluster = Cluster.make(self.namespace, base, change)
-        await cluster.start(reactor)
+        if change is asGiven:
+            await cluster.startLab(reactor)
+        else:
+            await cluster.start(reactor)
         self.recipe = recipe
         return cluster
 
@@ -95,13 +105,6 @@ def lacking(why: str) -> None:
     raise SkipTest(why)
 
 
-def asGiven(toml: str) -> str:
-    """
-    The lab's configuration, unchanged.
-    """
-    return toml
-
-
 class ClusterTestCase(TestCase):
     """
     A test whose other ends are foreign programs around a running cluster.
@@ -110,6 +113,7 @@ class ClusterTestCase(TestCase):
     @cvar base: the first three numbers of the cluster's addresses.
     @cvar hosts: last numbers of further hosts, each in a namespace of its own;
         empty when everything is on the loopback interface.
+    @cvar change: what is different from the lab's configuration.
     @ivar work: a folder for the test's own files.
     """
 
@@ -118,12 +122,7 @@ class ClusterTestCase(TestCase):
     base = "127.0.0"
     hosts: tuple[int, ...] = ()
 
-    @staticmethod
-    def change(toml: str) -> str:
-        """
-        What is different from the lab's configuration.
-        """
-        return asGiven(toml)
+    change: Callable[[str], str] = staticmethod(asGiven)
 
     # Trial waits for it; the type of unittest's knows nothing of that.
     async def setUp(self) -> None:  # type: ignore[override]

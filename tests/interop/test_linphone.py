@@ -33,12 +33,7 @@ class LinphoneTests(ClusterTestCase):
     base = "10.9.8"
     hosts = (101, 102)
 
-    @staticmethod
-    def change(toml: str) -> str:
-        """
-        SHA-256 first.
-        """
-        return strongestFirst(toml)
+    change = staticmethod(strongestFirst)
 
     def phone(self, index: int, outbound: str, authority: Path) -> Linphone:
         """

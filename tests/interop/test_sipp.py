@@ -31,17 +31,20 @@ OTHER = Phone("1003", "127.0.0.103", PROXY2, mediaPort=18000)
 TRUNK = Phone("9", "127.0.0.40", PROXY1, mediaPort=19000)
 
 
+def impatient(toml: str) -> str:
+    """
+    One extension that rings for a short time only.
+    """
+    number = f'number = "{IMPATIENT}"\n'
+    return toml.replace(number, f"{number}no-answer-timeout = 3\n")
+
+
 class SIPpTestCase(ClusterTestCase):
     """
     Two telephones that are played by SIPp.
     """
 
-    @staticmethod
-    def change(toml: str) -> str:
-        """
-        One extension that rings for a short time only.
-        """
-        return _impatient(toml)
+    change = staticmethod(impatient)
 
     async def register(self, *phones: Phone) -> None:
         """
@@ -100,11 +103,6 @@ class SIPpTestCase(ClusterTestCase):
         await self.register(CALLER)
         report = await self.run_(CALLER.run(caller, dialled, **options))
         self.assertAsWritten(report)
-
-
-def _impatient(toml: str) -> str:
-    number = f'number = "{IMPATIENT}"\n'
-    return toml.replace(number, f"{number}no-answer-timeout = 3\n")
 
 
 class RegistrationTests(SIPpTestCase):
