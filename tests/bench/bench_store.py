@@ -37,7 +37,7 @@ from sipcluster.cluster.writer import CoalescingWriter
 from sipcluster.net.etcd import EtcdStore
 from sipcluster.registrar.records import PREFIX
 from sipcluster.registrar.replicated import replicatedRegistrations
-from sipcluster.testing.contracts import binding
+from sipcluster.testing.registration_contract import binding
 from sipcluster.testing.stores import ETCD, EtcdServer
 
 VALUE = os.urandom(300)

@@ -21,7 +21,7 @@ from sipcluster.registrar.replicated import (
     ReplicatedRegistrationStore,
     replicatedRegistrations,
 )
-from sipcluster.testing.contracts import AOR, binding
+from sipcluster.testing.registration_contract import AOR, binding
 from sipcluster.testing.stores import EtcdServer, HTTPStore, skipWithoutEtcd
 from tests.loopback.storecase import reactor
 

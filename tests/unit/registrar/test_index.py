@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.registrar.index import BindingIndex
-from sipcluster.testing.contracts import AOR, EPOCH, binding
+from sipcluster.testing.registration_contract import AOR, EPOCH, binding
 
 
 class BindingIndexTests(SynchronousTestCase):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.registrar.memory import MemoryRegistrationStore
-from sipcluster.testing.contracts import (
+from sipcluster.testing.registration_contract import (
     AOR,
     EPOCH,
     RegistrationStoreContract,

@@ -26,7 +26,7 @@ from sipcluster.registrar.register import (
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request, Response, makeResponse
-from sipcluster.testing.contracts import AOR, EPOCH, binding
+from sipcluster.testing.registration_contract import AOR, EPOCH, binding
 
 PLACE = Place("proxy1", b"token", "TLS", ("198.51.100.7", 4711))
 

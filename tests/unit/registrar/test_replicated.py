@@ -21,7 +21,7 @@ from sipcluster.registrar.replicated import (
     replicatedRegistrations,
 )
 from sipcluster.testing.clock import runFor
-from sipcluster.testing.contracts import (
+from sipcluster.testing.registration_contract import (
     AOR,
     EPOCH,
     RegistrationStoreContract,
