@@ -4,6 +4,8 @@ Two-party calls through a node: how they are made and how they fail.
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from sipcluster.sessioncontroller.events import Failed, Released
 from sipcluster.sip.message import Response
 from sipcluster.testing.sip_peer import sdp
@@ -158,6 +160,34 @@ class BasicCallTests(NodeTestCase):
         self.bob.answer(self.peer.expectRequest(b"INVITE"), 200, sdp())
         self.peer.expectRequest(b"ACK")
         self.alice.accepted(self.peer.expectResponse(200))
+        self.alice.acknowledge()
+        self.hangUp()
+
+
+class SecureTests(NodeTestCase):
+    """
+    Calls to SIPS URIs.
+    """
+
+    def test_allHopsAreSecure(self) -> None:
+        """
+        A call to a SIPS URI is one on both legs: Request-URI, From, To and
+        Contact (RFC 3261 section 12.1.1, 26.2.2).
+        """
+        self.alice.request(b"REGISTER")
+        self.peer.expectResponse(200)
+        request = self.alice.build(b"INVITE", body=sdp(), uri=b"sips:1002@lab.example")
+        self.alice.invite = request
+        self.peer.send(request)
+        invite = self.peer.expectRequest(b"INVITE")
+        self.assertEqual(invite.uri, b"sips:1002@lab.example")
+        self.assertEqual(invite.fromAddress.uri.render(), b"sips:1001@lab.example")
+        self.assertEqual(invite.toAddress.uri.render(), b"sips:1002@lab.example")
+        self.assertTrue(invite.contacts[0].uri.secure)
+        self.bob.answer(invite, 200, sdp("bob"))
+        self.peer.expectRequest(b"ACK")
+        answer = self.alice.accepted(self.peer.expectResponse(200))
+        self.assertTrue(answer.contacts[0].uri.secure)
         self.alice.acknowledge()
         self.hangUp()
 
@@ -682,6 +712,24 @@ class OneRedirectionTests(NodeTestCase):
         self.peer.expectRequest(b"ACK")
         self.assertRefused(480)
         self.assertEqual(self.counters["redirectionsRefused"], 1)
+
+
+class FewLegsTests(NodeTestCase):
+    """
+    The number of legs that one call may make is limited.
+    """
+
+    def test_tooMany(self) -> None:
+        """
+        A redirection that would need one leg too many is answered 480.
+        """
+        ua = self.node.controller.ua
+        ua.limits = evolve(ua.limits, legs=2)
+        self.alice.request(b"INVITE", "1002", body=sdp())
+        invite = self.peer.expectRequest(b"INVITE")
+        self.bob.refuse(invite, 302, [(b"Contact", b"<sip:1003@lab.example>")])
+        self.peer.expectRequest(b"ACK")
+        self.assertRefused(480)
 
 
 class TrunkTests(NodeTestCase):
