@@ -1,0 +1,249 @@
+"""
+What one call through a node costs in processor time, in this process, without
+sockets::
+
+    python -m tests.memory.node_cost [CALLS] [--profile] [--log]
+
+A call is INVITE with credentials, 100, 180, 200, ACK, BYE and 200 between two phones
+behind a SIP Proxy; what is measured is from the bytes of a datagram to the bytes of
+those that leave, timers included.  The phones' own messages are made outside of the
+measured time.  Calls begin every 2 ms of the test's clock, so that the transactions
+of some 16 000 calls linger as they would at 500 calls a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import re
+import sys
+import time
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from sipcluster.app.node import makeNode
+from sipcluster.app.runtime import NodeRuntime
+from sipcluster.sip.digest import authorize
+from sipcluster.testing.network import MemoryNetwork
+from tests.memory.nodes import NODE, PROXY1, THEN, configuration
+
+SDP = b"\r\n".join(
+    [
+        b"v=0",
+        b"o=- 1 1 IN IP4 198.51.100.1",
+        b"s=-",
+        b"c=IN IP4 198.51.100.1",
+        b"t=0 0",
+        b"m=audio 20000 RTP/AVP 0 8 101",
+        b"a=rtpmap:101 telephone-event/8000",
+        b"",
+    ]
+)
+ROUTE = b"Record-Route: <sip:192.0.2.11;lr>"
+BOB = b"Contact: <sip:1002@198.51.100.2:5060>"
+ALLOW = b"Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO"
+TO = b"To: <sip:1002@lab.example>"
+DIALLED = b"sip:1002@lab.example"
+
+
+def message(*lines: bytes, body: bytes = b"") -> bytes:
+    """
+    A message of its lines.
+    """
+    kind = [b"Content-Type: application/sdp"] if body else []
+    length = b"Content-Length: %d" % len(body)
+    return b"\r\n".join([*lines, *kind, length, b"", body])
+
+
+def fields(data: bytes, name: bytes) -> list[bytes]:
+    """
+    All fields of a name, as lines.
+    """
+    return re.findall(rb"(?im)^" + name + rb": .*?(?=\r$)", data)
+
+
+def value(data: bytes, name: bytes) -> bytes:
+    """
+    The value of the first one.
+    """
+    return fields(data, name)[0].partition(b": ")[2]
+
+
+def answer(
+    request: bytes, status: int, tag: bytes, *more: bytes, body: bytes = b""
+) -> bytes:
+    """
+    A response of the called phone.
+    """
+    to = fields(request, b"To")[0]
+    return message(
+        b"SIP/2.0 %d X" % status,
+        *fields(request, b"Via"),
+        *fields(request, b"From"),
+        to if b"tag=" in to else to + b";tag=" + tag,
+        *fields(request, b"Call-ID"),
+        *fields(request, b"CSeq"),
+        *more,
+        body=body,
+    )
+
+
+class Measured:
+    """
+    A node, and the time that it has taken.
+
+    @ivar spent: seconds of the processor.
+    """
+
+    def __init__(self, log: bool) -> None:
+        self.clock = Clock()
+        self.spent = 0.0
+        self._sent: list[bytes] = []
+        self._challenges: list[bytes] = []
+        self._uses = 0
+        self._branches = 0
+        self._calls = 0
+        network = MemoryNetwork(self.clock)
+        transport = network.host(NODE)
+        self.node = makeNode(
+            NodeRuntime(
+                name="node1",
+                configuration=configuration(),
+                clock=self.clock,
+                wallTime=lambda: THEN + self.clock.seconds(),
+                transport=transport,
+            )
+        )
+        if not log:
+            # The log is measured with a reader of it, not here.
+            self.node.controller._publish.__self__._sinks = ()  # type: ignore[attr-defined]
+        self.node.startService()
+        network.carry = self._carry  # type: ignore[method-assign]
+        self._port = network._ports[(NODE, 5060)]
+
+    def _carry(self, data: bytes, source: Any, destination: Any) -> None:
+        self._sent.append(data)
+
+    def take(self, data: bytes) -> list[bytes]:
+        """
+        Give the node a datagram.
+
+        @return: what it has sent then.
+        """
+        before = time.process_time()
+        self._port.received(data, (PROXY1, 5060))
+        self.spent += time.process_time() - before
+        sent, self._sent = self._sent, []
+        return sent
+
+    def vias(self) -> tuple[bytes, bytes]:
+        """
+        The Via of the SIP Proxy and that of the caller.
+        """
+        self._branches += 1
+        return (
+            b"Via: SIP/2.0/UDP 192.0.2.11:5060;branch=z9hG4bKp%d" % self._branches,
+            b"Via: SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKa%d"
+            b";received=198.51.100.1;rport=5060" % self._branches,
+        )
+
+    def invite(self, number: int, *more: bytes) -> bytes:
+        """
+        The caller's INVITE.
+        """
+        return message(
+            b"INVITE %b SIP/2.0" % DIALLED,
+            *self.vias(),
+            ROUTE,
+            b"Max-Forwards: 69",
+            b'From: "Alice" <sip:1001@lab.example>;tag=a%d' % number,
+            TO,
+            b"Call-ID: call-%d@198.51.100.1" % number,
+            b"CSeq: 1 INVITE",
+            b"Contact: <sip:1001@198.51.100.1:5060>",
+            ALLOW,
+            b"User-Agent: measured",
+            *more,
+            body=SDP,
+        )
+
+    def call(self) -> None:
+        """
+        One call from beginning to end.
+        """
+        number = self._calls = self._calls + 1
+        if not self._challenges:
+            refused = self.take(self.invite(0))[0]
+            lines = fields(refused, b"WWW-Authenticate")
+            self._challenges = [line.partition(b": ")[2] for line in lines]
+        self._uses += 1
+        credentials = authorize(
+            self._challenges, b"INVITE", DIALLED, b"1001", b"secret-1001", self._uses
+        )
+        sent = self.take(self.invite(number, b"Authorization: " + credentials))
+        invite = next(data for data in sent if data.startswith(b"INVITE"))
+        tag = b"b%d" % number
+        self.take(answer(invite, 100, tag))
+        self.take(answer(invite, 180, tag, ROUTE, BOB))
+        sent = self.take(answer(invite, 200, tag, ROUTE, BOB, ALLOW, body=SDP))
+        accepted = next(data for data in sent if data.startswith(b"SIP/2.0 200"))
+        leg = value(accepted, b"Contact").strip(b"<>")
+        dialog = (
+            b"Max-Forwards: 69",
+            *fields(accepted, b"From"),
+            *fields(accepted, b"To"),
+            *fields(accepted, b"Call-ID"),
+        )
+        self.take(
+            message(b"ACK %b SIP/2.0" % leg, *self.vias(), *dialog, b"CSeq: 1 ACK")
+        )
+        sent = self.take(
+            message(b"BYE %b SIP/2.0" % leg, *self.vias(), *dialog, b"CSeq: 2 BYE")
+        )
+        bye = next(data for data in sent if data.startswith(b"BYE"))
+        self.take(answer(bye, 200, tag))
+
+    def milliseconds(self, calls: int) -> float:
+        """
+        What one of so many calls costs.
+        """
+        self.spent = 0.0
+        for _ in range(calls):
+            self.call()
+            before = time.process_time()
+            self.clock.advance(0.002)
+            self.spent += time.process_time() - before
+            self._sent.clear()
+        return 1000.0 * self.spent / calls
+
+
+def main(arguments: list[str]) -> None:
+    """
+    Measure, and print.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("calls", type=int, nargs="?", default=5000)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--log", action="store_true", help="with the log's event sink")
+    given = parser.parse_args(arguments)
+    measured = Measured(given.log)
+    measured.milliseconds(500)
+    profile = cProfile.Profile()
+    if given.profile:
+        profile.enable()
+    costs = sorted(
+        measured.milliseconds(100) for _ in range(max(1, given.calls // 100))
+    )
+    profile.disable()
+    sys.stdout.write(
+        f"{costs[len(costs) // 2]:.3f} ms a call (lowest {costs[0]:.3f}), "
+        f"{measured.node.status()['calls']} calls left\n"
+    )
+    if given.profile:
+        pstats.Stats(profile).sort_stats("tottime").print_stats(40)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
