@@ -33,7 +33,7 @@ LINGER = 40.0
 
 #: What must be back at zero when all calls are over: keys of C{/status} whose
 #: value, or whose every value, is counted.
-IDLE = ("transactions", "timers", "dialogs", "calls", "legs", "attempts", "contexts")
+IDLE = ("transactions", "lingering", "timers", "dialogs", "calls", "attempts")
 
 
 @define

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
+from twisted.internet.utils import getProcessOutputAndValue
 
 from tests.bench.processes import Program, cpuSeconds
 from tests.interop.cluster import TOP, Cluster
@@ -30,8 +33,8 @@ from tests.interop.status import until
 CALLING = tuple(range(1001, 1011))
 CALLED = (1011, 1012, 1013, 1014)
 
-#: Seconds of talk in each call; a second goes by besides.
-TALK = 1
+
+_CONTROL = "import sys; from sipcluster.app.control import main; sys.exit(main())"
 
 
 @frozen
@@ -205,6 +208,7 @@ async def main(reactor: Any, given: argparse.Namespace) -> None:
         except AssertionError as e:
             left = str(e)
         _tell(f"left behind   {left or 'nothing'}")
+        _tell(await _status(cluster))
         if complaints := cluster.complaints():
             _tell(f"members wrote\n{complaints[-4000:]}")
     finally:
@@ -213,6 +217,22 @@ async def main(reactor: Any, given: argparse.Namespace) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     if not result.good or left:
         raise SystemExit(1)
+
+
+async def _status(cluster: Cluster) -> str:
+    """
+    What C{sipclusterctl status} says.
+    """
+    line = cluster.namespace.command(
+        [
+            *(sys.executable, "-c", _CONTROL, "status"),
+            *("--config", str(cluster.files.configuration)),
+        ]
+    )
+    said: tuple[bytes, bytes, int] = await getProcessOutputAndValue(
+        which(line[0]) or line[0], line[1:], env={**os.environ, "PYTHONPATH": str(TOP)}
+    )
+    return (said[0] + said[1]).decode("utf-8", "replace").rstrip()
 
 
 def _untraced(toml: str) -> str:
