@@ -46,9 +46,10 @@ _AT_MOST_ONCE = (MAX_FORWARDS, CONTENT_TYPE, EXPIRES)
 _EXPIRING = frozenset([b"REGISTER", b"SUBSCRIBE", b"PUBLISH"])
 
 #: Header fields as nearly everyone writes them: nothing can be wrong with these,
-#: so that nothing need be built to find out.
+#: so that nothing need be built to find out.  What a peer can make long is matched
+#: without a second try: else thousands of blanks would take a second.
 _plainAddress = re.compile(
-    rb'[ \t]*(?:"[^"\\]*"[ \t]*|[A-Za-z0-9\-.!%*_+`\'~ \t]*)'
+    rb'[ \t]*+(?:"[^"\\]*+"[ \t]*+|[A-Za-z0-9\-.!%*_+`\'~ \t]*+)'
     rb"<sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]+@)?[A-Za-z0-9.\-]+"
     rb"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?"
     rb"(?:;[A-Za-z0-9\-_.!~*'%+;=]*)?>"
@@ -162,6 +163,7 @@ def _checkCommon(
     # Asking for a value is checking it.
     message.callID  # noqa: B018
     message.cseq  # noqa: B018
+    read: list[bytes] = []  # keys of which every value was
     for line, key in zip(headers.lines, keys, strict=True):
         plain = fields.get(key)
         if plain is None or line in _known:
@@ -171,7 +173,11 @@ def _checkCommon(
                 if len(_known) >= _MOST_KNOWN:
                     _known.clear()
                 _known.add(line)
-        elif key is VIA:
+            continue
+        if key in read:
+            continue
+        read.append(key)
+        if key is VIA:
             message.vias  # noqa: B018
         elif key is FROM:
             message.fromAddress  # noqa: B018

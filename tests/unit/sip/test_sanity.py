@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from sipcluster.sip import sanity
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.framing import parseDatagram
 from sipcluster.sip.message import Request
@@ -49,6 +50,39 @@ class CheckRequestTests(SynchronousTestCase):
             ((b"Max-F", b"Subject: x\r\nSubject: y\r\nMax-F"),),
         ):
             checkRequest(requestOf(edited(INVITE, *edits)))
+
+    def test_eachValueOnce(self) -> None:
+        """
+        However many lines a field has, each of its values is read once: a short
+        datagram must not keep us busy.
+        """
+        read: list[bytes] = []
+
+        class Counting:
+            """
+            Stands for L{Address}.
+            """
+
+            @staticmethod
+            def parse(value: bytes) -> None:
+                """
+                Count.
+                """
+                read.append(value)
+
+        self.patch(sanity, "Address", Counting)
+        lines = b'Record-Route: "\\"" <sip:p;lr>\r\n' * 200
+        checkRequest(requestOf(edited(INVITE, (b"Max-F", lines + b"Max-F"))))
+        self.assertEqual(len(read), 200)
+
+    def test_blanks(self) -> None:
+        """
+        Thousands of blanks before an address are no matter.
+        """
+        blanks = b" " * 8000
+        for name in (b"Contact:", b"To:", b"From:"):
+            checkRequest(requestOf(edited(INVITE, (name, name + blanks))))
+        self.assertRefused(400, "not a URI", (b"To: Bob", b"To:" + blanks + b"x\r\nA:"))
 
     def test_version(self) -> None:
         """
