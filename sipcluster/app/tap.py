@@ -6,7 +6,6 @@ The only module that fetches the reactor.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from twisted.application.service import MultiService
 from twisted.python import usage
 
 from sipcluster.app.ending import heedOnce
+from sipcluster.app.garbage import GarbageCollector
 from sipcluster.app.settings import (
     Application,
     BadConfiguration,
@@ -194,16 +194,6 @@ class Options(usage.Options):
             parent["pidfile"] = ""
 
 
-def quietGarbageCollector() -> None:
-    """
-    Let the collector leave alone what was loaded at start, and look at the rest
-    less often: calls and transactions are made free of cycles.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
 def makeService(options: Options, reactor: Any = None) -> MultiService:
     """
     Build the service of a role; nothing listens until it is started.
@@ -219,7 +209,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         reactor = running
         heedOnce(reactor)
         useMonotonicTime(reactor)
-        reactor.callWhenRunning(quietGarbageCollector)
+        reactor.callWhenRunning(GarbageCollector(reactor).start)
     chosen = options.subOptions
     if options.subCommand == "lab":
         from sipcluster.app.lab import makeLab

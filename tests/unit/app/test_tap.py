@@ -4,7 +4,6 @@ Tests for L{sipcluster.app.tap}.
 
 from __future__ import annotations
 
-import gc
 import io
 import signal
 import sys
@@ -250,14 +249,3 @@ class MakeServiceTests(CommandLine):
         options = self.parse("lab", "--dir", "x", "--base", "10.9.8", "--quiet")
         tap.makeService(options, self.reactor)
         self.assertEqual(made, [(self.reactor, Path("x"), "10.9.8", 1)])
-
-    def test_garbageCollector(self) -> None:
-        """
-        What was loaded at start is not looked at again.
-        """
-        before = gc.get_threshold()
-        self.addCleanup(gc.set_threshold, *before)
-        self.addCleanup(gc.unfreeze)
-        tap.quietGarbageCollector()
-        self.assertGreater(gc.get_freeze_count(), 0)
-        self.assertGreater(gc.get_threshold()[0], before[0])
