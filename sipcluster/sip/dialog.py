@@ -83,6 +83,19 @@ def _routeURI(route: bytes) -> bytes:
     return uri.render()
 
 
+def _routesOf(response: Response) -> tuple[bytes, ...]:
+    """
+    The route set that a response makes for the sender of the request.
+
+    @raise MalformedMessage: a value of it cannot be read: no request could be
+        sent along it later.
+    """
+    values = response.headers.values(b"Record-Route")
+    for value in values:
+        Address.parse(value)
+    return tuple(reversed(values))
+
+
 def _isLoose(route: bytes) -> bool:
     if route.endswith(b";lr>"):  # as nearly everyone writes it
         return True
@@ -146,7 +159,7 @@ class Dialog:
             localSequence=request.cseq.number,
             remoteSequence=UNKNOWN,
             remoteTarget=request.uri if target is None else target,
-            routeSet=tuple(reversed(response.headers.values(b"Record-Route"))),
+            routeSet=_routesOf(response),
             secure=request.uri[:5].lower() == b"sips:",
             early=response.status < 200,
         )
@@ -312,7 +325,7 @@ class Dialog:
         """
         if response is None:
             return evolve(self, early=False)
-        routes = tuple(reversed(response.headers.values(b"Record-Route")))
+        routes = _routesOf(response)
         return evolve(self.refreshed(response), early=False, routeSet=routes)
 
 

@@ -599,6 +599,26 @@ class RefusalTests(NodeTestCase):
         self.peer.expectResponse(500)
         self.assertNoCall()
 
+    def test_answerWithoutAWay(self) -> None:
+        """
+        So does a 200 with a Record-Route that cannot be read, in whatever place,
+        also when it comes after the caller has given up.
+        """
+        good = b"<sip:%b;lr>" % PROXY1.encode()
+        contact = (b"Contact", b"<sip:1002@198.51.100.2>")
+        for routes in ((good, b"timer"), (b"timer", good)):
+            fields = [(b"Record-Route", route) for route in routes] + [contact]
+            invite = self.ringing()
+            self.peer.respond(invite, 200, b"x", fields)
+            self.peer.expectResponse(500)
+            self.assertNoCall()
+            invite = self.ringing()
+            self.alice.cancel()
+            self.peer.expectResponse(487)
+            self.peer.respond(self.peer.expectRequest(b"CANCEL"), 200)
+            self.peer.respond(invite, 200, b"x", fields)
+            self.assertNoCall()
+
 
 class RedirectionTests(NodeTestCase):
     """

@@ -134,6 +134,17 @@ class MakingTests(SynchronousTestCase):
         dialog = Dialog.asUAS(invite, b"b1")
         self.assertEqual(dialog.remoteTarget, b"sip:a@192.0.2.9;x=y")
 
+    def test_routeThatCannotBeRead(self) -> None:
+        """
+        A response with a Record-Route that is none makes no dialog, and leaves
+        the one there is as it was.
+        """
+        for routes in ((P1, b"timer"), (b"timer", P1)):
+            bad = answered(200, *routes)
+            self.assertRaises(MalformedMessage, Dialog.asUAC, request(), bad)
+            early = Dialog.asUAC(request(), answered(180, P1))
+            self.assertRaises(MalformedMessage, early.confirmed, bad)
+
     def test_noFrom(self) -> None:
         """
         An INVITE without From cannot make a dialog.
