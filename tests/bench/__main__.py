@@ -22,6 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from tests.bench.calls import Price, price, register
+from tests.bench.processes import whole
 from tests.bench.subjects import (
     NODE,
     OTHER_NODE,
@@ -252,7 +253,7 @@ def run(reactor: Any, *arguments: str) -> Deferred[None]:
     """
     What L{react} calls.
     """
-    return Deferred.fromCoroutine(main(reactor, options(arguments)))
+    return whole(reactor, main(reactor, options(arguments)))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ Processes under measurement: started, priced by the kernel's books, ended.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import define
 from twisted.internet.defer import Deferred
@@ -99,7 +101,14 @@ class Program:
                 start_new_session=True,
                 cwd=folder,
             )
-        return cls(process, output)
+        program = cls(process, output)
+        # For a run that is interrupted where nothing cleans up.
+        atexit.register(program._abandon)
+        return program
+
+    def _abandon(self) -> None:
+        if self.running:
+            self.kill()
 
     @property
     def pid(self) -> int:
@@ -131,6 +140,7 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
+        atexit.unregister(self._abandon)
 
     async def stop(
         self,
@@ -151,6 +161,36 @@ class Program:
         took = reactor.seconds() - start
         self.kill()
         return took
+
+
+def whole(reactor: Any, work: Coroutine[Any, Any, None]) -> Deferred[None]:
+    """
+    Run something to its end, also when it is interrupted: what it has started it
+    then ends before the reactor stops.
+
+    @return: fires when it has ended.
+    """
+    ends: Deferred[None] = Deferred.fromCoroutine(work)
+    watchers: list[Deferred[None]] = []
+
+    def over(result: object) -> object:
+        for watcher in watchers:
+            watcher.callback(None)
+        watchers.clear()
+        return result
+
+    ends.addBoth(over)
+
+    def interrupted() -> Deferred[None] | None:
+        if ends.called:
+            return None
+        watchers.append(Deferred())
+        waiting = watchers[-1]
+        ends.cancel()
+        return waiting
+
+    reactor.addSystemEventTrigger("before", "shutdown", interrupted)
+    return ends
 
 
 def pause(reactor: IReactorTime, seconds: float) -> Deferred[None]:

@@ -12,6 +12,7 @@ for no digest, as Sippy asks for none.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,11 +73,13 @@ class Subject:
 
     def run(self, *arguments: str, **environment: str) -> None:
         """
-        Start one program of the system.
+        Start one program of the system.  Ours end when we are gone.
         """
         output = self.folder / f"{self.name}-{len(self.programs)}.out"
         self.programs.append(
-            Program.start(arguments, output, self.namespace, environment)
+            Program.start(
+                arguments, output, self.namespace, environment, subprocess.PIPE
+            )
         )
 
     async def start(self, reactor: IReactorTime) -> None:
@@ -169,7 +172,7 @@ class Cluster(Subject):
                 *(sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile="),
                 "--logger=sipcluster.app.log_streams.consoleOfFailures",
                 *("sipcluster", role, "--config", str(configuration)),
-                *("--name", name),
+                *("--name", name, "--until-eof"),
                 PYTHONPATH=str(HERE.parent.parent),
             )
             address = {"store": "127.0.0.10", "proxy1": PROXY, "node1": NODE}[name]

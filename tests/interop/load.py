@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
 from twisted.internet.utils import getProcessOutputAndValue
 
-from tests.bench.processes import Program, cpuSeconds
+from tests.bench.processes import Program, cpuSeconds, whole
 from tests.interop.cluster import TOP, Cluster
 from tests.interop.namespaces import Namespace, NoNamespaces
 from tests.interop.phones import listens
@@ -247,7 +247,7 @@ def run(reactor: Any, *arguments: str) -> Deferred[None]:
     parser.add_argument("--rate", type=float, default=50.0, help="calls a second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--no-log", action="store_true", help="without the SIP trace")
-    return Deferred.fromCoroutine(main(reactor, parser.parse_args(arguments)))
+    return whole(reactor, main(reactor, parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

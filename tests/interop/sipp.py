@@ -8,16 +8,23 @@ sent twice, which on a perfect network is a fault of its own.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import which
+from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
+from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.utils import getProcessOutputAndValue
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
 
 from tests.interop.namespaces import Namespace
+
+reactor: Any = _reactor
 
 #: Where SIPp is; empty when it is not installed.
 SIPP = which("sipp") or ""
@@ -165,24 +172,61 @@ class SIPp:
         Run it to its end.
 
         @return: fires with the report, when SIPp has ended; it ends by itself
-            after C{seconds} at most.
+            after C{seconds} at most, and at once when this is cancelled.
         """
         work.mkdir(parents=True, exist_ok=True)
         line = self.arguments(work)
         if namespace is not None:
             line = namespace.command(line)
-        program = which(line[0]) or line[0]
-        ended: Deferred[tuple[bytes, bytes, int]] = getProcessOutputAndValue(
-            program, line[1:], env={"TERM": "dumb", "PATH": _PATH}, path=str(work)
+        running = _Running()
+        reactor.spawnProcess(
+            running,
+            which(line[0]) or line[0],
+            line,
+            env={"TERM": "dumb", "PATH": _PATH},
+            path=str(work),
         )
-        return ended.addCallback(lambda result: self._ended(work, *result))
+        return running.ended.addCallback(
+            lambda status: self._ended(work, running.said, status)
+        )
 
-    def _ended(self, work: Path, out: bytes, err: bytes, status: int) -> Report:
+    def _ended(self, work: Path, said: bytes, status: int) -> Report:
         report = self.report(work, status)
         if status and not report.why:
-            said = (out[-2000:] + err[-2000:]).decode("utf-8", "replace")
-            return Report(status, report.successful, report.failed, why=said)
+            return evolve(report, why=said[-2000:].decode("utf-8", "replace"))
         return report
+
+
+class _Running(ProcessProtocol):
+    """
+    A SIPp that runs.
+
+    @ivar ended: fires with the exit status; to cancel it kills SIPp.
+    @ivar said: the end of what it wrote.
+    """
+
+    def __init__(self) -> None:
+        self.ended: Deferred[int] = Deferred(self._kill)
+        self.said = b""
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        """
+        Keep the end of it.
+        """
+        self.said = (self.said + data)[-4000:]
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        Tell the status; a signal counts as failed.
+        """
+        status = getattr(reason.value, "exitCode", None)
+        if not self.ended.called:
+            self.ended.callback(1 if status is None else int(status))
+
+    def _kill(self, _: Deferred[int]) -> None:
+        with contextlib.suppress(ProcessExitedAlready):
+            if self.transport is not None:
+                self.transport.signalProcess("KILL")
 
 
 def usersFile(numbers: Iterable[int], called: Sequence[int] = ()) -> str:
