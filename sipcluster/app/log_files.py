@@ -33,6 +33,14 @@ class LogFile:
         self._file: BinaryIO | None = None
         self._size = 0
 
+    def open(self) -> None:
+        """
+        Open the file before there is anything to write.
+
+        @raise OSError: it cannot be.
+        """
+        self._opened(0)
+
     def append(self, line: bytes) -> None:
         """
         Take one whole line; it is written by the next L{flush}, or at once when

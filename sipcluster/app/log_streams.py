@@ -220,7 +220,12 @@ class LogStreams:
     def startService(self) -> None:
         """
         Begin; called once.
+
+        @raise OSError: the folder cannot be made, or nothing be written there.
+            Later failures are counted only.
         """
+        if self._settings.directory is not None:
+            self._file("").open()
 
     def stopService(self) -> None:
         """
@@ -245,7 +250,7 @@ class LogStreams:
             stream = self._streamOf[namespace] = SUBSYSTEMS.get(room, OTHERS)
         return stream
 
-    def _append(self, stream: str, line: bytes) -> None:
+    def _file(self, stream: str) -> LogFile:
         file = self._files.get(stream)
         if file is None:
             directory = self._settings.directory
@@ -254,7 +259,10 @@ class LogStreams:
             file = self._files[stream] = LogFile(
                 directory / name, self._settings.maxSize, self._settings.retention
             )
-        file.append(line)
+        return file
+
+    def _append(self, stream: str, line: bytes) -> None:
+        (self._files.get(stream) or self._file(stream)).append(line)
         if self._flushing is None:
             self._flushing = self._clock.callLater(DELAY, self._flush)
 

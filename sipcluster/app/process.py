@@ -117,9 +117,9 @@ class Process(MultiService):
 
     def startService(self) -> None:
         globalLogPublisher.addObserver(self._streams)
-        self._streams.startService()
         super().startService()
         try:
+            self._streams.startService()
             self._listenHTTP()
             self.member.startService()
         except Exception as e:

@@ -90,6 +90,16 @@ class LogStreamsTests(SynchronousTestCase):
         path = self.folder / "proxy1.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()]
 
+    def test_folder(self) -> None:
+        """
+        Beginning makes the folder, and tells when that cannot be.
+        """
+        self.streams.startService()
+        self.assertEqual(self.records(), [])
+        self.streams.stopService()
+        self.folder = self.folder / "proxy1.jsonl" / "below"
+        self.assertRaises(OSError, self.build().startService)
+
     def test_flatRecord(self) -> None:
         """
         An event is one flat object with its keys, bytes as text.
