@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -138,12 +139,17 @@ def _count(status: Mapping[str, Any], name: str) -> object:
     return status.get(name, layer.get(name, "-"))
 
 
-def _inService(status: Mapping[str, Any]) -> str:
+def _service(status: Mapping[str, Any]) -> tuple[str, str]:
+    """
+    Which other members a process finds in service, and which it does not.
+    """
     members = {**status.get("nodes", {}), **status.get("proxies", {})}
     if not members:
-        return "-"
-    names = [name for name, state in members.items() if str(state) == "in service"]
-    return " ".join([f"{len(names)}/{len(members)}", ",".join(names)]).rstrip()
+        return "-", "-"
+    there = [name for name, state in members.items() if str(state) == "in service"]
+    away = [name for name in members if name not in there]
+    shown = " ".join([f"{len(there)}/{len(members)}", ",".join(there)]).rstrip()
+    return shown, ",".join(away) or "-"
 
 
 def _time(seconds: float) -> str:
@@ -161,7 +167,7 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
     rows = []
     for name, answer in answers:
         if isinstance(answer, Refused):
-            rows.append((name, "-", "no answer", *"-" * (len(COUNTS) + 2), str(answer)))
+            rows.append((name, "-", "no answer", *"-" * (len(COUNTS) + 3), str(answer)))
             continue
         rows.append(
             (
@@ -170,14 +176,14 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
                 answer["state"],
                 _time(answer["uptime"]),
                 *(_count(answer, name) for name in COUNTS),
-                _inService(answer),
+                *_service(answer),
                 answer.get("degraded") or "-",
             )
         )
     heads = (
         *("NAME", "ROLE", "STATE", "UPTIME"),
         *(name.upper() for name in COUNTS),
-        *("IN SERVICE", "DEGRADED"),
+        *("IN SERVICE", "OUT OF SERVICE", "DEGRADED"),
     )
     return _plain(answers), table(heads, rows)
 
@@ -189,54 +195,100 @@ def _plain(answers: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _silent(answers: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """
+    Who did not answer.
+    """
+    for name, answer in answers:
+        if isinstance(answer, Refused):
+            yield f"{name}: no answer: {answer}"
+
+
 def _listed(
     cluster: Cluster, path: str, kind: type, first: Sequence[str]
 ) -> tuple[object, Iterator[str]]:
     """
-    What processes of one kind have lists of.
+    What processes of one kind have lists of; a row that several have stands in the
+    table once.
 
     @param first: the columns to begin with.
     """
     answers = cluster.ask(path, (kind,))
-    rows = [
-        {"at": name, **row}
-        for name, answer in answers
-        if not isinstance(answer, Refused)
-        for row in answer
-    ]
-    others = {key for row in rows for key in row} - set(first) - {"at"}
+    rows: dict[str, dict[str, Any]] = {}
+    for name, answer in answers:
+        for row in () if isinstance(answer, Refused) else answer:
+            # Each process rounds the time that is left by itself.
+            same = json.dumps({**row, "expires": 0}, sort_keys=True)
+            rows.setdefault(same, {"at": [], **row})["at"].append(name)
+    others = {key for row in rows.values() for key in row} - set(first) - {"at"}
     columns = ["at", *first, *sorted(others)]
 
     def lines() -> Iterator[str]:
         yield from table(
             [column.upper() for column in columns],
-            ([_cell(row.get(column, "")) for column in columns] for row in rows),
+            ([_cell(row.get(column)) for column in columns] for row in rows.values()),
         )
-        for name, answer in answers:
-            if isinstance(answer, Refused):
-                yield f"{name}: no answer: {answer}"
+        yield from _silent(answers)
 
     return _plain(answers), lines()
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, str | int | float):
-        return str(value)
-    return json.dumps(value)
+    """
+    A value as a person reads it.
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ",".join(_cell(one) for one in value) or "-"
+    if isinstance(value, dict):
+        return " ".join(_cell(one) for one in value.values())
+    return "-" if value in (None, "") else str(value)
 
 
 def registrations(cluster: Cluster) -> tuple[object, Iterator[str]]:
     """
     The bindings that SIP Proxies know.
     """
-    return _listed(cluster, "/registrations", Proxy, ("aor", "contact"))
+    first = ("aor", "contact", "transport", "expires", "proxy")
+    return _listed(cluster, "/registrations", Proxy, first)
 
 
 def calls(cluster: Cluster) -> tuple[object, Iterator[str]]:
     """
-    The calls of the nodes.
+    The calls of the nodes: one row for each, with its parties; whole legs are in
+    JSON.
     """
-    return _listed(cluster, "/calls", Node, ("connID", "callUUID"))
+    answers = cluster.ask("/calls", (Node,))
+
+    def rows() -> Iterator[Sequence[str]]:
+        for name, answer in answers:
+            for call in () if isinstance(answer, Refused) else answer:
+                parties = call.get("parties", ())
+                legs = [leg["callID"] for leg in call.get("legs", ())]
+                yield (
+                    name,
+                    *(_cell(call.get(key)) for key in ("connID", "ani", "dnis")),
+                    _clock(call.get("created")),
+                    ", ".join(f"{one['dn']} {one['state']}" for one in parties) or "-",
+                    _cell(legs),
+                )
+
+    def lines() -> Iterator[str]:
+        heads = ("AT", "CONNID", "ANI", "DNIS", "SINCE", "PARTIES", "CALL-IDS")
+        yield from table(heads, rows())
+        yield from _silent(answers)
+
+    return _plain(answers), lines()
+
+
+def _clock(seconds: object) -> str:
+    """
+    A time as the logs write it, without its fraction.
+    """
+    if not isinstance(seconds, int | float):
+        return "-"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def trace(
@@ -261,8 +313,7 @@ def trace(
     drawn = ladder.messages(found)
 
     def lines() -> Iterator[str]:
-        for one in sorted(ids):
-            yield f"id {one}"
+        yield from ladder.named(ids, found)
         yield from ladder.draw(drawn, arguments.verbose)
 
     return found, lines()

@@ -9,7 +9,7 @@ call through a node, and calls made from it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,28 @@ def related(files: Sequence[Path], call: str) -> set[str]:
             found.add(one)
             wanted.extend(neighbours[one])
     return found
+
+
+#: What an id of a call is, by where it stands in the records.
+_IDS = {
+    "connID": "ConnID",
+    "callUUID": "CallUUID",
+    "callID": "Call-ID",
+    "otherCallID": "Call-ID",
+}
+
+
+def named(ids: Iterable[str], records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """
+    The ids of a call, each with what it is.
+    """
+    wanted = set(ids)
+    for key, words in _IDS.items():
+        values = {str(record[key]) for record in records if record.get(key)}
+        for one in sorted(values):
+            if one in wanted or one.lower() in wanted:
+                wanted -= {one, one.lower()}
+                yield f"{words} {one}"
 
 
 def records(files: Sequence[Path], ids: set[str]) -> list[dict[str, Any]]:

@@ -106,18 +106,18 @@ class ControlTests(SynchronousTestCase):
         self.assertEqual(
             " ".join(" ".join(head).split()),
             "NAME ROLE STATE UPTIME CALLS DIALOGS TRANSACTIONS LINGERING TIMERS "
-            "REGISTRATIONS IN SERVICE DEGRADED",
+            "REGISTRATIONS IN SERVICE OUT OF SERVICE DEGRADED",
         )
         self.assertEqual(
             [cell.strip() for cell in proxy],
             [
                 *("proxy1", "proxy", "ready", "1d 1:01:01", *"0-18-2"),
-                *("1/2 node1", "cluster store away"),
+                *("1/2 node1", "node2", "cluster store away"),
             ],
         )
         self.assertEqual(
             [cell.strip() for cell in node],
-            ["node1", "node", "ready", "0:01:01", "3", *"-------"],
+            ["node1", "node", "ready", "0:01:01", "3", *"--------"],
         )
 
     def test_noAnswer(self) -> None:
@@ -159,17 +159,37 @@ class ControlTests(SynchronousTestCase):
         """
         self.answers["http://192.0.2.11:8080/registrations"] = [
             {"contact": "sip:a", "aor": "sip:1001@lab.example", "path": [], "q": 1.0},
-            {"contact": "sip:b", "aor": "sip:1002@lab.example"},
+            {"contact": "sip:b", "aor": "sip:1002@lab.example", "flow": True},
         ]
         head, first, second = self.table("registrations")
         self.assertEqual(
-            [cell.strip() for cell in head], ["AT", "AOR", "CONTACT", "PATH", "Q"]
+            [cell.strip() for cell in head],
+            [
+                *("AT", "AOR", "CONTACT", "TRANSPORT", "EXPIRES", "PROXY"),
+                *("FLOW", "PATH", "Q"),
+            ],
         )
         self.assertEqual(
             [cell.strip() for cell in first],
-            ["proxy1", "sip:1001@lab.example", "sip:a", "[]", "1.0"],
+            ["proxy1", "sip:1001@lab.example", "sip:a", *"-----", "1.0"],
         )
-        self.assertEqual(second[-1].strip(), "sip:b")
+        self.assertEqual(
+            [cell.strip() for cell in second[2:]],
+            ["sip:b", *"---", "yes", "-", "-"],
+        )
+
+    def test_registrationOfAllProxies(self) -> None:
+        """
+        A binding that all SIP Proxies have stands there once, with their names.
+        """
+        with (self.folder / "cluster.toml").open("a") as file:
+            file.write('[[proxy]]\nname = "proxy2"\nsip-address = "192.0.2.12"\n')
+        for host, expires in (("192.0.2.11", 59), ("192.0.2.12", 60)):
+            self.answers[f"http://{host}:8080/registrations"] = [
+                {"aor": "sip:1001@lab.example", "contact": "sip:a", "expires": expires}
+            ]
+        _, only = self.table("registrations")
+        self.assertEqual(only[0].strip(), "proxy1,proxy2")
 
     def test_calls(self) -> None:
         """
@@ -180,6 +200,36 @@ class ControlTests(SynchronousTestCase):
         self.assertIn("node1: no answer: nobody there", out)
         self.answers["http://[2001:db8::21]:8080/calls"] = [{"connID": "1f"}]
         self.assertEqual(len(self.table("calls")), 2)
+
+    def test_call(self) -> None:
+        """
+        A call is one row for a person: who, since when, and the ids for C{trace}.
+        """
+        self.answers["http://[2001:db8::21]:8080/calls"] = [
+            {
+                "connID": "1f",
+                "ani": "1001",
+                "dnis": "1002",
+                "created": 1795205192.5,
+                "parties": [
+                    {"dn": "1001", "role": "Origination", "state": "Connected"},
+                    {"dn": "1002", "role": "Destination", "state": "Hold"},
+                ],
+                "legs": [{"callID": "a"}, {"callID": "b"}],
+            }
+        ]
+        head, call = self.table("calls")
+        self.assertEqual(
+            [cell.strip() for cell in head],
+            ["AT", "CONNID", "ANI", "DNIS", "SINCE", "PARTIES", "CALL-IDS"],
+        )
+        self.assertEqual(
+            [cell.strip() for cell in call],
+            [
+                *("node1", "1f", "1001", "1002", "2026-11-20T20:06:32Z"),
+                *("1001 Connected, 1002 Hold", "a,b"),
+            ],
+        )
 
     def test_configuration(self) -> None:
         """
@@ -218,7 +268,7 @@ class ControlTests(SynchronousTestCase):
         )
         status, out = self.run_("trace", "a", "--dir", str(self.folder))
         self.assertEqual(status, 0)
-        self.assertIn("id a\n", out)
+        self.assertIn("Call-ID a\n", out)
         self.assertIn("BYE 1 -", out)
         status, again = self.run_("trace", "a", "--log-dir", str(self.folder / "log"))
         self.assertEqual((status, again), (0, out))
