@@ -57,6 +57,10 @@ _BRANCH = re.compile(r"(?i);\s*branch\s*=\s*([^\s;,]+)")
 
 _WARN = _LEVELS[LogLevel.warn]
 
+#: Whose information is for those who debug: Twisted's own about ports and
+#: factories.
+_CHATTER = ("log_legacy", "twisted.web.", "twisted.names.")
+
 #: Whose information a person wants to see at once; not what comes with each call.
 _SHOWN = ("sipcluster.app.", "sipcluster.servicecheck.", "twisted.runner.procmon")
 
@@ -165,10 +169,12 @@ class LogStreams:
         Take one log event.
         """
         level = event.get("log_level", LogLevel.info)
+        namespace = str(event.get("log_namespace") or "-")
+        if level is LogLevel.info and namespace.startswith(_CHATTER):
+            level = LogLevel.debug
         if not self._on or _LEVELS[level] < self._least:
             return
         stamp = self._stamp(event.get("log_time") or self._wallTime())
-        namespace = str(event.get("log_namespace") or "-")
         message = formatEvent(event)
         record = {
             "ts": stamp,

@@ -33,7 +33,10 @@ monitor = Logger("sipcluster.systemmonitor")
 COUNTING = 60.0
 
 #: What is counted.
-COUNTS = ("calls", "dialogs", "transactions", "timers", "registrations")
+COUNTS = (
+    *("calls", "dialogs", "transactions", "timers", "registrations"),
+    *("leases", "watches"),
+)
 
 #: Seconds that a member may take until it can answer its first message.
 LOADING = 10.0
@@ -139,6 +142,7 @@ class Process(MultiService):
             one.httpPort, monitorSite(self), interface=one.httpHost
         )
         self._closeLast.append(port.stopListening)
+        monitor.info("HTTP on {host}:{port}", host=one.httpHost, port=one.httpPort)
 
     @inlineCallbacks
     def _start(self) -> Generator[Deferred[Any], Any, None]:

@@ -98,6 +98,7 @@ class Replica:
         """
         self._store = store
         self._prefix = prefix
+        self._shown = prefix.decode("utf-8", "backslashreplace")
         self._clock = clock
         self._beats = prefix + HEARTBEAT
         self._beatKey = self._beats + name
@@ -231,7 +232,7 @@ class Replica:
         self.loads += 1
         log.info(
             "replica of {prefix}: {count} keys at revision {revision}",
-            prefix=self._prefix,
+            prefix=self._shown,
             count=len(new),
             revision=snapshot.revision,
         )
@@ -291,7 +292,7 @@ class Replica:
     def _trouble(self, why: str) -> None:
         if not self.why:
             log.error(
-                "replica of {prefix} is degraded: {why}", prefix=self._prefix, why=why
+                "replica of {prefix} is degraded: {why}", prefix=self._shown, why=why
             )
         self.why = why or "unknown"
 
@@ -359,5 +360,5 @@ class Replica:
 
     def _well(self) -> None:
         if self.why:
-            log.info("replica of {prefix} follows the store", prefix=self._prefix)
+            log.info("replica of {prefix} follows the store", prefix=self._shown)
             self.why = ""

@@ -183,7 +183,7 @@ class _Exchange:
             self.result.errback(HTTPFailed(why, sent))
 
     def giveUp(self, seconds: float) -> None:
-        self.fail(f"no answer in {seconds:g} s", True)
+        self.fail(f"no answer in {seconds:.3g} s", True)
 
     def cancel(self, _: object = None) -> None:
         if self.timer is not None:

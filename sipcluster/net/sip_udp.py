@@ -143,7 +143,6 @@ class UDPPort:
         self._socket = s
         self.host, self.port = s.getsockname()[:2]
         self._reactor.addReader(self)
-        self.log.info("SIP over UDP on {flow}", flow=f"{self.host}:{self.port}")
 
     def _setOptions(self, s: socket.socket) -> None:
         if self.family == socket.AF_INET6:

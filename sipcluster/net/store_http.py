@@ -392,6 +392,7 @@ class StoreSite(Site):
     """
 
     displayTracebacks = False
+    noisy = False
     # Declared as what negotiates HTTP/2; there is none of that here.
     protocol = _Channel  # type: ignore[assignment]
 

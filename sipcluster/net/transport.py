@@ -256,6 +256,11 @@ class SIPTransport:
         self, transportName: str, host: str, port: int, stop: Callable[[], Any]
     ) -> Listener:
         self._connections.begin()
+        self.log.info(
+            "SIP over {transport} on {local}",
+            transport=transportName,
+            local=hostPort(host, port),
+        )
         return self._listeners.add(transportName, host, port, stop)
 
     def stop(self) -> Deferred[None]:

@@ -28,6 +28,7 @@ from sipcluster.cluster.icluster import (
 from sipcluster.cluster.leases import LeaseBuckets
 from sipcluster.cluster.replica import Replica
 from sipcluster.cluster.writer import CoalescingWriter
+from sipcluster.registrar import journal
 from sipcluster.registrar.index import BindingIndex
 from sipcluster.registrar.iregistrar import (
     All,
@@ -185,10 +186,13 @@ class ReplicatedRegistrationStore:
         writes = []
         for binding in goes:
             self._index.remove(aor, binding.identity)
+            journal.ended(binding, "unregistered")
             writes.append(self._write(keyOf(binding), binding, None))
         for change in changes:
             old = self._index.get(aor, change.identity)
             self._index.put(change)
+            if old is None:
+                journal.began(change, self.wallTime())
             key = keyOf(change)
             if self._mustWrite(key, old, change):
                 writes.append(self._write(key, change, change))
@@ -201,6 +205,7 @@ class ReplicatedRegistrationStore:
         gone = self._index.onFlow(proxy, flow)
         for binding in gone:
             self._index.remove(binding.aor, binding.identity)
+            journal.ended(binding, "its connection is closed")
             self._writeAlone(keyOf(binding), binding, None)
         return len(gone)
 
@@ -399,6 +404,8 @@ class ReplicatedRegistrationStore:
         """
         self._sweeping = self.clock.callLater(1.0, self._sweep)
         for binding in self._index.expired():
+            if binding.proxy == self.name:
+                journal.ended(binding, "expired")
             known = self._known.get(keyOf(binding))
             if known is not None and not known.writing:
                 del self._known[keyOf(binding)]

@@ -139,10 +139,24 @@ class LogStreamsTests(SynchronousTestCase):
         """
         The keys of Twisted's older log say nothing and are left out.
         """
-        event = {"log_namespace": "log_legacy", "log_format": "x", "isError": 0}
+        event = {
+            "log_namespace": "log_legacy",
+            "log_level": LogLevel.warn,
+            "log_format": "x",
+            "isError": 0,
+        }
         self.streams(event)
         self.streams.stopService()
         self.assertEqual(set(self.records()[0]), {"ts", "level", "ns", "msg", "app"})
+
+    def test_chatter(self) -> None:
+        """
+        What Twisted says of its own ports and factories is for those who debug.
+        """
+        for namespace in ("log_legacy", "twisted.web.client._HTTP11ClientFactory"):
+            event = {"log_namespace": namespace, "log_level": LogLevel.info}
+            self.streams({**event, "log_format": "Starting factory"})
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_failure(self) -> None:
         """
