@@ -4,7 +4,6 @@ A node put together: the part that an application embeds.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
 from twisted.application.service import Service
@@ -105,20 +104,6 @@ def _hostOf(contact: str) -> str:
     return uri.bareHost if isinstance(uri, SIPURI) else ""
 
 
-def nonceSecret(configuration: Configuration) -> bytes:
-    """
-    The key of digest nonces: the same at every node, since a SIP Proxy may bring
-    the answer to another node than the challenge came from, and known to nobody
-    who does not know the passwords of all DNs.
-    """
-    hashed = hashlib.sha256(configuration.switch.realm.encode())
-    for dn in sorted(configuration.dns, key=lambda dn: dn.number):
-        if isinstance(dn, Extension):
-            parts = (dn.number, dn.password, *sorted(dn.ha1.values()))
-            hashed.update("\0".join(parts).encode() + b"\0\0")
-    return hashed.digest()
-
-
 @implementer(ISIPMember, IServiceObserver)
 class NodeMember(Service):
     """
@@ -138,7 +123,10 @@ class NodeMember(Service):
         directory = directoryOf(configuration)
         challenger = Challenger(
             switch.realm.encode(),
-            nonceSecret(configuration),
+            # This node's own: SIP Proxies bring a challenge and its answer to the
+            # same node, by their Call-ID, so that no credentials that one node
+            # took are good at another. One that fails in between costs a round.
+            runtime.entropy(32),
             runtime.wallTime,
             runtime.entropy,
             switch.digestAlgorithms,

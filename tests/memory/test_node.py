@@ -183,9 +183,10 @@ class AuthenticationTests(NodeTestCase):
         self.peer.expectRequest(b"ACK")
         self.assertRefused(486)
 
-    def test_otherNodeTakesTheAnswer(self) -> None:
+    def test_otherNodeChallengesAgain(self) -> None:
         """
-        A challenge of one node can be answered at another.
+        Credentials that one node asked for are not good at another, which tells
+        a client with the right password that only the nonce is wrong.
         """
         request = self.alice.build(b"REGISTER")
         self.peer.send(request)
@@ -194,6 +195,11 @@ class AuthenticationTests(NodeTestCase):
         self.addCleanup(other.stopService)
         self.peer2.target = Target("UDP", "192.0.2.22", 5060)
         self.alice.peer, self.alice.proxy = self.peer2, PROXY2
+        request = self.alice.request(b"REGISTER")
+        again = self.peer2.expectResponse(401, request)
+        for challenge in again.headers.all(b"WWW-Authenticate"):
+            self.assertIn(b"stale=true", challenge)
+        self.alice.challenged(again, request)
         self.alice.request(b"REGISTER")
         self.peer2.expectResponse(200)
 
