@@ -174,7 +174,7 @@ class Challenger:
         Check one Authorization or Proxy-Authorization value.
 
         @param uri: the Request-URI.  That of the credentials must have the same
-            user and host; phones differ in the rest.
+            user where both have one; phones and SIPp differ in the rest.
         @param ha1For: called with user, realm and algorithm; gives the HA1 in
             hexadecimal, L{None} for nobody.
         @param body: for C{qop=auth-int}.
@@ -327,6 +327,12 @@ def _username(given: AuthValue) -> bytes:
 
 
 def _sameURI(claimed: bytes, uri: bytes) -> bool:
+    """
+    Whether credentials were made for this Request-URI.  They need not name it to
+    the letter (RFC 3261 section 22.4): clients put the address of the server that
+    they send to in place of the domain, and leave the user away.  Two users must
+    be the same: who is called is what the digest has to protect.
+    """
     if claimed == uri:
         return True
     try:
@@ -334,7 +340,9 @@ def _sameURI(claimed: bytes, uri: bytes) -> bool:
     except MalformedMessage:
         return False
     if isinstance(mine, SIPURI) and isinstance(theirs, SIPURI):
-        return mine.aor() == theirs.aor()
+        if not mine.user or not theirs.user:
+            return True
+        return unescape(mine.user) == unescape(theirs.user)
     return mine.equivalent(theirs)
 
 

@@ -381,7 +381,6 @@ class ChallengerTests(SynchronousTestCase):
             (value.replace(b"SHA-256", b"MD4"), "algorithm not offered"),
             (value.replace(b"qop=auth", b"qop=x"), "qop not offered"),
             (value.replace(b"qop=auth", b"q=auth"), "qop not offered"),
-            (self.answer(self.challenger.challenges(), uri=b"sip:x"), "another Req"),
             (self.answer(self.challenger.challenges(), uri=b"x"), "another Req"),
             (self.answer(self.challenger.challenges(), uri=b"tel:1"), "another Req"),
         ):
@@ -391,12 +390,20 @@ class ChallengerTests(SynchronousTestCase):
 
     def test_lenientURI(self) -> None:
         """
-        The URI of the credentials may differ from the Request-URI in port,
-        parameters and case of the host, as it does with real phones.
+        The URI of the credentials may differ from the Request-URI in host, port
+        and parameters, and have no user, as it does with real phones; a user of
+        its own must be the one who is called.
         """
-        for uri in (b"sip:LAB.example:5060", b"sip:lab.example;transport=UDP"):
+        for uri in (
+            b"sip:LAB.example:5060",
+            b"sip:lab.example;transport=UDP",
+            b"sip:192.0.2.11:5060",
+            b"sip:100%32@192.0.2.11",
+        ):
             value = self.answer(self.challenger.challenges(), uri=uri)
-            self.assertTrue(self.check(value).ok)
+            self.assertTrue(self.check(value, uri=b"sip:1002@lab.example").ok)
+        value = self.answer(self.challenger.challenges(), uri=b"sip:1001@lab.example")
+        self.assertFalse(self.check(value, uri=b"sip:1002@lab.example").ok)
         value = self.answer(self.challenger.challenges(), uri=b"tel:+1-2")
         self.assertTrue(self.check(value, uri=b"tel:+12").ok)
 
