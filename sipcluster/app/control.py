@@ -75,7 +75,7 @@ class Cluster:
         if not path.exists():
             raise Refused(f"there is no {path}: say --config FILE, --dir DIR or --url")
         try:
-            return readConfiguration(path)
+            return readConfiguration(path, "")
         except BadConfiguration as e:
             raise Refused(str(e)) from None
 

@@ -15,6 +15,9 @@ from typing import Any
 import attrs
 from attrs import frozen
 
+from sipcluster.sip.errors import MalformedMessage
+from sipcluster.sip.uri import parseURI
+
 
 def nearest(name: object, names: Any) -> str:
     """
@@ -43,7 +46,7 @@ class Kind:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("want a string")
+        raise ValueError(f"want a string, in quotes, not {value!r}")
     return value
 
 
@@ -170,13 +173,27 @@ def port(off: bool = False) -> Kind:
 
 def sipURI() -> Kind:
     """
-    A SIP or SIPS URI with a host.
+    A SIP or SIPS URI with a host, which says no transport that there is not.
     """
-    return text(
-        "a SIP URI as sip:host[:port]",
+    words = "a SIP URI as sip:host[:port]"
+    spelled = text(
+        words,
         r"sips?:(?:[^@\s<>\"]+@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?"
         r"(?:;[^\s<>\"]+)?",
     )
+
+    def read(value: object, base: Path) -> str:
+        uri = str(spelled.read(value, base))
+        try:
+            found = parseURI(uri.encode("utf-8"))
+        except MalformedMessage as e:
+            raise ValueError(f"want {words}, not {value!r}: {e.why}") from None
+        transport = getattr(found, "transport", "")
+        if transport not in ("", "UDP", "TCP", "TLS"):
+            raise ValueError(f"want transport udp, tcp or tls, not {transport.lower()}")
+        return uri
+
+    return Kind(words, read)
 
 
 def url() -> Kind:
@@ -212,6 +229,18 @@ def nameServer() -> Kind:
 _SERVER = re.compile(r"(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?|([^\[\]]*)")
 
 
+class FileAway(ValueError):
+    """
+    A file is not there, or not readable.
+
+    @ivar file: its name, to be kept where this host does not need it.
+    """
+
+    def __init__(self, file: Path, why: object) -> None:
+        super().__init__(f"cannot read {file}: {why}")
+        self.file = file
+
+
 def existingFile() -> Kind:
     """
     A file that must be there and readable; relative to the configuration.
@@ -223,7 +252,7 @@ def existingFile() -> Kind:
             with path.open("rb"):
                 return path
         except OSError as e:
-            raise ValueError(f"cannot read {path}: {e.strerror}") from None
+            raise FileAway(path, e.strerror) from None
 
     return Kind("file name", read)
 

@@ -55,13 +55,22 @@ def makeTransport(
     """
     limits = TransportLimits(connections=settings.maxConnections)
     transport = SIPTransport(reactor, None, os.urandom, trace=trace, limits=limits)
-    transport.tls = TLSContexts(
+    transport.tls = makeContexts(settings)
+    return transport
+
+
+def makeContexts(settings: SIPApplication) -> TLSContexts:
+    """
+    Read the certificates of a member.
+
+    @raise BadTLS: a certificate, key or CA file is not what it should be.
+    """
+    return TLSContexts(
         str(settings.certificate or ""),
         str(settings.privateKey or ""),
         str(settings.ca or ""),
         "required" if settings.tlsMutual else "no",
     )
-    return transport
 
 
 def sipPorts(

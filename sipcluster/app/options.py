@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import attrs
 from attrs import NOTHING, define, field, frozen
 
-from sipcluster.app.kinds import Kind, nearest
+from sipcluster.app.kinds import FileAway, Kind, nearest
 
 T = TypeVar("T")
 
@@ -32,10 +32,13 @@ class Fault:
     @ivar path: where it is, as in C{"node[2].sip-port"}; tables of one name are
         counted from 1.
     @ivar why: what is wrong with it.
+    @ivar file: whether it is a file that cannot be read, which is no fault on a
+        host that does not need it.
     """
 
     path: str
     why: str
+    file: bool = False
 
 
 @frozen
@@ -145,6 +148,9 @@ class Reader:
             return self.table(kind.table, value, path)
         try:
             return kind.read(value, self.base)
+        except FileAway as e:
+            self.faults.append(Fault(path, str(e), file=True))
+            return e.file
         except ValueError as e:
             self.fault(path, f"want {kind.words}" if declaration.secret else str(e))
             return NOTHING

@@ -23,6 +23,7 @@ from sipcluster.app.settings import (
     Node,
     Pair,
     Proxy,
+    SIPApplication,
     Store,
     readConfiguration,
 )
@@ -50,12 +51,13 @@ class _Role(usage.Options):
 
     def configuration(self) -> Configuration:
         """
-        Read and check the file, or end with all that is wrong with it.
+        Read and check the file, or end with all that is wrong with it.  Where an
+        application is named, only its own files must be on this host.
         """
         if self["config"] is None:
             raise usage.UsageError("--config FILE is missing")
         try:
-            return readConfiguration(Path(self["config"]))
+            return readConfiguration(Path(self["config"]), self.get("name"))
         except BadConfiguration as e:
             raise refuse(*e.lines) from None
 
@@ -138,7 +140,33 @@ class CheckOptions(_Role):
     Ends the process itself: nothing is started.
     """
 
+    optParameters: ClassVar[Sequence[Sequence[object]]] = [
+        (
+            *("name", "n", None),
+            "Look for the files of this application only (default: of all).",
+        ),
+    ]
+
     def prepare(self, configuration: Configuration) -> None:
+        from sipcluster.app.listening import makeContexts
+        from sipcluster.net.sip_tls import BadTLS
+
+        name = self["name"]
+        names = [one.name for one in configuration.applications]
+        if name is not None and name not in names:
+            raise refuse(
+                f"{configuration.source}: no application is named {name!r}; have: "
+                f"{', '.join(names)}"
+            )
+        faults = []
+        for one in configuration.applications:
+            if isinstance(one, SIPApplication) and name in (None, one.name):
+                try:
+                    makeContexts(one)
+                except BadTLS as e:
+                    faults.append(f"{configuration.source}: {one.name}: {e}")
+        if faults:
+            raise refuse(*faults)
         count = len(configuration.applications)
         sys.stdout.write(
             f"{configuration.source}: good: {len(configuration.dns)} DNs, "

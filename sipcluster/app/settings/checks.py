@@ -65,6 +65,24 @@ def check(
     )
 
 
+def forgiveFiles(
+    reader: Reader, applications: Mapping[str, Application], name: str
+) -> None:
+    """
+    Take back the faults of files that one application does without: those of
+    other applications, and passwords where it is no node.
+    """
+    mine = {path: one for path, one in applications.items() if one.name == name}
+    passwords = any(isinstance(one, Node) for one in mine.values())
+    reader.faults[:] = [
+        fault
+        for fault in reader.faults
+        if not fault.file
+        or fault.path.rpartition(".")[0] in mine
+        or (passwords and fault.path.endswith(".password-file"))
+    ]
+
+
 def _unique(
     reader: Reader, tables: Mapping[str, T], name: str, key: Callable[[T], str]
 ) -> None:
@@ -117,7 +135,9 @@ def _secret(reader: Reader, extension: Extension, path: str) -> Extension:
         return extension
     try:
         password = extension.passwordFile.read_text("utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError):
+    except OSError:
+        return extension  # told already, or not needed on this host
+    except UnicodeDecodeError:
         password = ""
     if not password:
         reader.fault(f"{path}.password-file", "its first line is no password")

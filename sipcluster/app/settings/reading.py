@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sipcluster.app.kinds import nearest
 from sipcluster.app.options import Reader
-from sipcluster.app.settings.checks import check
+from sipcluster.app.settings.checks import check, forgiveFiles
 from sipcluster.app.settings.configuration import (
     APPLICATION_TABLES,
     DN_TABLES,
@@ -27,9 +27,11 @@ T = TypeVar("T")
 _PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
-def readConfiguration(path: Path) -> Configuration:
+def readConfiguration(path: Path, name: str | None = None) -> Configuration:
     """
     Read and check a whole configuration file.
+
+    @param name: see L{parseConfiguration}.
 
     @raise BadConfiguration: with all that is wrong, not only the first.
     """
@@ -40,14 +42,19 @@ def readConfiguration(path: Path) -> Configuration:
     except UnicodeDecodeError as e:
         line = e.object[: e.start].count(b"\n") + 1
         raise BadConfiguration([f"{path}:{line}: not UTF-8 text"]) from None
-    return parseConfiguration(text, path)
+    return parseConfiguration(text, path, name)
 
 
-def parseConfiguration(text: str, source: Path) -> Configuration:
+def parseConfiguration(
+    text: str, source: Path, name: str | None = None
+) -> Configuration:
     """
     Check the text of a configuration file.
 
     @param source: where it came from; relative names in it start from there.
+    @param name: the application that runs on this host: the certificates, keys
+        and password files of others may be elsewhere.  C{""}: no application
+        does; L{None}: all files must be here.
 
     @raise BadConfiguration: with all that is wrong, not only the first.
     """
@@ -60,7 +67,7 @@ def parseConfiguration(text: str, source: Path) -> Configuration:
         raise BadConfiguration([f"{source}:1: {why}"]) from None
     lines = LineFinder(text)
     reader = Reader(source.absolute().parent)
-    configuration = _read(document, reader, source)
+    configuration = _read(document, reader, source, name)
     if reader.faults:
         placed = [(lines.line(fault.path), fault) for fault in reader.faults]
         placed.sort(key=lambda one: one[0])
@@ -79,12 +86,12 @@ def _syntax(why: str, text: str, source: Path) -> str:
 
 
 def _read(
-    document: Mapping[str, object], reader: Reader, source: Path
+    document: Mapping[str, object], reader: Reader, source: Path, name: str | None
 ) -> Configuration:
     known = ("switch", "log", *DN_TABLES, *APPLICATION_TABLES)
-    for name in document:
-        if name not in known:
-            reader.fault(name, f"no such table{nearest(name, known)}")
+    for table in document:
+        if table not in known:
+            reader.fault(table, f"no such table{nearest(table, known)}")
     if "switch" not in document:
         reader.fault("switch", "the table [switch] is missing")
     switch = reader.table(
@@ -93,6 +100,8 @@ def _read(
     log = reader.table(Log, document.get("log", {}), "log")
     dns = _arrays(document, DN_TABLES, reader)
     applications = _arrays(document, APPLICATION_TABLES, reader)
+    if name is not None:
+        forgiveFiles(reader, applications, name)
     return check(reader, switch, log, dns, applications, source)
 
 

@@ -112,6 +112,7 @@ class KindTests(SynchronousTestCase):
             kinds.sipURI(), "sip:192.0.2.1:5060", "sips:a@[2001:db8::1];transport=tcp"
         )
         self.assertRefuses(kinds.sipURI(), "tel:1", "sip:", "sip:a b")
+        self.assertRefuses(kinds.sipURI(), "sip:a:99999", "sip:a;transport=tsl")
         self.assertTakes(kinds.url(), "http://192.0.2.1:2379", "https://etcd.example/")
         self.assertRefuses(kinds.url(), "192.0.2.1:2379", "http://a/b")
 

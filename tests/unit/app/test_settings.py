@@ -344,6 +344,42 @@ password-file = "{binary.absolute()}"
         )
         self.assertIn("not both password and ha1", found[1])
 
+    def test_filesOfOtherHosts(self) -> None:
+        """
+        All hosts have one configuration: each needs its own files, nodes the
+        passwords, and who only asks needs none.
+        """
+        text = f"""{SWITCH}
+[[extension]]
+number = "1"
+password-file = "/nowhere/1"
+[[store]]
+name = "store"
+listen = "192.0.2.10"
+[[node]]
+name = "node1"
+sip-address = "192.0.2.21"
+[[proxy]]
+name = "proxy1"
+sip-address = "192.0.2.11"
+sip-tls-port = 5061
+certificate = "/nowhere/1.pem"
+private-key = "/nowhere/1.key"
+"""
+        keys = ["proxy[1].certificate", "proxy[1].private-key"]
+        for name, missing in (
+            (None, ["extension[1].password-file", *keys]),
+            ("node1", ["extension[1].password-file"]),
+            ("proxy1", keys),
+        ):
+            error = self.assertRaises(
+                BadConfiguration, parseConfiguration, text, SOURCE, name
+            )
+            self.assertEqual([line.split(": ")[1] for line in error.lines], missing)
+        for name in ("", "store"):
+            found = parseConfiguration(text, SOURCE, name)
+            self.assertEqual(len(found.applications), 3)
+
     def test_passwordFile(self) -> None:
         """
         The first line of the file is the password.

@@ -120,6 +120,23 @@ class OptionsTests(CommandLine):
         self.assertEqual(error.code, 0)
         self.assertIn("good: 0 DNs, 4 applications", out.getvalue())
 
+    def test_checkOne(self) -> None:
+        """
+        Checking looks into certificates: those of all, or of the application that
+        is named, which must be there.
+        """
+        self.patch(sys, "stdout", io.StringIO())
+        bad = Path(self.mktemp())
+        bad.write_text("no certificate")
+        tls = f'certificate = "{bad.absolute()}"\nprivate-key = "{bad.absolute()}"\n'
+        self.path.write_text(CONFIGURATION.replace("[[node]]\n", f"[[node]]\n{tls}", 1))
+        config = ("-c", str(self.path))
+        why = self.refused("check", *config)
+        self.assertIn("node1: ", why)
+        self.assertIn("is no PEM", why)
+        self.assertEqual(self.refused("check", *config, "-n", "node2"), "0")
+        self.assertIn("have: ", self.refused("check", *config, "-n", "nod"))
+
     def test_pair(self) -> None:
         """
         A pair says that it is not built.
