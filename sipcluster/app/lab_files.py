@@ -208,8 +208,8 @@ A SIP cluster for the domain {domain} on this host
   T-Library ports 3000 to 3003 of the nodes are configured; nothing listens there yet
 
   extensions     {first} to {last}, password secret-NUMBER
-  routing point  5000
-  trunk          9, which is sip:{peer}:5060 (calls to numbers that begin with 9)
+  routing point  5000, which takes no calls yet
+  trunk          9: numbers that begin with 9 go to sip:{peer}:5060, without the 9
 
   configuration  {folder}/cluster.toml
   logs           {logs}
@@ -220,14 +220,29 @@ see --base):
   <sip:1001@{domain}>;auth_pass=secret-1001;outbound="sip:{one};transport=udp"
   <sip:1002@{domain}>;auth_pass=secret-1002;outbound="sip:{two};transport=tls"
   and in its file "config", for TLS: sip_cafile {ca}
-linphonec, at its prompt:
-  register sip:1001@{domain} sip:{one};transport=udp secret-1001
-  call sip:1002@{domain}
-  for TLS, in its rc file: [sip] root_ca={ca}
+linphonec -c FILE, where the folder ~/.local/share/linphone exists, and FILE says:
+  [sip]
+  sip_port=5070
+  root_ca={ca}
+  [proxy_0]
+  reg_proxy=<sip:{one};transport=udp>
+  reg_route=<sip:{one};transport=udp;lr>
+  reg_identity=sip:1001@{domain}
+  reg_sendregister=1
+  [auth_info_0]
+  username=1001
+  passwd=secret-1001
+  realm={domain}
+  and at its prompt: call sip:1002@{domain}
+  for TLS: transport=tls, and proxy1.{domain} instead of {one}, which
+  /etc/hosts must know, as in: {one} proxy1.{domain}
 SIPp, from a checkout:
   sipp {one}:5060 -sf tests/interop/scenarios/register.xml -i {me} -m 1 \\
     -key user 1001 -key domain {domain} -au 1001 -ap secret-1001 -auth_uri {domain}
 
-sipclusterctl status --dir {folder}
-sipclusterctl trace CALL-ID --dir {folder}
+What happens (bin/sipclusterctl in a checkout):
+  sipclusterctl status --dir {folder}
+  sipclusterctl registrations --dir {folder}
+  sipclusterctl calls --dir {folder}
+  sipclusterctl trace CALL-ID --dir {folder}
 """

@@ -313,7 +313,7 @@ class ProxyMember(Service):
             "registrations": self.store.count,
             "nodes": self.nodes.states(),
             "proxies": self.proxies.states(),
-            "degraded": "cluster store away" if self.store.degraded else "",
+            "degraded": self._degraded(),
             "counters": counters,
             "serviceCheck": {
                 "nodes": self.nodes.status(),
@@ -322,6 +322,17 @@ class ProxyMember(Service):
             "steps": proxy["steps"],
             "waitingForMembers": proxy["waitingForMembers"],
         }
+
+    def _degraded(self) -> str:
+        """
+        What this SIP Proxy goes on without; empty when all is well.
+        """
+        why = []
+        if self.store.degraded:
+            why.append("cluster store away")
+        if not any(map(self.nodes.primary, self.topology.localPairs)):
+            why.append("no node in service")
+        return ", ".join(why)
 
     def registrations(self) -> Iterable[dict[str, object]]:
         """

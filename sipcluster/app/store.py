@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, execute
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from sipcluster.app.runtime import IMember
@@ -17,6 +18,8 @@ from sipcluster.app.settings import Configuration, Store
 from sipcluster.cluster.embedded import EmbeddedEngine
 from sipcluster.cluster.keyspace import Keyspace
 from sipcluster.net.store_http import StoreResource, StoreSite
+
+log = Logger()
 
 
 def leaseID() -> int:
@@ -56,6 +59,12 @@ class StoreMember(Service):
         self._site = StoreSite(self._resource, self._reactor)
         self._port = self._reactor.listenTCP(
             self._store.port, self._site, interface=self._store.listen
+        )
+        log.info(
+            "the cluster store on {host}:{port}, keys in {path}",
+            host=self._store.listen,
+            port=self._store.port,
+            path=str(self._path),
         )
 
     def stopService(self) -> Any:

@@ -44,6 +44,16 @@ class FailoverTests(ProxyTestCase):
         history = self.proxy1.status()["serviceCheck"]
         self.assertIn("refused", str(history))
 
+    def test_saysThatNoNodeIsThere(self) -> None:
+        """
+        A proxy without any node says so: it can refuse calls only.
+        """
+        self.assertEqual(self.proxy1.status()["degraded"], "")
+        self.network.kill(NODE1)
+        self.network.kill(NODE2)
+        self.settle(7.0)
+        self.assertEqual(self.proxy1.status()["degraded"], "no node in service")
+
     def test_probeCutsWaitingShort(self) -> None:
         """
         A silent node costs a call no more time than the probe needs: the

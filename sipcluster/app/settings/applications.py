@@ -93,7 +93,7 @@ class SIPApplication(Application):
     geoLocation: str = option(
         "geo-location",
         kinds.text(),
-        "Data centre; SIP Proxies use the nodes of their own.",
+        "Data centre; SIP Proxies use the nodes of their own, and no others.",
         default="",
     )
     nameServers: tuple[tuple[str, int], ...] = option(

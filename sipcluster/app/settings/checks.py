@@ -58,6 +58,7 @@ def check(
                 reader.fault(path, "want one of listen and endpoints")
         elif isinstance(one, Pair):
             _members(reader, one, path, applications)
+    _dataCentres(reader, applications)
     _ports(reader, applications)
     _stores(reader, applications)
     return Configuration(
@@ -172,6 +173,19 @@ def _stores(reader: Reader, applications: Mapping[str, Application]) -> None:
         reader.fault(path, f"{stores[0]} is the cluster store already")
     if not stores and any(isinstance(one, Proxy) for one in applications.values()):
         reader.fault("store", "SIP Proxies need a cluster store: [[store]] is missing")
+
+
+def _dataCentres(reader: Reader, applications: Mapping[str, Application]) -> None:
+    """
+    A SIP Proxy uses nodes of its own data centre only, so there must be one.
+    """
+    there = {one.geoLocation for one in applications.values() if isinstance(one, Node)}
+    for path, one in applications.items():
+        if there and isinstance(one, Proxy) and one.geoLocation not in there:
+            reader.fault(
+                f"{path}.geo-location",
+                f"no node is in {one.geoLocation!r}{nearest(one.geoLocation, there)}",
+            )
 
 
 #: One listener: path of the option, C{"UDP"} or C{"TCP"}, address, port.

@@ -97,6 +97,7 @@ class LabFilesTests(SynchronousTestCase):
             "sipp ",
             "baresip",
             "linphonec",
+            "reg_route=<sip:10.9.8.11;",
             "nothing listens there yet",
         ):
             self.assertIn(word, text)

@@ -425,6 +425,34 @@ sip-tls-port = 5061
             ],
         )
 
+    def test_dataCentres(self) -> None:
+        """
+        A SIP Proxy without a node in its data centre would refuse all calls.
+        """
+        found = self.faults("""
+[[store]]
+name = "store"
+listen = "192.0.2.10"
+[[proxy]]
+name = "proxy1"
+sip-address = "192.0.2.11"
+geo-location = "dc1"
+[[proxy]]
+name = "proxy2"
+sip-address = "192.0.2.12"
+[[node]]
+name = "node1"
+sip-address = "192.0.2.21"
+geo-location = "DC1"
+""")
+        self.assertEqual(
+            found,
+            [
+                "12: proxy[1].geo-location: no node is in 'dc1'",
+                "13: proxy[2].geo-location: no node is in ''",
+            ],
+        )
+
     def test_stores(self) -> None:
         """
         There is one store, embedded or not.
