@@ -120,14 +120,14 @@ class StreamFramer:
         buffer = self._buffer
         rest = buffer.lstrip(b"\r\n")
         count = len(buffer) - len(rest)
-        if not rest and buffer[-1] == 13:
+        if buffer[count - 1] == 13:
+            if rest:
+                raise MalformedMessage("stray carriage return", b"\r")
             count -= 1  # perhaps the first half of one more
-        if not count:
-            return None
         ends = buffer[:count].count(b"\n")
         del buffer[:count]
-        if ends == 0:
-            raise MalformedMessage("stray carriage return", b"\r")
+        if not ends:
+            return None
         if ends > 1 or self._sawLineEnd:
             self._sawLineEnd = False
             return _PING

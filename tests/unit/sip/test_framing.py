@@ -158,6 +158,27 @@ class StreamFramerTests(SynchronousTestCase):
         with self.assertRaises(MalformedMessage):
             framer.nextEvent()
 
+    def test_lineEndsInAnyPieces(self) -> None:
+        """
+        Carriage returns too many between messages are read past or refused
+        alike, however they are cut.
+        """
+        for stream, broken in (
+            (b"\r\r\r\n" + wire(b"x"), False),
+            (b"\n\r\r\n" + wire(b"x"), False),
+            (b"\r\n\r" + wire(b"x"), True),
+            (b"\r\r" + wire(b"x"), True),
+        ):
+            for size in (1, 2, 3, len(stream)):
+                framer = StreamFramer()
+                got: list[bytes] = []
+                with contextlib.suppress(MalformedMessage):
+                    for start in range(0, len(stream), size):
+                        framer.receive(stream[start : start + size])
+                        got += messages(framer)
+                wanted = [] if broken else [wire(b"x")]
+                self.assertEqual(got, wanted, (stream, size))
+
     def test_withoutLength(self) -> None:
         """
         Without a length there is no body; but what says that it has one cannot
