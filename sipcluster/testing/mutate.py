@@ -18,7 +18,13 @@ from random import Random
 from sipcluster.sip.address import Address
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.framing import Frame, KeepAlive, StreamFramer, parseDatagram
-from sipcluster.sip.message import Request, Response, makeResponse, parseMessage
+from sipcluster.sip.message import (
+    Limits,
+    Request,
+    Response,
+    makeResponse,
+    parseMessage,
+)
 from sipcluster.sip.sanity import checkRequest, checkResponse
 from sipcluster.sip.sdp import directionOf, withOrigin
 from sipcluster.sip.uri import SIPURI
@@ -260,6 +266,8 @@ def _examineEdits(message: Request | Response) -> None:
     What a proxy does to a message can be read again, and undone.
     """
     headers = message.headers
+    if headers.count(b"Via") >= Limits().vias:
+        return  # one more is refused by whoever reads it next
     edited = headers.prepend(b"Via", b"SIP/2.0/UDP p;branch=z9hG4bKp")
     again = parseMessage(message.replacing(headers=edited).render())
     assert again.branch == b"z9hG4bKp"
