@@ -192,8 +192,8 @@ class Headers:
         """
         known = _keys
         try:
-            keys = [known[line.partition(b":")[0]] for line in lines]
-        except KeyError:  # folding, or a name that is not in use
+            keys = [known[line[: line.index(b":")]] for line in lines]
+        except (KeyError, ValueError):  # folding, no colon, a name not in use
             lines = _joinFolded(lines)
             keys = [_lineKey(line) for line in lines]
         return cls(lines, keys, {})

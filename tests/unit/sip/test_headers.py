@@ -54,6 +54,14 @@ class KeyTests(SynchronousTestCase):
         for number in range(3000):
             self.assertEqual(keyOf(b"X-%d" % number), b"x-%d" % number)
 
+    def test_noColon(self) -> None:
+        """
+        A known name without a colon is no field, whatever was read before.
+        """
+        for lines in ([b"C", b"X-Seldom-Seen: 1"], [b"C", b"To: a"], [b"C"]):
+            for _ in range(2):
+                self.assertEqual(Headers.fromLines(list(lines)).keys[0], BROKEN)
+
     def test_noToken(self) -> None:
         """
         What is no token is no name.
