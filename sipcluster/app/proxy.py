@@ -251,6 +251,7 @@ class ProxyMember(Service):
         ).addCallbacks(agreed, alone)
 
     def _loaded(self, _: None) -> None:
+        self.proxy.logSteps()
         self._asking = self.runtime.clock.callLater(_FIRST_QUESTION, self._ask)
 
     def _ask(self) -> None:

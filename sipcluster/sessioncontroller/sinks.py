@@ -36,8 +36,10 @@ class LogSink:
             (party.thisRole is Role.ORIGINATION) is (kind is not Answered)
         )
         write = self.log.info if ofCall else self.log.debug
+        cause = event.cause.value if isinstance(event, Failed | Released) else ""
+        status = event.status if isinstance(event, Failed) else 0
         write(
-            "{event} {thisDN} in call {connID}",
+            _FORMATS[bool(cause), bool(status)],
             event=kind.__name__,
             connID=party.connID,
             callUUID=party.callUUID,
@@ -46,9 +48,17 @@ class LogSink:
             otherDN=party.otherDN,
             ani=party.ani,
             dnis=party.dnis,
-            cause=event.cause.value if isinstance(event, Failed | Released) else "",
+            cause=cause,
+            status=status,
         )
 
+
+#: What people read, by whether there are a cause and a SIP status.
+_FORMATS = {
+    (False, False): "{event} {thisDN} with {otherDN} in call {connID}",
+    (True, False): "{event} {thisDN} with {otherDN} in call {connID}: {cause}",
+    (True, True): "{event} {thisDN} with {otherDN} in call {connID}: {cause}, {status}",
+}
 
 #: Events that a person wants to see once for each call.
 _OF_CALLS = frozenset([Offered, Answered, Failed, Released])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from sipcluster.sip.isip import ITransactionUser
@@ -16,6 +17,8 @@ from sipcluster.sipproxy.destinations import Destination, Hop
 if TYPE_CHECKING:
     from sipcluster.sip.transactions import ClientTransaction
     from sipcluster.sipproxy.response_context import ResponseContext
+
+log = Logger()
 
 
 @implementer(ITransactionUser)
@@ -105,6 +108,13 @@ class Branch:
         if self.over or self.context is None:
             return
         self.end()
+        target = self.hop.target
+        log.warn(
+            "no answer from {flow}: {why}",
+            flow=f"{target.host}:{target.port} ({target.transportName})",
+            why=why,
+            status=status,
+        )
         self.context.failed(self, status, why)
 
     def end(self) -> None:

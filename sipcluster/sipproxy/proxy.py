@@ -107,6 +107,11 @@ class SIPProxy:
         requests, acks = self._steps()
         self._requests = Chain(requests, self._passed, self._answered)
         self._acks = Chain(acks, self._ackPassed, self._ackAnswered)
+
+    def logSteps(self) -> None:
+        """
+        Write the order of the steps to the log: said once, at start.
+        """
         log.info("steps of a request: {steps}", steps=" > ".join(self._requests.names))
         log.info("steps of an ACK: {steps}", steps=" > ".join(self._acks.names))
 

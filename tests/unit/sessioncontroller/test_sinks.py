@@ -4,7 +4,7 @@ Tests for sipcluster.sessioncontroller.sinks.
 
 from __future__ import annotations
 
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.test.proto_helpers import EventLoggingObserver
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
@@ -85,6 +85,9 @@ class LogSinkTests(TestCase):
         self.assertEqual(entry["callUUID"], "2" * 32)
         self.assertEqual((entry["thisDN"], entry["otherDN"]), ("1001", "x"))
         self.assertEqual((entry["event"], entry["cause"]), ("Failed", "Busy"))
+        self.assertEqual(
+            formatEvent(entry), f"Failed 1001 with x in call {'1' * 16}: Busy, 486"
+        )
 
 
 class DistributionTests(SynchronousTestCase):
