@@ -24,6 +24,7 @@ from sipcluster.sessioncontroller.isessioncontroller import Asked
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.session_description import SessionOrigin
+from sipcluster.wire.kvlist import KVList
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.call import Call
@@ -94,7 +95,7 @@ class CallBase:
         self.callType = CallType.UNKNOWN
         self.legs: list[Leg] = []
         self.parties: list[Party] = []
-        self.userData: tuple[tuple[str, str], ...] = ()
+        self.userData: KVList = ()
         self.redirections = 0
         self._made = 0
         self._fields: Fields = ()

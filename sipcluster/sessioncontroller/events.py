@@ -16,7 +16,10 @@ from __future__ import annotations
 import enum
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import field, frozen
+
+from sipcluster.wire.correlation import Requester
+from sipcluster.wire.kvlist import KVList
 
 #: Header fields that go from one leg to the other as they are.
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -80,6 +83,8 @@ class PartyView:
         T-Library clients.
     @ivar ani: number of the caller.
     @ivar dnis: number that was dialled.
+    @ivar callID: the number that this node gave the call; not 0.
+    @ivar userData: what is attached to the call.
     """
 
     connID: str
@@ -92,6 +97,8 @@ class PartyView:
     otherRole: Role
     ani: str
     dnis: str
+    callID: int = 0
+    userData: KVList = ()
 
 
 @frozen
@@ -101,12 +108,15 @@ class CallEvent:
 
     @cvar published: whether sinks get it, or only the other leg.
     @ivar time: seconds since 1970.
+    @ivar requester: who asked for it by T-Library, so that the event answers the
+        request; L{None} when a telephone or the far end did it.
     """
 
     published: ClassVar[bool] = True
 
     party: PartyView
     time: float
+    requester: Requester | None = field(default=None, kw_only=True)
 
 
 @frozen
@@ -308,3 +318,28 @@ class Released(CallEvent):
     cause: Cause
     answered: bool = False
     reason: bytes = b""
+
+
+@frozen
+class UserDataChanged(CallEvent):
+    """
+    What is attached to the call has changed: told of every party of the call.
+    The party's view has all of it.
+
+    @ivar changed: the pairs that were attached or updated.
+    @ivar deleted: the keys that are gone.
+    @ivar by: the DN for which it was asked; C{""} when nobody asked.
+    """
+
+    changed: KVList = ()
+    deleted: tuple[str, ...] = ()
+    by: str = ""
+
+
+@frozen
+class DTMFSent(CallEvent):
+    """
+    Digits were sent in the name of the party.
+    """
+
+    digits: str = ""

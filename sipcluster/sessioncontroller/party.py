@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from attrs import evolve
 from automat import TypeMachine, TypeMachineBuilder
 
 from sipcluster.sessioncontroller.events import CallEvent, PartyView
@@ -89,18 +90,12 @@ class Party:
         Another party is the other one from now on, and the call is of the type
         that makes it.
         """
-        mine, theirs = self.view, other.view
-        self.view = PartyView(
-            mine.connID,
-            mine.callUUID,
-            theirs.callType,
-            mine.thisDN,
-            mine.thisRole,
-            mine.internal,
-            theirs.thisDN,
-            theirs.thisRole,
-            mine.ani,
-            mine.dnis,
+        theirs = other.view
+        self.view = evolve(
+            self.view,
+            callType=theirs.callType,
+            otherDN=theirs.thisDN,
+            otherRole=theirs.thisRole,
         )
 
     def forget(self) -> None:

@@ -9,6 +9,8 @@ carries them, C{status} prints them, tests compare them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from attrs import frozen
 
@@ -101,7 +103,8 @@ class CallValue:
     parties: tuple[PartyValue, ...]
     legs: tuple[LegValue, ...]
     redirections: int = 0
-    userData: tuple[tuple[str, str], ...] = ()
+    userData: tuple[tuple[str, Any], ...] = ()
+    callID: int = 0
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -18,6 +18,8 @@ HERE = Path(sipcluster.__file__).parent
 #: module of it, so that a neighbour's seam can be named without its inside.
 FLOORS: dict[str, set[str]] = {
     "sip": set(),
+    "wire": set(),
+    "tlib": {"wire"},
     "cluster": set(),
     "registrar": {"sip", "cluster"},
     "servicecheck": {"sip"},
@@ -32,8 +34,22 @@ FLOORS: dict[str, set[str]] = {
         "registrar.iregistrar",
         "registrar.register",
         "servicecheck.iservicecheck",
+        "wire",
     },
-    "net": {"sip", "cluster"},
+    "tserver": {
+        "wire",
+        "tlib",
+        "sessioncontroller.events",
+        "sessioncontroller.isessioncontroller",
+    },
+    "tcontroller": {
+        "wire",
+        "tlib",
+        "tserver.itserver",
+        "sessioncontroller.events",
+        "sessioncontroller.isessioncontroller",
+    },
+    "net": {"sip", "cluster", "wire", "tlib", "tserver.itserver"},
     "testing": {
         "sip",
         "cluster",
@@ -41,6 +57,10 @@ FLOORS: dict[str, set[str]] = {
         "servicecheck",
         "sipproxy",
         "sessioncontroller",
+        "wire",
+        "tlib",
+        "tserver",
+        "tcontroller",
         "net",
     },
     "app": {
@@ -50,12 +70,19 @@ FLOORS: dict[str, set[str]] = {
         "servicecheck",
         "sipproxy",
         "sessioncontroller",
+        "wire",
+        "tlib",
+        "tserver",
+        "tcontroller",
         "net",
     },
 }
 
 #: Packages that must run with no reactor at all.
-PURE = {"sip", "registrar", "servicecheck", "sipproxy", "sessioncontroller"}
+PURE = {
+    *("sip", "wire", "tlib", "registrar", "servicecheck", "sipproxy"),
+    *("sessioncontroller", "tserver", "tcontroller"),
+}
 
 #: What they do without.
 IMPURE = (

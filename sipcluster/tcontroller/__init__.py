@@ -1,0 +1,3 @@
+"""
+DN and agent state, told to T-Library clients.
+"""

@@ -1,0 +1,3 @@
+"""
+T-Library requests and events as values, their encoding, and a client.
+"""

@@ -1,0 +1,3 @@
+"""
+A T-Library port: clients, registrations, journals, requests and answers.
+"""

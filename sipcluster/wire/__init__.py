@@ -1,0 +1,4 @@
+"""
+What all framed protocols of the cluster share: frames, key-value lists, who asked
+for what, keep-alive.
+"""
