@@ -157,6 +157,20 @@ replace-prefix = ""
 [[voip-service]]
 number = "lab-nodes"
 service-type = "sip-cluster-nodes"
+
+[[tlib-application]]
+name = "desktop"
+password = "secret-desktop"
+
+[[tlib-application]]
+name = "routing"
+password = "secret-routing"
+ports = ["default"]
+
+[[tlib-application]]
+name = "monitor"
+password = "secret-monitor"
+role = "monitor"
 """
 
 _TABLES = {
@@ -205,9 +219,11 @@ A SIP cluster for the domain {domain} on this host
   node1   {node1}  SIP 5060 (UDP, TCP)
   node2   {node2}  SIP 5060 (UDP, TCP)
   HTTP    port 8080 of each: /status /health/ready /registrations /calls /metrics
-  T-Library ports 3000 to 3003 of the nodes are configured; nothing listens there yet
+  T-Library of node1 and node2: default port 3000 (calls), TCport 3001 (calls, DNs
+  and agents); each node knows its own calls and agents; 3002 and 3003 are not open yet
 
   extensions     {first} to {last}, password secret-NUMBER
+  T-Library      applications desktop, routing and monitor, password secret-NAME
   routing point  5000, which takes no calls yet
   trunk          9: numbers that begin with 9 go to sip:{peer}:5060, without the 9
 

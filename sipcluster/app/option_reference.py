@@ -20,6 +20,7 @@ from sipcluster.app.settings import (
     Log,
     Ports,
     Switch,
+    TLibApplication,
 )
 
 _HEAD = """\
@@ -51,6 +52,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
     *((f"[[{name}]]", cls) for name, cls in DN_TABLES.items()),
     *((f"[[{name}]]", cls) for name, cls in APPLICATION_TABLES.items()),
     ("[node.ports]", Ports),
+    ("[[tlib-application]]", TLibApplication),
 )
 
 

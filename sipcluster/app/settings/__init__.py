@@ -27,6 +27,7 @@ from sipcluster.app.settings.dns import (
 )
 from sipcluster.app.settings.reading import parseConfiguration, readConfiguration
 from sipcluster.app.settings.switch import Log, Switch
+from sipcluster.app.settings.tlib import TLibApplication
 
 __all__ = [
     "ALGORITHMS",
@@ -47,6 +48,7 @@ __all__ = [
     "SIPApplication",
     "Store",
     "Switch",
+    "TLibApplication",
     "Trunk",
     "parseConfiguration",
     "readConfiguration",

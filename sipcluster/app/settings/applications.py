@@ -128,16 +128,14 @@ class Ports:
     default: int = option(
         "default",
         kinds.port(off=True),
-        "Session Controller: routing.",
+        "Session Controller: calls of this node, for routing.",
         default=3000,
-        takesEffect=NOT_YET,
     )
     tcPort: int = option(
         "TCport",
         kinds.port(off=True),
-        "T-Controller: desktops, smart clients, other nodes.",
+        "T-Controller: calls, DNs and agents, for desktops.",
         default=3001,
-        takesEffect=NOT_YET,
     )
     ipPort: int = option(
         "IPport",
@@ -183,6 +181,47 @@ class Node(SIPApplication):
         "Calls at one time; more are answered 503.",
         default=10000,
     )
+    tlibAddress: str = option(
+        "tlib-address",
+        kinds.address(),
+        "Address on which the T-Library ports listen.",
+        default="",
+        shown="the SIP address",
+    )
+    tlibTLS: bool = option(
+        "tlib-tls",
+        kinds.flag(),
+        "Whether the T-Library ports speak TLS only, with certificate and "
+        "private-key; with tls-mutual clients must show a certificate too.",
+        default=False,
+    )
+    maxTLibClients: int = option(
+        "max-tlib-clients",
+        kinds.integer(1, 1000000),
+        "T-Library clients at one time on each port, those counted that are away and "
+        "may come back; more are refused.",
+        default=5000,
+    )
+    tlibRetention: float = option(
+        "tlib-retention",
+        kinds.seconds(0, 86400),
+        "How long a T-Library client may be away and still get what it missed.",
+        default=60.0,
+    )
+    tlibJournal: int = option(
+        "tlib-journal",
+        kinds.integer(100, 1000000),
+        "Messages kept for each T-Library client until it has handled them; one that "
+        "is further behind gets a snapshot.",
+        default=10000,
+    )
+
+    @property
+    def tlibHost(self) -> str:
+        """
+        Where the T-Library ports listen.
+        """
+        return self.tlibAddress or self.sipAddress
 
 
 @frozen

@@ -23,6 +23,7 @@ from sipcluster.app.settings.applications import (
 from sipcluster.app.settings.configuration import Configuration
 from sipcluster.app.settings.dns import DN, ClusterNodes, Extension, Trunk
 from sipcluster.app.settings.switch import Log, Switch
+from sipcluster.app.settings.tlib import TLibApplication
 
 T = TypeVar("T")
 
@@ -36,15 +37,18 @@ def check(
     log: Log,
     dns: Mapping[str, DN],
     applications: Mapping[str, Application],
+    clients: Mapping[str, TLibApplication],
     source: Path,
 ) -> Configuration:
     """
     Look at all tables together; what is wrong goes to the reader's faults.
 
-    @param dns: by their paths in the file, as are the applications.
+    @param dns: by their paths in the file, as are the applications and T-Library
+        clients.
     """
     _unique(reader, dns, "number", lambda dn: dn.number)
     _unique(reader, applications, "name", lambda one: one.name.lower())
+    _unique(reader, clients, "name", lambda one: one.name)
     _dns(reader, dns)
     complete = {
         path: _secret(reader, dn, path) if isinstance(dn, Extension) else dn
@@ -62,7 +66,12 @@ def check(
     _ports(reader, applications)
     _stores(reader, applications)
     return Configuration(
-        switch, tuple(complete.values()), tuple(applications.values()), log, source
+        switch,
+        tuple(complete.values()),
+        tuple(applications.values()),
+        log,
+        source,
+        tuple(_clientSecret(reader, one, path) for path, one in clients.items()),
     )
 
 
@@ -134,15 +143,38 @@ def _secret(reader: Reader, extension: Extension, path: str) -> Extension:
             )
     if extension.passwordFile is None:
         return extension
+    password = _firstLine(reader, extension.passwordFile, path)
+    return attrs.evolve(extension, password=password)
+
+
+def _firstLine(reader: Reader, file: Path, path: str) -> str:
+    """
+    Fetch a password from its file.
+
+    @return: C{""} when the file cannot be read: told already, or not needed on
+        this host.
+    """
     try:
-        password = extension.passwordFile.read_text("utf-8").partition("\n")[0].strip()
+        password = file.read_text("utf-8").partition("\n")[0].strip()
     except OSError:
-        return extension  # told already, or not needed on this host
+        return ""
     except UnicodeDecodeError:
         password = ""
     if not password:
         reader.fault(f"{path}.password-file", "its first line is no password")
-    return attrs.evolve(extension, password=password)
+    return password
+
+
+def _clientSecret(reader: Reader, one: TLibApplication, path: str) -> TLibApplication:
+    """
+    Check the password of a T-Library client, and fetch it from its file.
+    """
+    told = any(fault.path.startswith(f"{path}.password") for fault in reader.faults)
+    if bool(one.password) == bool(one.passwordFile) and not told:
+        reader.fault(path, "want one of password and password-file")
+    if one.passwordFile is None:
+        return one
+    return attrs.evolve(one, password=_firstLine(reader, one.passwordFile, path))
 
 
 def _tls(reader: Reader, one: SIPApplication, path: str) -> None:
@@ -152,6 +184,8 @@ def _tls(reader: Reader, one: SIPApplication, path: str) -> None:
     ):
         if one.sipTLSPort and value is None:
             reader.fault(path, f"{name} is missing: sip-tls-port needs it")
+        elif isinstance(one, Node) and one.tlibTLS and value is None:
+            reader.fault(path, f"{name} is missing: tlib-tls needs it")
 
 
 def _members(
@@ -209,7 +243,7 @@ def listeners(one: Application, path: str) -> Iterator[Listener]:
             ("IPport", one.ports.ipPort),
             ("SmartProxy", one.ports.smartProxy),
         ):
-            yield (f"{path}.ports.{name}", "TCP", one.sipAddress, port)
+            yield (f"{path}.ports.{name}", "TCP", one.tlibHost, port)
     if isinstance(one, Store) and one.listen:
         yield (f"{path}.port", "TCP", one.listen, one.port)
 

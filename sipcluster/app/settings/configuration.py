@@ -19,6 +19,7 @@ from sipcluster.app.settings.applications import (
 )
 from sipcluster.app.settings.dns import DN, ClusterNodes, Extension, RoutingPoint, Trunk
 from sipcluster.app.settings.switch import Log, Switch
+from sipcluster.app.settings.tlib import TLibApplication
 
 A = TypeVar("A")
 
@@ -63,6 +64,7 @@ class Configuration:
     applications: tuple[Application, ...] = ()
     log: Log = Factory(Log)
     source: Path = Path("cluster.toml")
+    tlibApplications: tuple[TLibApplication, ...] = ()
     _dns: Mapping[str, DN] = field(init=False, repr=False, eq=False)
     _applications: Mapping[str, Application] = field(init=False, repr=False, eq=False)
 

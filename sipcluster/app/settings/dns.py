@@ -64,6 +64,35 @@ class Extension(DN):
         "How long it rings before the call is given up; 0: as the VoIP Service says.",
         default=0.0,
     )
+    autoAnswer: bool = option(
+        "auto-answer",
+        kinds.flag(),
+        "Whether the telephone is asked to answer by itself when a T-Library client "
+        "makes a call from it (Call-Info with answer-after=0, Alert-Info with "
+        "alert-autoanswer).",
+        default=True,
+    )
+    dtmfMethod: str = option(
+        "dtmf-method",
+        kinds.choice("info", "rfc4733"),
+        "How digits that a T-Library client sends reach this telephone: by INFO "
+        "(application/dtmf-relay), or as telephone events in its RTP stream.",
+        default="info",
+    )
+    oosCheck: float = option(
+        "oos-check",
+        kinds.seconds(0, 3600),
+        "How often OPTIONS asks whether the telephone is in service; 0: never, it is "
+        "while it is registered.",
+        default=0.0,
+    )
+    oosForce: float = option(
+        "oos-force",
+        kinds.seconds(0, 300),
+        "How long a telephone may leave OPTIONS unanswered before it is out of "
+        "service; 0: the time that a request is given (32 s).",
+        default=0.0,
+    )
 
 
 @frozen
@@ -91,14 +120,13 @@ class Trunk(DN):
         kinds.seconds(0, 300),
         "How often OPTIONS asks whether the trunk is in service; 0: never.",
         default=0.0,
-        takesEffect=NOT_YET,
     )
     oosForce: float = option(
         "oos-force",
         kinds.seconds(0, 300),
-        "How long a trunk may leave OPTIONS unanswered before it is out of service.",
+        "How long a trunk may leave OPTIONS unanswered before it is out of service; "
+        "0: the time that a request is given (32 s).",
         default=0.0,
-        takesEffect=NOT_YET,
     )
 
 
@@ -142,6 +170,34 @@ class ClusterNodes(DN):
         kinds.integer(0, 20),
         "How many 3xx answers one call follows.",
         default=5,
+    )
+    wrapUpTime: float = option(
+        "wrap-up-time",
+        kinds.seconds(0, 86400),
+        "After-call work that follows each call of a logged-in agent, unless its login "
+        "says otherwise (AttributeExtensions WrapUpTime); 0: none.",
+        default=0.0,
+    )
+    agentLogoutGrace: float = option(
+        "agent-logout-grace",
+        kinds.seconds(0, 86400),
+        "How long an agent stays logged in when the T-Library client that logged it "
+        "in has gone.",
+        default=30.0,
+    )
+    eventAbandoned: str = option(
+        "event-abandoned",
+        kinds.choice("always", "external"),
+        "When a ringing DN's clients get EventAbandoned because the caller gave up: "
+        "always, or only for callers from outside (EventReleased for others).",
+        default="always",
+    )
+    unsolicitedMWI: bool = option(
+        "unsolicited-mwi",
+        kinds.flag(),
+        "Whether telephones that have not subscribed are told of waiting messages "
+        "too (NOTIFY outside a subscription).",
+        default=False,
     )
     dnOwnerApplications: tuple[str, ...] = option(
         "dn-owner-applications",

@@ -20,9 +20,14 @@ from sipcluster.app.settings.configuration import (
     Configuration,
 )
 from sipcluster.app.settings.switch import Log, Switch
+from sipcluster.app.settings.tlib import TLibApplication
 from sipcluster.app.toml_lines import LineFinder
 
 T = TypeVar("T")
+
+_CLIENT_TABLES: Mapping[str, type[TLibApplication]] = {
+    "tlib-application": TLibApplication
+}
 
 _PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
@@ -88,7 +93,7 @@ def _syntax(why: str, text: str, source: Path) -> str:
 def _read(
     document: Mapping[str, object], reader: Reader, source: Path, name: str | None
 ) -> Configuration:
-    known = ("switch", "log", *DN_TABLES, *APPLICATION_TABLES)
+    known = ("switch", "log", *DN_TABLES, *APPLICATION_TABLES, *_CLIENT_TABLES)
     for table in document:
         if table not in known:
             reader.fault(table, f"no such table{nearest(table, known)}")
@@ -100,9 +105,10 @@ def _read(
     log = reader.table(Log, document.get("log", {}), "log")
     dns = _arrays(document, DN_TABLES, reader)
     applications = _arrays(document, APPLICATION_TABLES, reader)
+    clients = _arrays(document, _CLIENT_TABLES, reader)
     if name is not None:
         forgiveFiles(reader, applications, name)
-    return check(reader, switch, log, dns, applications, source)
+    return check(reader, switch, log, dns, applications, clients, source)
 
 
 def _arrays(

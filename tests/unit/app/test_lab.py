@@ -98,7 +98,7 @@ class LabFilesTests(SynchronousTestCase):
             "baresip",
             "linphonec",
             "reg_route=<sip:10.9.8.11;",
-            "nothing listens there yet",
+            "TCport 3001",
         ):
             self.assertIn(word, text)
         self.assertNotIn("{", text)
