@@ -96,6 +96,11 @@ class StaticDialPlan:
     def route(self, asked: Asked) -> Deferred[Destination | Refusal]:
         return succeed(self.find(asked))
 
+    def instead(
+        self, asked: Asked, destination: Destination, cause: Cause
+    ) -> Deferred[Destination | Refusal] | None:
+        return None
+
     def find(self, asked: Asked) -> Destination | Refusal:
         """
         As L{route}, at once.
@@ -127,7 +132,12 @@ class StaticDialPlan:
             user = escapeUser(dn.number.encode())
             aor = b"sip:%b@%b" % (user, self._directory.domain.encode())
             found = self._found[key] = Destination(
-                dn.number, dn.contact or aor, aor, callType, dn.noAnswerTimeout
+                dn.number,
+                dn.contact or aor,
+                aor,
+                callType,
+                dn.noAnswerTimeout,
+                dtmfMethod=dn.dtmfMethod,
             )
         return found
 
@@ -141,4 +151,11 @@ class StaticDialPlan:
             escapeUser(number.encode()),
             rest.rpartition(b"@")[2],
         )
-        return Destination(number, uri, uri, CallType.OUTBOUND, trunk.noAnswerTimeout)
+        return Destination(
+            number,
+            uri,
+            uri,
+            CallType.OUTBOUND,
+            trunk.noAnswerTimeout,
+            dtmfMethod=trunk.dtmfMethod,
+        )

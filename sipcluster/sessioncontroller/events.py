@@ -60,6 +60,7 @@ class Cause(enum.Enum):
     NO_ANSWER = "NoAnswer"
     REJECTED = "Rejected"
     REDIRECTED = "Redirected"
+    FORWARDED = "Forwarded"
     INVALID_NUMBER = "SitInvalidnum"
     UNREACHABLE = "Unreachable"
     FORBIDDEN = "Forbidden"

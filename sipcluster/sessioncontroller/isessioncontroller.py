@@ -9,7 +9,7 @@ import enum
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     )
 
 
+class DTMFMethod(enum.Enum):
+    """
+    How digits reach a device: the values of C{dtmf-method}.
+    """
+
+    INFO = "info"
+    RFC4733 = "rfc4733"
+
+
 @frozen
 class ExtensionDN:
     """
@@ -35,11 +44,22 @@ class ExtensionDN:
     @ivar noAnswerTimeout: seconds that it may ring.
     @ivar contact: C{b""} when the location service knows where it is, else the
         URI at which it always is.
+    @ivar dtmfMethod: how it is sent digits.
+    @ivar oosCheck: seconds between OPTIONS that ask whether it is there; 0: it is
+        not asked.
+    @ivar oosForce: seconds after the first one without an answer until it is out
+        of service.
+    @ivar unsolicited: it is told of waiting messages also when it has not
+        subscribed.
     """
 
     number: str
     noAnswerTimeout: float = 120.0
     contact: bytes = b""
+    dtmfMethod: DTMFMethod = field(default=DTMFMethod.INFO, kw_only=True)
+    oosCheck: float = field(default=0.0, kw_only=True)
+    oosForce: float = field(default=0.0, kw_only=True)
+    unsolicited: bool = field(default=False, kw_only=True)
 
 
 @frozen
@@ -52,6 +72,9 @@ class TrunkDN:
     @ivar prefix: dialled numbers that begin so go there; C{""} for none.
     @ivar replacePrefix: what stands in place of the prefix in the number that
         is sent; L{None} keeps the prefix.
+    @ivar dtmfMethod: how it is sent digits.
+    @ivar oosCheck: as for L{ExtensionDN}.
+    @ivar oosForce: as for L{ExtensionDN}.
     """
 
     number: str
@@ -60,6 +83,9 @@ class TrunkDN:
     prefix: str = ""
     replacePrefix: str | None = None
     noAnswerTimeout: float = 120.0
+    dtmfMethod: DTMFMethod = field(default=DTMFMethod.INFO, kw_only=True)
+    oosCheck: float = field(default=0.0, kw_only=True)
+    oosForce: float = field(default=0.0, kw_only=True)
 
 
 @frozen
@@ -158,6 +184,9 @@ class Destination:
     @ivar to: URI of its To.
     @ivar callType: as the field counts it.
     @ivar noAnswerTimeout: seconds until it is given up.
+    @ivar forwardedBy: the DNs whose call forwarding has led here, the one that
+        was called first.
+    @ivar dtmfMethod: how the device there is sent digits.
     """
 
     dn: str
@@ -165,6 +194,8 @@ class Destination:
     to: bytes
     callType: CallType
     noAnswerTimeout: float
+    forwardedBy: tuple[str, ...] = ()
+    dtmfMethod: DTMFMethod = DTMFMethod.INFO
 
 
 @frozen
@@ -190,6 +221,64 @@ class IDialPlan(Interface):
 
         @return: fires at once for a plan held in memory; never fails; may be
             cancelled when the caller has gone, and then never fires.
+        """
+
+    def instead(
+        asked: Asked, destination: Destination, cause: Cause
+    ) -> Deferred[Destination | Refusal] | None:
+        """
+        Find where a call goes that its destination did not take: call forwarding
+        on busy and on no answer.
+
+        @param asked: what led to the destination.
+        @param destination: what L{route}, or this method, has found before.
+        @param cause: why the destination did not take it.
+
+        @return: L{None} when the call is to fail with that cause; else as
+            L{route}, and the destination is released with
+            C{Cause.FORWARDED}.
+        """
+
+
+class ForwardMode(enum.Enum):
+    """
+    Which calls to a DN go elsewhere: the words of T-Library.
+    """
+
+    NONE = "None"
+    UNCONDITIONAL = "Unconditional"
+    ON_BUSY = "OnBusy"
+    ON_NO_ANSWER = "OnNoAnswer"
+    ON_BUSY_AND_NO_ANSWER = "OnBusyAndNoAnswer"
+    SEND_ALL_CALLS = "SendAllCalls"
+
+
+@frozen
+class DNFeatures:
+    """
+    What a DN has switched on.
+
+    @ivar dnd: do not disturb: calls to it find it busy.
+    @ivar forwardTo: the number, as the DN would dial it; C{""} without a
+        C{forwardMode}.
+    @ivar messageWaiting: there are messages for it.
+    """
+
+    dnd: bool = False
+    forwardMode: ForwardMode = ForwardMode.NONE
+    forwardTo: str = ""
+    messageWaiting: bool = False
+
+
+class IFeatures(Interface):
+    """
+    Knows what DNs have switched on.
+    """
+
+    def features(dn: str) -> DNFeatures:
+        """
+        What is on at a DN; nothing for one that is not known.  Asked for each
+        call: answers at once.
         """
 
 

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.dialplan import StaticDialPlan
+from sipcluster.sessioncontroller.events import Cause
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     Destination,
@@ -34,6 +35,11 @@ class SlowDialPlan:
         made: Deferred[Destination | Refusal] = Deferred()
         self.waiting.append((asked, made))
         return made
+
+    def instead(
+        self, asked: Asked, destination: Destination, cause: Cause
+    ) -> Deferred[Destination | Refusal] | None:
+        return None
 
     def answer(self) -> None:
         """
