@@ -16,10 +16,13 @@ from typing import Any
 import msgspec
 from attrs import define, field
 
-from sipcluster.app.log_streams import MESSAGES
+from sipcluster.app.log_streams import MESSAGES, TLIB_MESSAGES
 
 #: What a peer writes that has no Session-ID of its own (RFC 7989 section 5).
 NIL = "0" * 32
+
+#: Whose records are arrows; all others are notes.
+_NAMESPACES = (MESSAGES, TLIB_MESSAGES)
 
 #: Characters between two participants at least.
 GAP = 32
@@ -47,7 +50,7 @@ class _Ids(msgspec.Struct):
 @define
 class Message:
     """
-    One SIP message, or a note between them.
+    One message, SIP or T-Library, or a note between them.
 
     @ivar source: who sent it, as a column's name; who noted it.
     @ivar target: who was to get it; empty for a note.
@@ -194,13 +197,15 @@ def messages(found: Sequence[dict[str, Any]]) -> list[Message]:
     The arrows and notes of a ladder: what one member sent and another received
     is one arrow.
     """
-    texts = [record for record in found if record.get("ns") == MESSAGES]
-    places = _Places(texts)
+    texts = [record for record in found if record.get("ns") in _NAMESPACES]
+    places = _Places(record for record in texts if record["ns"] == MESSAGES)
     drawn: list[Message] = []
     sent = _Sent()
     # A message may have been written down as received first.
     for record in sorted(texts, key=lambda one: one["dir"] != "out"):
-        member, remote = record["app"], places.name(record["remote"])
+        member, remote = record["app"], str(record["remote"])
+        if record["ns"] == MESSAGES:
+            remote = places.name(remote)
         if record["dir"] == "out":
             arrow = Message(record["ts"], member, remote, _label(record), record)
             drawn.append(arrow)
@@ -214,7 +219,7 @@ def messages(found: Sequence[dict[str, Any]]) -> list[Message]:
         else:
             drawn.append(Message(record["ts"], remote, member, _label(record), record))
     for record in found:
-        if record.get("ns") != MESSAGES:
+        if record.get("ns") not in _NAMESPACES:
             note = str(record.get("msg", ""))
             drawn.append(Message(str(record["ts"]), record["app"], "", note, record))
     drawn.sort(key=lambda one: one.ts)
@@ -223,6 +228,9 @@ def messages(found: Sequence[dict[str, Any]]) -> list[Message]:
 
 def _label(record: dict[str, Any]) -> str:
     first = str(record.get("msg", ""))
+    if record.get("ns") == TLIB_MESSAGES:
+        dn = record.get("dn")
+        return f"{first} {dn}" if dn else first
     sdp = " (SDP)" if "\r\n\r\nv=0" in str(record.get("text", "")) else ""
     if first.startswith("SIP/2.0 "):
         method = str(record.get("cseq", "")).rpartition(" ")[2]

@@ -9,7 +9,6 @@ C{NAME.call-manager.log} with the SIP messages, and so on.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +25,13 @@ from twisted.logger import (
 from zope.interface import implementer
 
 from sipcluster.app.log_files import LogFile
+from sipcluster.app.log_records import (
+    SIPRecord,
+    TLibRecord,
+    identify,
+    masked,
+    place,
+)
 from sipcluster.app.settings import Log
 
 #: Seconds that a line waits to be written at most.
@@ -51,9 +57,13 @@ OTHERS = "system-monitor"
 #: The namespace of the record of a SIP message.
 MESSAGES = "sipcluster.sip.message"
 
-_LEVELS = {level: index for index, level in enumerate(LogLevel.iterconstants())}
+#: The namespace of the record of a T-Library message.
+TLIB_MESSAGES = "sipcluster.tlib.message"
 
-_BRANCH = re.compile(r"(?i);\s*branch\s*=\s*([^\s;,]+)")
+#: The streams of the T-Library ports: what the field calls the CTI and TCO logs.
+TLIB_STREAMS = {"default": "session-controller", "TCport": "t-controller"}
+
+_LEVELS = {level: index for index, level in enumerate(LogLevel.iterconstants())}
 
 _WARN = _LEVELS[LogLevel.warn]
 
@@ -63,23 +73,6 @@ _CHATTER = ("log_legacy", "twisted.web.", "twisted.names.")
 
 #: Whose information a person wants to see at once; not what comes with each call.
 _SHOWN = ("sipcluster.app.", "sipcluster.servicecheck.", "twisted.runner.procmon")
-
-#: Values that no log may hold: digest responses and media keys.
-_RESPONSE = re.compile(rb'(?i)(\bresponse\s*=\s*)(?:"[^"]*"?|[^\s,;"]+)')
-_KEY = re.compile(rb"(?i)(\binline:)[^\s|;]+")
-
-
-def masked(data: bytes) -> bytes:
-    """
-    A SIP message without its secrets: the C{response} of Authorization and
-    Proxy-Authorization, and the keys of C{a=crypto} lines (RFC 4568).
-    """
-    lower = data.lower()
-    if b"authorization" in lower:
-        data = _RESPONSE.sub(rb'\1"***"', data)
-    if b"inline:" in lower:
-        data = _KEY.sub(rb"\1***", data)
-    return data
 
 
 class _Stamps:
@@ -111,27 +104,6 @@ def text(value: object) -> object:
     return str(value)
 
 
-class SIPRecord(msgspec.Struct, omit_defaults=True):
-    """
-    One SIP message in the record.
-    """
-
-    ts: str
-    level: str
-    ns: str
-    app: str
-    msg: str
-    dir: str
-    transport: str
-    local: str
-    remote: str
-    text: str
-    callID: str = ""
-    callUUID: str = ""
-    cseq: str = ""
-    branch: str = ""
-
-
 @implementer(ILogObserver)
 class LogStreams:
     """
@@ -139,6 +111,7 @@ class LogStreams:
 
     @ivar trace: takes every SIP message, as C{SIPTransport} wants it; L{None}
         when messages are not wanted, so that they cost nothing.
+    @ivar tlibWanted: whether L{tlibMessage} is to be called.
     """
 
     def __init__(
@@ -163,6 +136,7 @@ class LogStreams:
         self.trace: Callable[[bool, Any, Any], None] | None = (
             self.sipMessage if wanted else None
         )
+        self.tlibWanted = self._on and settings.tlibTrace
 
     def __call__(self, event: LogEvent) -> None:
         """
@@ -212,16 +186,54 @@ class LogStreams:
             shown.partition("\r\n")[0],
             "in" if incoming else "out",
             flow.transportName,
-            _place(flow.local),
-            _place(flow.remote),
+            place(flow.local),
+            place(flow.remote),
             shown,
         )
-        _identify(record, shown)
+        identify(record, shown)
         self._append("", self._encode(record) + b"\n")
         arrow = "<-" if incoming else "->"
         head = f"{record.ts} {arrow} {record.transport} {record.remote}\n"
         stream = "service-checker" if "OPTIONS" in record.cseq else "call-manager"
         self._append(stream, head.encode("ascii") + data + b"\n")
+
+    def tlibMessage(
+        self,
+        port: str,
+        incoming: bool,
+        clients: str,
+        text: str,
+        connID: str = "",
+        callUUID: str = "",
+        dn: str = "",
+        ref: int = 0,
+    ) -> None:
+        """
+        Take one T-Library message.
+
+        @param port: the name of the T-Library port.
+        @param clients: who sent it, or gets it.
+        @param text: as L{sipcluster.tlib.text.render} writes it, without secrets.
+        """
+        record = TLibRecord(
+            self._stamp(self._wallTime()),
+            "debug",
+            TLIB_MESSAGES,
+            self._name,
+            text.partition("\n")[0],
+            "in" if incoming else "out",
+            port,
+            clients,
+            text,
+            connID,
+            callUUID,
+            dn,
+            ref,
+        )
+        self._append("", self._encode(record) + b"\n")
+        arrow = "<-" if incoming else "->"
+        shown = f"{record.ts} {arrow} {clients}\n{text}\n"
+        self._append(TLIB_STREAMS.get(port, OTHERS), shown.encode("utf-8", "replace"))
 
     def startService(self) -> None:
         """
@@ -276,48 +288,6 @@ class LogStreams:
         self._flushing = None
         for file in self._files.values():
             file.flush()
-
-
-def _place(address: tuple[str, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _after(message: str, name: str) -> str:
-    """
-    The value of the first header that is spelled so; empty when there is none.
-    """
-    start = message.find(name)
-    if start < 0:
-        return ""
-    start += len(name)
-    return message[start : message.find("\r\n", start)].strip()
-
-
-def _identify(record: SIPRecord, message: str) -> None:
-    """
-    Fill in what tells which call and transaction a message belongs to.
-    """
-    record.callID = _after(message, "\r\nCall-ID:")
-    record.cseq = _after(message, "\r\nCSeq:")
-    via = _after(message, "\r\nVia:")
-    session = _after(message, "\r\nSession-ID:")
-    if not (record.callID and record.cseq and via):
-        via = ""
-        for line in message.partition("\r\n\r\n")[0].split("\r\n"):
-            name, _, value = line.partition(":")
-            key = name.rstrip().lower()
-            if key in ("call-id", "i"):
-                record.callID = record.callID or value.strip()
-            elif key == "cseq":
-                record.cseq = record.cseq or value.strip()
-            elif key == "session-id":
-                session = session or value
-            elif key in ("via", "v"):
-                via = via or value
-    record.callUUID = session.partition(";")[0].strip()
-    found = _BRANCH.search(via)
-    record.branch = found[1] if found else ""
 
 
 def _written(stream: TextIO, least: int) -> Callable[[LogEvent], None]:

@@ -68,6 +68,13 @@ class Log:
         "Whether every SIP message in and out is written to the record.",
         default=True,
     )
+    tlibTrace: bool = option(
+        "tlib-trace",
+        kinds.flag(),
+        "Whether every T-Library message in and out is written to the record, "
+        "without the values of user data.",
+        default=True,
+    )
     maxSize: int = option(
         "max-size",
         kinds.integer(65536, 2**40),

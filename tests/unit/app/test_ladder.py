@@ -183,6 +183,31 @@ class MessagesTests(SynchronousTestCase):
         (arrow,) = ladder.messages(found)
         self.assertEqual((arrow.source, arrow.target), ("proxy1", "node1"))
 
+    def test_tlib(self) -> None:
+        """
+        T-Library messages stand between the SIP ones, with the client's name.
+        """
+        event = {
+            "ts": "2026-11-20T18:00:00.9Z",
+            "ns": "sipcluster.tlib.message",
+            "app": "node1",
+            "dir": "out",
+            "local": "TCport",
+            "remote": "desktop",
+            "msg": "EventRinging (60)",
+            "dn": "1002",
+        }
+        asked = {**event, "dir": "in", "msg": "RequestAnswerCall (16)", "dn": ""}
+        found = [message("node1", 0.5, "in", PROXY), event, asked]
+        drawn = ladder.messages(found)
+        self.assertEqual(
+            [(d.source, d.target, d.label) for d in drawn[1:]],
+            [
+                ("node1", "desktop", "EventRinging (60) 1002"),
+                ("desktop", "node1", "RequestAnswerCall (16)"),
+            ],
+        )
+
     def test_notes(self) -> None:
         """
         Other records of the call stand between the arrows.

@@ -16,11 +16,11 @@ from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from sipcluster.app.log_records import masked
 from sipcluster.app.log_streams import (
     LogStreams,
     console,
     consoleOfFailures,
-    masked,
 )
 from sipcluster.app.settings import Log
 from sipcluster.sip.framing import parseDatagram
@@ -99,6 +99,46 @@ class LogStreamsTests(SynchronousTestCase):
         self.streams.stopService()
         self.folder = self.folder / "proxy1.jsonl" / "below"
         self.assertRaises(OSError, self.build().startService)
+
+    def test_tlib(self) -> None:
+        """
+        A T-Library message is a record, and stands in the stream of its port:
+        CTI and TCO in the field's words.
+        """
+        text = "EventRinging (60)\n\tAttributeThisDN\t'1001'"
+        self.assertTrue(self.streams.tlibWanted)
+        self.assertFalse(self.build(tlibTrace=False).tlibWanted)
+        self.streams.tlibMessage(
+            "TCport", False, "desktop:0a1b", text, "0" * 16, "1" * 32, "1001", 7
+        )
+        self.streams.tlibMessage("default", True, "routing:0a1c", "LinkPoll (1000)")
+        self.clock.advance(0.1)
+        event, poll = self.records()
+        self.assertEqual(
+            event,
+            {
+                "ts": "2001-09-09T01:46:40.250000Z",
+                "level": "debug",
+                "ns": "sipcluster.tlib.message",
+                "app": "proxy1",
+                "msg": "EventRinging (60)",
+                "dir": "out",
+                "local": "TCport",
+                "remote": "desktop:0a1b",
+                "text": text,
+                "connID": "0" * 16,
+                "callUUID": "1" * 32,
+                "dn": "1001",
+                "ref": 7,
+            },
+        )
+        self.assertEqual((poll["dir"], poll["local"]), ("in", "default"))
+        for stream, shown in (
+            ("t-controller", f"-> desktop:0a1b\n{text}\n"),
+            ("session-controller", "<- routing:0a1c\nLinkPoll (1000)\n"),
+        ):
+            found = (self.folder / f"proxy1.{stream}.log").read_text()
+            self.assertEqual(found, f"2001-09-09T01:46:40.250000Z {shown}")
 
     def test_flatRecord(self) -> None:
         """
