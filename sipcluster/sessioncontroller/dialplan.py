@@ -1,11 +1,13 @@
 """
-The DNs of the switch and where dialled numbers lead, from the configuration.
+The DNs of the switch and where dialled numbers lead, from the configuration and by
+what is switched on at them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
@@ -15,7 +17,9 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     Destination,
     ExtensionDN,
+    ForwardMode,
     IDialPlan,
+    IFeatures,
     Refusal,
     RoutingPointDN,
     TrunkDN,
@@ -28,6 +32,28 @@ _NOT_FOUND = Refusal(404, Cause.INVALID_NUMBER)
 _FORBIDDEN = Refusal(403, Cause.FORBIDDEN)
 #: Whoever calls has the line in use.
 _ONESELF = Refusal(486, Cause.BUSY)
+#: The called DN does not want to be disturbed.
+_DISTURBED = Refusal(486, Cause.BUSY)
+#: Forwarding in a circle, or through too many DNs.
+_CIRCLE = Refusal(480, Cause.UNREACHABLE)
+
+#: DNs that forward one call before it is given up.
+MAX_FORWARDS = 5
+
+_ALWAYS = frozenset([ForwardMode.UNCONDITIONAL, ForwardMode.SEND_ALL_CALLS])
+_ON_BUSY = frozenset([ForwardMode.ON_BUSY, ForwardMode.ON_BUSY_AND_NO_ANSWER])
+_ON_NO_ANSWER = frozenset([ForwardMode.ON_NO_ANSWER, ForwardMode.ON_BUSY_AND_NO_ANSWER])
+
+#: Which forwarding takes place when a destination did not take the call.  Who
+#: declines a call is busy with something else; a telephone that is not there does
+#: not answer.
+_INSTEAD = {
+    Cause.BUSY: _ON_BUSY,
+    Cause.REJECTED: _ON_BUSY,
+    Cause.NO_ANSWER: _ON_NO_ANSWER,
+    Cause.UNREACHABLE: _ON_NO_ANSWER,
+    Cause.LOST: _ON_NO_ANSWER,
+}
 
 
 class Directory:
@@ -83,7 +109,8 @@ class StaticDialPlan:
     oneself 486; an unknown number or a foreign domain 404.  A redirection may
     lead to extensions only: a telephone must not be able to send somebody
     else's call to a trunk, and so to its cost.  Calls from trunk to trunk are
-    refused for the same reason.
+    refused for the same reason.  What a DN has been set to forward to by T-Library
+    is called in its own name, and so may be anything that it could dial.
     """
 
     __slots__ = ("_directory", "_found")
@@ -120,7 +147,7 @@ class StaticDialPlan:
             return _NOBODY_ROUTES
         for trunk in directory.prefixes:
             if asked.user.startswith(trunk.prefix):
-                if fromTrunk or asked.redirected:
+                if (fromTrunk or asked.redirected) and asked.forwarder is None:
                     return _FORBIDDEN
                 return self._toTrunk(trunk, asked.user)
         return _NOT_FOUND
@@ -159,3 +186,77 @@ class StaticDialPlan:
             trunk.noAnswerTimeout,
             dtmfMethod=trunk.dtmfMethod,
         )
+
+
+@implementer(IDialPlan)
+class FeatureDialPlan:
+    """
+    Another dial plan, and what is switched on at the DNs to which it leads.
+
+    Forwarding of all calls comes before do-not-disturb; with do-not-disturb a DN
+    is busy, and calls go where it forwards them when busy, if it does.  A number
+    that is forwarded to is called in the name of the DN that forwards; its own
+    features count as well.
+    """
+
+    __slots__ = ("_directory", "_features", "_plan")
+
+    def __init__(
+        self, plan: IDialPlan, directory: Directory, features: IFeatures
+    ) -> None:
+        self._plan = plan
+        self._directory = directory
+        self._features = features
+
+    def route(self, asked: Asked) -> Deferred[Destination | Refusal]:
+        return self._plan.route(asked).addCallback(self._apply, asked, ())
+
+    def instead(
+        self, asked: Asked, destination: Destination, cause: Cause
+    ) -> Deferred[Destination | Refusal] | None:
+        modes = _INSTEAD.get(cause)
+        if modes is None or destination.callType is CallType.OUTBOUND:
+            return self._plan.instead(asked, destination, cause)
+        features = self._features.features(destination.dn)
+        if features.forwardMode not in modes or not features.forwardTo:
+            return self._plan.instead(asked, destination, cause)
+        return self._forward(
+            asked, destination.dn, features.forwardTo, destination.forwardedBy
+        )
+
+    def _apply(
+        self,
+        found: Destination | Refusal,
+        asked: Asked,
+        forwardedBy: tuple[str, ...],
+    ) -> Deferred[Destination | Refusal] | Destination | Refusal:
+        if isinstance(found, Refusal):
+            return found
+        if found.dn in forwardedBy:
+            return _CIRCLE
+        if found.callType is not CallType.OUTBOUND:
+            features = self._features.features(found.dn)
+            mode, to = features.forwardMode, features.forwardTo
+            if to and (mode in _ALWAYS or (features.dnd and mode in _ON_BUSY)):
+                return self._forward(asked, found.dn, to, forwardedBy)
+            if features.dnd:
+                return _DISTURBED
+        return evolve(found, forwardedBy=forwardedBy) if forwardedBy else found
+
+    def _forward(
+        self, asked: Asked, by: str, to: str, forwardedBy: tuple[str, ...]
+    ) -> Deferred[Destination | Refusal]:
+        """
+        Go on to where a DN forwards its calls.
+        """
+        if len(forwardedBy) >= MAX_FORWARDS:
+            return succeed(_CIRCLE)
+        forward = Asked(
+            to,
+            self._directory.domain,
+            asked.caller,
+            asked.redirected,
+            self._directory.extension(by),
+        )
+        chain = (*forwardedBy, by)
+        return self._plan.route(forward).addCallback(self._apply, forward, chain)

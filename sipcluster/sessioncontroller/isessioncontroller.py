@@ -47,10 +47,8 @@ class ExtensionDN:
     @ivar dtmfMethod: how it is sent digits.
     @ivar oosCheck: seconds between OPTIONS that ask whether it is there; 0: it is
         not asked.
-    @ivar oosForce: seconds after the first one without an answer until it is out
-        of service.
-    @ivar unsolicited: it is told of waiting messages also when it has not
-        subscribed.
+    @ivar oosForce: seconds that it may leave one unanswered; 0: as long as a
+        request lives.
     """
 
     number: str
@@ -59,7 +57,6 @@ class ExtensionDN:
     dtmfMethod: DTMFMethod = field(default=DTMFMethod.INFO, kw_only=True)
     oosCheck: float = field(default=0.0, kw_only=True)
     oosForce: float = field(default=0.0, kw_only=True)
-    unsolicited: bool = field(default=False, kw_only=True)
 
 
 @frozen
@@ -166,12 +163,15 @@ class Asked:
     @ivar caller: the DN that calls; L{None} for an unknown one, which cannot
         happen now.
     @ivar redirected: this is where a called party sent the call.
+    @ivar forwarder: the DN whose call forwarding asks; it then counts what that DN
+        may call, as it may have set it by T-Library only.
     """
 
     user: str
     host: str
     caller: DN
     redirected: bool = False
+    forwarder: ExtensionDN | None = None
 
 
 @frozen
