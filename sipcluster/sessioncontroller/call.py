@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sipcluster.sessioncontroller.call_making import Making
+from sipcluster.sessioncontroller.call_asked import AskedOf
 from sipcluster.sessioncontroller.events import (
     Acknowledged,
     Answered,
@@ -30,7 +30,7 @@ from sipcluster.sessioncontroller.session_description import holds
 from sipcluster.sessioncontroller.values import CallValue
 
 
-class Call(Making):
+class Call(AskedOf):
     """
     Two legs and their parties, under one ConnID and CallUUID.
     """
@@ -103,8 +103,7 @@ class Call(Making):
         """
         One side is out: so is the other.
         """
-        leg.party.machine.cleared(event)
-        self.release(event.cause, event.reason)
+        self.release(event.cause, event.reason, leg.party)
 
     # Writing down
 
@@ -124,6 +123,7 @@ class Call(Making):
             legs=tuple(leg.value(parties.index(leg.party)) for leg in self.legs),
             redirections=self.redirections,
             userData=self.userData,
+            callID=self.callID,
         )
 
 

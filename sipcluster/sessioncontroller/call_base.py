@@ -24,6 +24,7 @@ from sipcluster.sessioncontroller.isessioncontroller import Asked
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.session_description import SessionOrigin
+from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class CallBase:
         "_tried",
         "_ua",
         "ani",
+        "callID",
         "callType",
         "callUUID",
         "connID",
@@ -81,6 +83,7 @@ class CallBase:
         ani: str,
         dnis: str,
         created: float,
+        callID: int = 0,
     ) -> None:
         self._ua = ua
         self._plan = plan
@@ -92,6 +95,7 @@ class CallBase:
         self.ani = ani
         self.dnis = dnis
         self.created = created
+        self.callID = callID
         self.callType = CallType.UNKNOWN
         self.legs: list[Leg] = []
         self.parties: list[Party] = []
@@ -139,10 +143,24 @@ class CallBase:
             otherRole,
             self.ani,
             self.dnis,
+            self.callID,
+            self.userData,
         )
         party = Party(view, self._publish, state)
         self.parties.append(party)
+        if internal:
+            self._ua.parties.setdefault(dn, {})[party] = None
         return party
+
+    def partyOf(self, dn: str) -> Party | None:
+        """
+        The live party that is a DN of this switch, or L{None}.
+        """
+        for party in self.parties:
+            view = party.view
+            if view.thisDN == dn and view.internal and party.live:
+                return party
+        return None
 
     def addLeg(
         self,
@@ -215,24 +233,61 @@ class CallBase:
         """
         Let go of everything that points back here.
         """
+        index = self._ua.parties
         for party in self.parties:
             party.forget()
+            found = index.get(party.view.thisDN)
+            if found is not None and found.pop(party, found) is None and not found:
+                del index[party.view.thisDN]
         self._ended(self)  # type: ignore[arg-type] # as above
 
-    def release(self, cause: Cause, reason: bytes = b"") -> None:
+    def release(
+        self,
+        cause: Cause,
+        reason: bytes = b"",
+        by: Party | None = None,
+        requester: Requester | None = None,
+    ) -> None:
         """
         End the call on all legs.
+
+        @param cause: C{OK} and C{ABANDONED} are the same: who rings still sees the
+            call abandoned, all others see it end in order.
+        @param by: the party that ends it, which is told first.
+        @param requester: who asked for that.
         """
         if self._routing is not None:
             routing, self._routing = self._routing, None
             routing.cancel()
-        now = self._ua.wallTime()
+        if by is not None:
+            self._clear(by, cause, reason, requester)
         for party in self.parties:
-            party.machine.cleared(
-                Released(party.view, now, cause, party.answered, reason)
-            )
+            self._clear(party, cause, reason)
         for leg in list(self.legs):
             leg.machine.release(cause, reason)
+
+    def _clear(
+        self,
+        party: Party,
+        cause: Cause,
+        reason: bytes = b"",
+        requester: Requester | None = None,
+    ) -> None:
+        """
+        Take a party out.
+        """
+        if cause in (Cause.OK, Cause.ABANDONED):
+            cause = Cause.ABANDONED if party.state == "Alerting" else Cause.OK
+        party.machine.cleared(
+            Released(
+                party.view,
+                self._ua.wallTime(),
+                cause,
+                party.answered,
+                reason,
+                requester=requester,
+            )
+        )
 
     def breakDown(self) -> None:
         """

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from sipcluster.registrar.register import Lifetimes
 from sipcluster.sessioncontroller.authentication import Authenticator
 from sipcluster.sessioncontroller.call import Call
+from sipcluster.sessioncontroller.call_control import CallControl
 from sipcluster.sessioncontroller.events import Cause
 from sipcluster.sessioncontroller.isessioncontroller import (
     IDialPlan,
@@ -19,7 +20,6 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IProxies,
     Limits,
 )
-from sipcluster.sessioncontroller.reception import Reception
 from sipcluster.sessioncontroller.restoring import restoreCall
 from sipcluster.sessioncontroller.sinks import Distribution
 from sipcluster.sessioncontroller.useragent import UserAgent
@@ -33,7 +33,7 @@ from sipcluster.sip.transactions import TransactionLayer
 STOP_WITHIN = 1.0
 
 
-class SessionController(Reception):
+class SessionController(CallControl):
     """
     A back-to-back user agent for the DNs of one switch, behind SIP Proxies.
     """

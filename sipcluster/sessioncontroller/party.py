@@ -78,6 +78,13 @@ class Party:
         """
         return stateName(self.machine)
 
+    @property
+    def live(self) -> bool:
+        """
+        Whether it has begun, and is not out of the call.
+        """
+        return self.state not in ("Null", "Cleared")
+
     def tell(self, event: CallEvent) -> None:
         """
         Give an event to the sinks.

@@ -89,6 +89,14 @@ class Reception:
         self.role = role
         self.stopping = False
         self.calls: dict[str, Call] = {}
+        self._lastCallID = 0
+
+    def nextCallID(self) -> int:
+        """
+        The number of a new call: never 0, and below 2**31.
+        """
+        self._lastCallID = self._lastCallID % 0x7FFFFFFF + 1
+        return self._lastCallID
 
     # IRequestReceiver
 
@@ -243,6 +251,7 @@ class Reception:
             ani,
             dialled,
             self.ua.wallTime(),
+            self.nextCallID(),
         )
         party = call.addParty(ani, Role.ORIGINATION, internal)
         leg = call.addLeg(party, True, request.callID)

@@ -43,6 +43,7 @@ def restoreCall(
         value.ani,
         value.dnis,
         value.created,
+        value.callID,
     )
     call.callType = value.callType
     call.redirections = value.redirections

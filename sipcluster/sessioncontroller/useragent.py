@@ -16,6 +16,7 @@ from sipcluster.sip.timers import TimerQueue, TimerValues
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.leg import Leg
+    from sipcluster.sessioncontroller.party import Party
     from sipcluster.sip.transactions import TransactionLayer
 
 
@@ -30,6 +31,8 @@ class UserAgent:
         that we write.
     @ivar wallTime: seconds since 1970, for events.
     @ivar legs: all legs by our tag.
+    @ivar parties: the parties of each DN of this switch, in the order in which
+        they were made; those of calls that have not ended.
     @ivar attempts: requests that have not got an answer.
     @ivar counters: how often what happened, by name.
     """
@@ -45,6 +48,7 @@ class UserAgent:
     wallTime: Callable[[], float]
     limits: Limits
     legs: dict[bytes, Leg] = field(factory=dict)
+    parties: dict[str, dict[Party, None]] = field(factory=dict)
     attempts: set[Attempt] = field(factory=set)
     counters: dict[str, int] = field(factory=dict)
 

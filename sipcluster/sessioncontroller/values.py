@@ -12,10 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 
 from sipcluster.sessioncontroller.events import CallType, Role
 from sipcluster.sip.dialog import Dialog
+from sipcluster.wire.kvlist import asKVList
 
 
 @frozen
@@ -91,6 +92,7 @@ class CallValue:
     @ivar dnis: number that was dialled.
     @ivar created: seconds since 1970.
     @ivar redirections: 3xx answers followed so far.
+    @ivar callID: the number that the node gave it.
     @ivar userData: pairs attached to the call, in order, keys may repeat.
     """
 
@@ -127,4 +129,6 @@ def decodeCall(data: bytes) -> CallValue:
     global _decoder
     if _decoder is None:
         _decoder = msgspec.msgpack.Decoder(CallValue)
-    return _decoder.decode(data)
+    value = _decoder.decode(data)
+    # Lists in lists were decoded as Python lists.
+    return evolve(value, userData=asKVList(value.userData)) if value.userData else value

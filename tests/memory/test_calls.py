@@ -483,7 +483,7 @@ class RefusalTests(NodeTestCase):
         self.bob.refuse(invite, 487)
         self.peer.expectRequest(b"ACK")
         self.assertNoCall()
-        self.assertEqual(self.released("1001"), "Abandoned")
+        self.assertEqual(self.released("1001"), "Ok")
         self.assertEqual(self.released("1002"), "Abandoned")
 
     def assertRefused487(self) -> None:
