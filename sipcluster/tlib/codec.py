@@ -72,6 +72,7 @@ _encode = _encoder.encode
 _decodeFrame = msgspec.msgpack.Decoder(_Frame).decode
 _decodeRaw = msgspec.msgpack.Decoder(_RawFrame).decode
 _decodeValue = msgspec.msgpack.Decoder(Any).decode
+_decodeSkipping = msgspec.msgpack.Decoder(msgspec.Raw).decode
 
 #: What msgspec says of bytes that are no MessagePack, or not what is wanted.
 _BAD = (msgspec.MsgspecError, ValueError, RecursionError)
@@ -159,6 +160,26 @@ def encode(message: Message, position: int = 0, reference: int = 0) -> bytes:
     return frame(position, reference, encodeBody(message))
 
 
+def pack(value: object) -> bytes:
+    """
+    Encode the value of an unknown attribute.
+    """
+    return _encode(_raw(value))
+
+
+def unpack(encoded: bytes) -> object:
+    """
+    Read the value of an unknown attribute.
+
+    @raise ValueError: it is no MessagePack value.
+    """
+    try:
+        _decodeSkipping(encoded)
+        return _kept(encoded)
+    except (*_BAD, _TooDeep) as e:
+        raise ValueError(f"no value: {_short(e)}") from e
+
+
 def missing(message: Message) -> tuple[str, ...]:
     """
     The fields that a message lacks, and without which it means nothing.
@@ -226,18 +247,28 @@ def _unknown(
     The attributes that a message does not have here, exactly as they came.
     """
     raw = found if isinstance(found, _RawFrame) else _rawFrame(payload)
-    return tuple(
-        (tag, _kept(bytes(value), raw))
-        for tag, value in raw.attributes.items()
-        if tag not in readers
-    )
+    try:
+        return tuple(
+            [
+                (tag, _kept(bytes(value)))
+                for tag, value in raw.attributes.items()
+                if tag not in readers
+            ]
+        )
+    except _TooDeep as e:
+        raise BadMessage(
+            str(e), reference=found.reference, number=found.number, fatal=True
+        ) from e
 
 
-def _kept(encoded: bytes, found: _RawFrame) -> object:
+def _kept(encoded: bytes) -> object:
+    """
+    What stands in a message for an encoded value.
+
+    @raise _TooDeep: there is more in it than is allowed.
+    """
     try:
         value = _plain(_decodeValue(encoded))
-    except _TooDeep as e:
-        raise BadMessage(str(e), reference=found.reference, fatal=True) from e
     except _BAD:
         return Opaque(encoded)
     # Maps, floating point, a longer form than needed: as it came.
@@ -251,13 +282,18 @@ class _TooDeep(Exception):
 
 
 def _plain(value: object, depth: int = DEPTH) -> object:
-    if type(value) is not list:
-        if type(value) in (str, int, bytes, bool, type(None)):
-            return value
-        raise ValueError("no plain value")
-    if not depth:
-        raise _TooDeep(f"more than {DEPTH} values in one another")
-    return tuple([_plain(item, depth - 1) for item in value])
+    """
+    The same with tuples for arrays.
+
+    @raise ValueError: there is something else in it.
+    """
+    if type(value) is list:
+        if not depth:
+            raise _TooDeep(f"more than {DEPTH} values in one another")
+        return tuple([_plain(item, depth - 1) for item in value])
+    if value is None or isinstance(value, (str, int, bytes)):
+        return value
+    raise ValueError("no plain value")
 
 
 def _raw(value: object) -> object:

@@ -1,0 +1,401 @@
+"""
+Messages as text, in the field's look; gaps at the beginning of a line and before a
+value are tabs::
+
+    EventRinging (60)
+      AttributeEventSequenceNumber  0000000000000007
+      AttributeTimeinuSecs          250000
+      AttributeTimeinSecs           1760000000 (08:53:20)
+      AttributeThisDN               '1002'
+      AttributeThisDNRole           2 [Destination]
+      AttributeConnID               006c02462a161006
+      AttributeUserData             [2]
+        'ACCOUNT'   '4711'
+        'ROUTE'     [1]
+          'SKILL'     'billing'
+
+The number of a list says how many pairs it has; they stand one tab further to the
+right.  Bytes are C{bin: 00 ff}.  In quotes a backslash stands before a quote and a
+backslash, and makes what cannot be printed visible: C{\\n}, C{\\x00}, C{\\u200b}.  An
+attribute without a name has its number, and its value as it is encoded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import fields
+
+from sipcluster.tlib.attributes import (
+    BY_FIELD,
+    BY_NAME,
+    Attribute,
+    Kind,
+    readerOf,
+)
+from sipcluster.tlib.codec import Envelope, pack, unpack
+from sipcluster.tlib.enums import Labelled
+from sipcluster.tlib.messages import MESSAGES, Message, UnknownMessage
+from sipcluster.wire.kvlist import DEPTH, KVList, KVValue
+
+#: Stands for a value that is not shown.
+HIDDEN = "***"
+
+_BY_CLASS_NAME = {cls.__name__: cls for cls in MESSAGES.values()}
+
+_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_MEANINGS = {escape[1]: meaning for meaning, escape in _ESCAPES.items()}
+
+
+class BadText(ValueError):
+    """
+    A text is no message.
+
+    @ivar line: where, counted from 1.
+    """
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(f"line {line}: {why}")
+        self.line = line
+
+
+def render(
+    message: Message,
+    position: int = 0,
+    reference: int = 0,
+    secrets: bool = False,
+    userData: bool = True,
+) -> str:
+    """
+    Write a message.
+
+    @param position: 0 is left out.
+    @param reference: 0 is left out.
+    @param secrets: whether passwords and session ids are shown; they are three
+        stars otherwise.
+    @param userData: whether the values attached to calls are.
+
+    @return: lines, the last one ended, too.
+    """
+    name = type(message).__name__
+    if isinstance(message, UnknownMessage):
+        name = f"Message{message.number}"
+    lines = [f"{name} ({message.number})"]
+    if position:
+        lines.append(f"\tAttributeEventSequenceNumber\t{position:016x}")
+    if reference:
+        lines.append(f"\tAttributeReferenceID\t{reference}")
+    for attribute in _attributes(type(message)):
+        value = getattr(message, attribute.field)
+        if value is None:
+            continue
+        if attribute.secret and not secrets:
+            value = HIDDEN
+        elif attribute.name == "UserData" and not userData:
+            value = tuple((key, HIDDEN) for key, _ in value)
+        _RENDERERS[attribute.kind](lines, attribute.name, value)
+    for tag, value in message.unknown:
+        lines.append(f"\tAttribute{tag}\t{_bytes(pack(value))}")
+    lines.append("")
+    return "\n".join(lines)
+
+
+_ordered: dict[type[Message], tuple[Attribute, ...]] = {}
+
+
+def _attributes(cls: type[Message]) -> tuple[Attribute, ...]:
+    found = _ordered.get(cls)
+    if found is None:
+        known = [BY_FIELD[one.name] for one in fields(cls) if one.name in BY_FIELD]
+        # The time comes first, as in the field's logs.
+        known.sort(key=lambda one: (one.kind is not Kind.TIME, one.tag))
+        found = _ordered[cls] = tuple(known)
+    return found
+
+
+def _quoted(text: str) -> str:
+    if text.isprintable() and "'" not in text and "\\" not in text:
+        return f"'{text}'"
+    return "'" + "".join([_visible(one) for one in text]) + "'"
+
+
+def _visible(character: str) -> str:
+    escape = _ESCAPES.get(character)
+    if escape is not None:
+        return escape
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _bytes(value: bytes) -> str:
+    return f"bin: {value.hex(' ')}".rstrip()
+
+
+def _renderPlain(lines: list[str], name: str, value: Any) -> None:
+    lines.append(f"\tAttribute{name}\t{value}")
+
+
+def _renderString(lines: list[str], name: str, value: Any) -> None:
+    lines.append(f"\tAttribute{name}\t{_quoted(value)}")
+
+
+def _renderBytes(lines: list[str], name: str, value: Any) -> None:
+    lines.append(f"\tAttribute{name}\t{_bytes(value)}")
+
+
+def _renderEnumeration(lines: list[str], name: str, value: Any) -> None:
+    label = f" [{value.label}]" if isinstance(value, Labelled) else ""
+    lines.append(f"\tAttribute{name}\t{int(value)}{label}")
+
+
+def _renderTime(lines: list[str], name: str, value: Any) -> None:
+    seconds, microseconds = value
+    if name != "time":
+        lines.append(f"\tAttribute{name}\t{seconds}.{microseconds:06}")
+        return
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes % 1440, 60)
+    lines.append(f"\tAttributeTimeinuSecs\t{microseconds}")
+    clock = f"{hour:02}:{minute:02}:{second:02}"
+    lines.append(f"\tAttributeTimeinSecs\t{seconds} ({clock})")
+
+
+def _renderList(lines: list[str], name: str, value: Any) -> None:
+    lines.append(f"\tAttribute{name}\t[{len(value)}]")
+    _renderPairs(lines, value, "\t\t")
+
+
+def _renderPairs(lines: list[str], pairs: KVList, indent: str) -> None:
+    for key, value in pairs:
+        head = f"{indent}{_quoted(key)}\t"
+        if isinstance(value, str):
+            lines.append(head + _quoted(value))
+        elif isinstance(value, bytes):
+            lines.append(head + _bytes(value))
+        elif isinstance(value, int):
+            lines.append(f"{head}{value}")
+        else:
+            lines.append(f"{head}[{len(value)}]")
+            _renderPairs(lines, value, indent + "\t")
+
+
+_RENDERERS: Mapping[Kind, Callable[[list[str], str, Any], None]] = {
+    Kind.STRING: _renderString,
+    Kind.INTEGER: _renderPlain,
+    Kind.UNSIGNED: _renderPlain,
+    Kind.CONN_ID: _renderPlain,
+    Kind.CALL_UUID: _renderPlain,
+    Kind.BINARY: _renderBytes,
+    Kind.ENUMERATION: _renderEnumeration,
+    Kind.LIST: _renderList,
+    Kind.TIME: _renderTime,
+}
+
+
+def parse(text: str) -> Envelope:
+    """
+    Read a message as L{render} writes it.
+
+    @raise BadText: it is none.
+    """
+    return _Parser(text).envelope()
+
+
+def parseValue(attribute: Attribute, text: str) -> Any:
+    """
+    Read the value of an attribute; a list cannot be read so.
+
+    @param text: as L{render} writes it; a string may be without quotes, and an
+        enumeration's member may be its name alone.
+
+    @raise ValueError: it is no value of this attribute.
+    """
+    kind = attribute.kind
+    value: object
+    if kind is Kind.STRING:
+        value = _unquoted(text) if text.startswith("'") else text
+    elif kind is Kind.CONN_ID or kind is Kind.CALL_UUID:
+        value = text
+    elif kind is Kind.BINARY:
+        value = _unhex(text)
+    elif kind is Kind.TIME:
+        seconds, _, microseconds = text.partition(".")
+        value = int(seconds), int(microseconds or "0")
+    elif kind is Kind.ENUMERATION:
+        value = _member(attribute, text)
+    elif kind is Kind.LIST:
+        raise ValueError("a list stands on lines of its own")
+    else:
+        value = _int(text)
+    return readerOf(attribute)(value)
+
+
+def _int(text: str) -> int:
+    if re.fullmatch("-?[0-9]{1,20}", text) is None:
+        raise ValueError("want a number")
+    return int(text)
+
+
+def _member(attribute: Attribute, text: str) -> int:
+    assert attribute.members is not None
+    number = re.fullmatch(r"([0-9]{1,10})( \[.*\])?", text)
+    if number is not None:
+        return int(number[1])
+    for member in attribute.members:
+        if member.label == text or member.name == text:
+            return member
+    raise ValueError(f"no {attribute.members.__name__}")
+
+
+def _unhex(text: str) -> bytes:
+    if not text.startswith("bin:"):
+        raise ValueError("want bytes: bin: 00 ff")
+    return bytes.fromhex(text[4:])
+
+
+_escape = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.|$)", re.DOTALL)
+
+
+def _unquoted(text: str) -> str:
+    if len(text) < 2 or text[0] != "'" or text[-1] != "'":
+        raise ValueError("want text in quotes")
+    return _escape.sub(_meaning, text[1:-1])
+
+
+def _meaning(found: re.Match[str]) -> str:
+    escape = found[1]
+    if len(escape) > 1:
+        code = int(escape[1:], 16)
+        if code > 0x10FFFF:
+            raise ValueError(f"no character \\{escape}")
+        return chr(code)
+    if escape not in _MEANINGS:
+        raise ValueError(f"no such escape: \\{escape}")
+    return _MEANINGS[escape]
+
+
+class _Parser:
+    """
+    Reads the lines of one message.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+        while self._lines and not self._lines[-1].strip():
+            self._lines.pop()
+        self._at = 0
+
+    def envelope(self) -> Envelope:
+        """
+        Read all of it.
+        """
+        try:
+            return self._envelope()
+        except BadText:
+            raise
+        except ValueError as e:
+            raise BadText(self._at, str(e)) from e
+
+    def _next(self) -> str:
+        line = self._lines[self._at]
+        self._at += 1
+        return line.removesuffix("\r")
+
+    def _envelope(self) -> Envelope:
+        if not self._lines:
+            raise BadText(1, "no message")
+        head = re.fullmatch(r"(\w+) \(([0-9]{1,5})\)", self._next().strip())
+        if head is None:
+            raise ValueError("want a name and a number")
+        number = int(head[2])
+        cls = _BY_CLASS_NAME.get(head[1])
+        if cls is None and (head[1] != f"Message{number}" or number in MESSAGES):
+            raise ValueError("no such message")
+        if cls is not None and cls.number != number:
+            raise ValueError(f"{head[1]} has the number {cls.number}")
+        self._allowed = {
+            one.name for one in _attributes(UnknownMessage if cls is None else cls)
+        }
+        self._values: dict[str, Any] = {}
+        self._unknown: list[tuple[int, object]] = []
+        self._position = self._reference = 0
+        self._time: dict[str, int] = {}
+        while self._at < len(self._lines):
+            self._attribute(self._next())
+        if self._time:
+            self._setTime()
+        self._values["unknown"] = tuple(self._unknown)
+        message = (
+            UnknownMessage(number=number, **self._values)
+            if cls is None
+            else cls(**self._values)
+        )
+        return Envelope(self._position, self._reference, message)
+
+    def _attribute(self, line: str) -> None:
+        found = re.fullmatch(r"\tAttribute(\w+)\t(.*)", line)
+        if found is None:
+            raise ValueError("want a tab, Attribute and its name, a tab, a value")
+        name, value = found.groups()
+        if name == "EventSequenceNumber":
+            self._position = int(value, 16)
+        elif name == "ReferenceID":
+            self._reference = _int(value)
+        elif name in ("TimeinSecs", "TimeinuSecs") and "time" in self._allowed:
+            self._time[name] = _int(value.partition(" ")[0])
+        elif name.isdecimal():
+            self._unknown.append((int(name), unpack(_unhex(value))))
+        else:
+            self._known(name, value)
+
+    def _known(self, name: str, value: str) -> None:
+        if name not in self._allowed or name == "time":
+            raise ValueError(f"no attribute {name} here")
+        attribute = BY_NAME[name]
+        if attribute.kind is Kind.LIST:
+            self._values[attribute.field] = self._pairs(_count(value), 2)
+        else:
+            self._values[attribute.field] = parseValue(attribute, value)
+
+    def _setTime(self) -> None:
+        value = self._time.get("TimeinSecs", 0), self._time.get("TimeinuSecs", 0)
+        self._values["time"] = readerOf(BY_NAME["time"])(value)
+
+    def _pairs(self, count: int, depth: int) -> KVList:
+        if depth - 2 >= DEPTH:
+            raise ValueError(f"more than {DEPTH} lists in one another")
+        pairs: list[tuple[str, KVValue]] = []
+        for _ in range(count):
+            if self._at >= len(self._lines):
+                raise ValueError("pairs are missing")
+            line = self._next()
+            key, tab, value = line[depth:].partition("\t")
+            if line[:depth].strip("\t") or not tab or "\t" in value:
+                raise ValueError("want tabs, a key, a tab, a value")
+            pairs.append((_unquoted(key), self._pairValue(value, depth)))
+        return tuple(pairs)
+
+    def _pairValue(self, text: str, depth: int) -> KVValue:
+        if text.startswith("'"):
+            return _unquoted(text)
+        if text.startswith("bin:"):
+            return _unhex(text)
+        if text.startswith("["):
+            return self._pairs(_count(text), depth + 1)
+        value = _int(text)
+        if not -0x80000000 <= value <= 0x7FFFFFFF:
+            raise ValueError("want an integer of 32 bits")
+        return value
+
+
+def _count(text: str) -> int:
+    found = re.fullmatch(r"\[([0-9]{1,6})\]", text)
+    if found is None:
+        raise ValueError("want how many pairs follow: [2]")
+    return int(found[1])
