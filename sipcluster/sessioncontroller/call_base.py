@@ -15,6 +15,7 @@ from sipcluster.sessioncontroller.events import (
     CallType,
     Cause,
     Fields,
+    Offered,
     PartyView,
     Released,
     Role,
@@ -52,6 +53,7 @@ class CallBase:
         "_first",
         "_from",
         "_made",
+        "_offer",
         "_plan",
         "_publish",
         "_routing",
@@ -104,6 +106,7 @@ class CallBase:
         self._made = 0
         self._fields: Fields = ()
         self._asked: Asked | None = None
+        self._offer: Offered | None = None
         self._from = b""
         self._tried: set[str] = set()
         self._first: Leg | None = None

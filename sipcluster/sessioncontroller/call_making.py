@@ -70,9 +70,20 @@ class Making(CallBase):
 
     def _offered(self, leg: Leg, event: Offered) -> None:
         self._fields = event.fields
-        leg.party.machine.initiated(event)
         assert self._asked is not None
+        self._offer = event
         self._route(self._asked)
+        # A dial plan that takes its time: what type of call it is, is not known.
+        self._tellOffered(leg)
+
+    def _tellOffered(self, leg: Leg | None) -> None:
+        """
+        Tell that the caller wants a call, if that was not told.
+        """
+        offer, self._offer = self._offer, None
+        if offer is not None and leg is not None:
+            party = leg.party
+            party.machine.initiated(evolve(offer, party=party.view))
 
     def _route(self, asked: Asked) -> None:
         routing = self._routing = self._plan.route(asked)
@@ -83,12 +94,16 @@ class Making(CallBase):
         if failure.check(CancelledError):  # type: ignore[no-untyped-call]
             return  # the caller has gone meanwhile
         self._routing = None
+        self._tellOffered(self._first)
         log.failure("dial plan", failure=failure)
         self._refuse(500, Cause.FAILED)
 
     def _routed(self, found: Destination | Refusal) -> None:
         self._routing = None
         first = self._first
+        if first is not None and isinstance(found, Destination):
+            first.party.isOf(found.callType)
+        self._tellOffered(first)
         if first is None:
             # The caller has gone meanwhile.
             if not self.legs:

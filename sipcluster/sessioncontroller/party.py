@@ -10,7 +10,7 @@ from typing import Protocol
 from attrs import evolve
 from automat import TypeMachine, TypeMachineBuilder
 
-from sipcluster.sessioncontroller.events import CallEvent, PartyView
+from sipcluster.sessioncontroller.events import CallEvent, CallType, PartyView
 from sipcluster.sessioncontroller.values import PartyValue
 from sipcluster.sip.machine import indexed, stateName
 
@@ -104,6 +104,13 @@ class Party:
             otherDN=theirs.thisDN,
             otherRole=theirs.thisRole,
         )
+
+    def isOf(self, callType: CallType) -> None:
+        """
+        The call is of this type.
+        """
+        if self.view.callType is not callType:
+            self.view = evolve(self.view, callType=callType)
 
     def forget(self) -> None:
         """
