@@ -1,0 +1,407 @@
+"""
+A DN: in service or out of service, on or off hook, what it has switched on, and the
+agent at it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve, frozen
+from zope.interface import implementer
+
+from sipcluster.sessioncontroller.events import PartyView
+from sipcluster.sessioncontroller.isessioncontroller import (
+    DN,
+    DNFeatures,
+    ExtensionDN,
+    ForwardMode,
+)
+from sipcluster.tcontroller.agent import Agent
+from sipcluster.tcontroller.agent_states import restored
+from sipcluster.tcontroller.iagent import IAgentKeeper, Office
+from sipcluster.tcontroller.values import DNValue, Entry, Hook
+from sipcluster.tlib import enums
+from sipcluster.tlib.messages import (
+    EventDNBackInService,
+    EventDNDOff,
+    EventDNDOn,
+    EventDNOutOfService,
+    EventForwardCancel,
+    EventForwardSet,
+    EventMessageWaitingOff,
+    EventMessageWaitingOn,
+    EventOffHook,
+    EventOnHook,
+)
+from sipcluster.tlib.messages.base import DNEvent
+from sipcluster.tserver.itserver import ClientView
+from sipcluster.wire.correlation import Requester
+from sipcluster.wire.kvlist import KVList, KVValue
+
+#: Lines of history that are kept of each DN.
+HISTORY = 50
+
+#: What keeps a DN out of service: its device, or that no client that may own it has
+#: registered it (O02).
+DEVICE, OWNER = "device", "owner"
+
+#: C{status} of the snapshot.
+IDLE, BUSY, OUT_OF_SERVICE = 0, 1, 2
+
+#: The forward modes of the two sides of this seam.
+FORWARD_MODES: Mapping[ForwardMode, enums.ForwardMode] = {
+    mode: enums.ForwardMode[mode.name] for mode in ForwardMode
+}
+
+
+@frozen
+class Surroundings:
+    """
+    What all DNs of a T-Controller share.
+
+    @ivar owners: names of the applications by which DNs with a place of their own
+        come into service; empty: they are without.
+    @ivar agents: the DN of each agent who is logged in, by agent id.
+    @ivar messageWaitingChanged: told when messages begin or cease to wait for a DN.
+    """
+
+    office: Office
+    owners: frozenset[str]
+    agents: dict[str, Device]
+    messageWaitingChanged: Callable[[str, bool], None]
+
+
+@implementer(IAgentKeeper)
+class Device:
+    """
+    One DN.
+
+    @ivar dn: as the Session Controller knows it.
+    @ivar outOfService: why it is out of service, by what must change; empty: it is
+        in service.
+    @ivar since: when that last changed, in seconds since 1970; 0: since the start.
+    @ivar calls: what it does in each of its calls, by ConnID.
+    @ivar agent: L{None}: nobody is logged in.
+    @ivar clients: the application of each client that has registered it, by the id
+        of its session.
+    """
+
+    __slots__ = (
+        "_history",
+        "_shared",
+        "_talked",
+        "agent",
+        "calls",
+        "clients",
+        "dn",
+        "features",
+        "number",
+        "outOfService",
+        "since",
+    )
+
+    def __init__(self, dn: DN, shared: Surroundings) -> None:
+        self.dn = dn
+        self.number = dn.number
+        self.outOfService: dict[str, str] = {}
+        self.since = 0.0
+        self.features = DNFeatures()
+        self.calls: dict[str, Hook] = {}
+        self.agent: Agent | None = None
+        self.clients: dict[str, str] = {}
+        self._shared = shared
+        self._talked = False
+        self._history: deque[Entry] | None = None
+        if isinstance(dn, ExtensionDN):
+            if not dn.contact:
+                self.outOfService[DEVICE] = "no telephone has registered"
+            elif shared.owners:
+                self.outOfService[OWNER] = _UNOWNED
+
+    # IAgentKeeper
+
+    def note(self, what: str, why: str) -> None:
+        """
+        Add a line to the history.
+        """
+        if self._history is None:
+            self._history = deque(maxlen=HISTORY)
+        self._history.append(Entry(self._shared.office.wallTime(), what, why))
+
+    def agentEnded(self, agent: Agent) -> None:
+        """
+        See L{IAgentKeeper}.
+        """
+        agent.stop()
+        self.agent = None
+        self._shared.agents.pop(agent.agentID, None)
+
+    @property
+    def history(self) -> tuple[Entry, ...]:
+        """
+        What happened, the oldest first.
+        """
+        return tuple(self._history or ())
+
+    def _tell(
+        self, kind: type[DNEvent], requester: Requester | None = None, **besides: Any
+    ) -> None:
+        """
+        Give an event to the clients of the DN.
+        """
+        office = self._shared.office
+        if requester is None and not office.publisher.watched(self.number):
+            return
+        event = kind(thisDN=self.number, time=office.now(), **besides)
+        office.publisher.publish(self.number, event, requester)
+
+    # Service
+
+    @property
+    def inService(self) -> bool:
+        """
+        It can be called.
+        """
+        return not self.outOfService
+
+    def block(self, cause: str, why: str) -> None:
+        """
+        Something keeps it out of service.
+        """
+        known = self.outOfService.get(cause)
+        if known is not None:
+            return
+        was = self.inService
+        self.outOfService[cause] = why
+        if was:
+            self.since = self._shared.office.wallTime()
+            self.note("out of service", why)
+            self._tell(EventDNOutOfService)
+            if (
+                self.agent is not None
+                and self._shared.office.settings.logoutOutOfService
+            ):
+                self.agent.inputs.expelled(why, "OutOfService")
+
+    def unblock(self, cause: str, why: str) -> None:
+        """
+        It does so no more.
+        """
+        if self.outOfService.pop(cause, None) is not None and self.inService:
+            self.since = self._shared.office.wallTime()
+            self.note("in service", why)
+            self._tell(EventDNBackInService)
+
+    # Calls
+
+    @property
+    def offHook(self) -> bool:
+        """
+        It has a call in which it is not only alerted.
+        """
+        return any(hook is not Hook.ALERTING for hook in self.calls.values())
+
+    def alerted(self, view: PartyView) -> None:
+        """
+        It rings.
+        """
+        self.calls.setdefault(view.connID, Hook.ALERTING)
+
+    def began(self, view: PartyView, hook: Hook) -> None:
+        """
+        It is about to be told that it dials, or is connected.
+        """
+        was = self.offHook
+        self.calls[view.connID] = hook
+        self._talked = self._talked or hook is Hook.CONNECTED
+        if was:
+            return
+        self._tell(
+            EventOffHook,
+            connID=view.connID,
+            callID=view.callID or None,
+            callUUID=view.callUUID,
+        )
+        if self.agent is not None:
+            self.agent.callBegan()
+
+    def ending(self, view: PartyView) -> bool:
+        """
+        It is about to be told that it is out of a call.  After-call work begins
+        before that is told, so that nobody thinks the agent free in between.
+
+        @return: it goes on hook by it.
+        """
+        hook = self.calls.pop(view.connID, Hook.ALERTING)
+        if hook is Hook.ALERTING or self.offHook:
+            return False
+        talked, self._talked = self._talked, False
+        if self.agent is not None:
+            self.agent.callsEnded(view.connID, talked)
+        return True
+
+    def ended(self, view: PartyView) -> None:
+        """
+        It was told, and is on hook now.
+        """
+        self._tell(
+            EventOnHook,
+            connID=view.connID,
+            callID=view.callID or None,
+            callUUID=view.callUUID,
+        )
+
+    # What it has switched on
+
+    def setDND(self, on: bool, requester: Requester, why: str) -> None:
+        """
+        Do not disturb.
+        """
+        self.features = evolve(self.features, dnd=on)
+        self.note("do not disturb" if on else "may be disturbed", why)
+        self._tell(EventDNDOn if on else EventDNDOff, requester)
+
+    def setForward(
+        self, mode: ForwardMode, to: str, requester: Requester, why: str
+    ) -> None:
+        """
+        Its calls go elsewhere, or no more.
+        """
+        old = self.features
+        self.features = evolve(old, forwardMode=mode, forwardTo=to)
+        if mode is ForwardMode.NONE:
+            kind: type[DNEvent] = EventForwardCancel
+            mode, to = old.forwardMode, old.forwardTo
+            self.note("calls no longer forwarded", why)
+        else:
+            kind = EventForwardSet
+            self.note(f"calls forwarded to {to} ({mode.value})", why)
+        self._tell(kind, requester, otherDN=to, forwardMode=FORWARD_MODES[mode])
+
+    def setMessageWaiting(self, on: bool, requester: Requester, why: str) -> None:
+        """
+        Messages wait for it.
+        """
+        self.features = evolve(self.features, messageWaiting=on)
+        self.note("message waiting" if on else "no message waiting", why)
+        self._tell(EventMessageWaitingOn if on else EventMessageWaitingOff, requester)
+        self._shared.messageWaitingChanged(self.number, on)
+
+    # Clients
+
+    def registered(self, client: ClientView) -> None:
+        """
+        A client has registered it.
+        """
+        self.clients[client.id] = client.application
+        agent = self.agent
+        if agent and not agent.client and agent.application == client.application:
+            agent.clientBack(client.id)
+        if client.application in self._shared.owners:
+            self.unblock(OWNER, f"{client.application} has registered it")
+
+    def unregistered(self, client: ClientView) -> None:
+        """
+        A client has given it back, or is no more.
+        """
+        if self.clients.pop(client.id, None) is None:
+            return
+        agent = self.agent
+        if agent is not None and agent.client == client.id:
+            heir = self._clientOf(client.application)
+            if heir:
+                agent.clientBack(heir)
+            else:
+                agent.clientGone()
+        owners = self._shared.owners
+        placed = isinstance(self.dn, ExtensionDN) and self.dn.contact
+        if owners and placed and not owners.intersection(self.clients.values()):
+            self.block(OWNER, f"{client.application} has it no longer registered")
+
+    def _clientOf(self, application: str) -> str:
+        """
+        The session of another client of an application; C{""}: there is none.
+        """
+        for client, name in self.clients.items():
+            if name == application:
+                return client
+        return ""
+
+    # What is told of it
+
+    @property
+    def status(self) -> int:
+        """
+        C{status} of the snapshot.
+        """
+        if not self.inService:
+            return OUT_OF_SERVICE
+        return BUSY if self.calls else IDLE
+
+    def snapshot(self) -> KVList:
+        """
+        What a client that registers it is told.
+        """
+        pairs: list[tuple[str, KVValue]] = [("status", self.status)]
+        if not isinstance(self.dn, ExtensionDN):
+            return tuple(pairs)
+        agent, features = self.agent, self.features
+        if agent is None:
+            pairs.append(("AgentStatus", int(enums.AgentStatus.LOGGED_OUT)))
+        else:
+            pairs += (
+                ("AgentStatus", int(agent.status)),
+                ("AgentID", agent.agentID),
+                ("wm", int(agent.mode.workMode)),
+            )
+            pairs += [pair for pair in agent.mode.reasons if pair[0] == "ReasonCode"]
+        pairs += (
+            ("dnd", int(features.dnd)),
+            ("fwd", features.forwardTo),
+            ("mwl", int(features.messageWaiting)),
+        )
+        return tuple(pairs)
+
+    # As a value
+
+    def value(self) -> DNValue:
+        """
+        Write it down.
+        """
+        return DNValue(
+            self.number,
+            tuple(self.outOfService.items()),
+            self.since,
+            self.features,
+            tuple(self.calls.items()),
+            None if self.agent is None else self.agent.value(),
+            self.history,
+        )
+
+    def restore(self, value: DNValue) -> None:
+        """
+        Be what was written down; nobody is told.
+        """
+        self.outOfService = dict(value.outOfService)
+        self.since = value.since
+        self.features = value.features
+        self.calls = dict(value.calls)
+        self._talked = Hook.CONNECTED in self.calls.values()
+        self._history = deque(value.history, HISTORY) if value.history else None
+        if value.agent is not None:
+            office = self._shared.office
+            self.agent = restored(self, office, value.agent, self.offHook)
+            self._shared.agents[value.agent.agentID] = self
+
+    def stop(self) -> None:
+        """
+        Let go of all clocks.
+        """
+        if self.agent is not None:
+            self.agent.stop()
+
+
+_UNOWNED = "no client that may own it has registered it"
