@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from automat import TypeMachine, TypeMachineBuilder
 
+from sipcluster.tlib.client_protocol import ClientProtocol
+from sipcluster.tlib.client_values import RequestRefused
+from sipcluster.tlib.messages import EventServerInfo
+
 if TYPE_CHECKING:
     from sipcluster.tlib.client_connector import Connector
-    from sipcluster.tlib.client_protocol import ClientProtocol
-    from sipcluster.tlib.errors import TErrorCode
-    from sipcluster.tlib.messages import EventServerInfo
 else:
     Connector = object  # what the machine works on: known to the type checker only
 
@@ -39,11 +40,14 @@ class Link(Protocol):
     def accepted(self, info: EventServerInfo) -> None:
         "The server has taken the client."
 
-    def refused(self, code: TErrorCode, text: str) -> None:
-        "The server does not want the client: a wrong password, another version."
+    def refused(self, why: RequestRefused) -> None:
+        "The server cannot take the client now."
 
-    def seized(self, text: str) -> None:
-        "Somebody else has resumed the client's session."
+    def barred(self, why: RequestRefused) -> None:
+        """
+        There is no sense in coming back: a wrong password, another version,
+        somebody else has resumed the client's session.
+        """
 
     def lost(self, why: str) -> None:
         "The connection is gone, or good for nothing."
@@ -93,8 +97,8 @@ def _build() -> TypeMachine[Link, Connector]:
         s.attemptFailed(why)
 
     @registering.upon(Link.refused).to(waiting)
-    def refuse(link: Link, s: Connector, code: TErrorCode, text: str) -> None:
-        s.attemptRefused(code, text)
+    def refuse(link: Link, s: Connector, why: RequestRefused) -> None:
+        s.attemptRefused(why)
 
     @registering.upon(Link.accepted).to(linked)
     def accept(link: Link, s: Connector, info: EventServerInfo) -> None:
@@ -104,10 +108,10 @@ def _build() -> TypeMachine[Link, Connector]:
     def lose(link: Link, s: Connector, why: str) -> None:
         s.linkLost(why)
 
-    @registering.upon(Link.seized).to(idle)
-    @linked.upon(Link.seized).to(idle)
-    def giveUp(link: Link, s: Connector, text: str) -> None:
-        s.sessionSeized(text)
+    @registering.upon(Link.barred).to(idle)
+    @linked.upon(Link.barred).to(idle)
+    def giveUp(link: Link, s: Connector, why: RequestRefused) -> None:
+        s.barred(why)
 
     @connecting.upon(Link.stop).to(idle)
     @registering.upon(Link.stop).to(idle)
@@ -132,7 +136,7 @@ def _build() -> TypeMachine[Link, Connector]:
             state.upon(Link.refused).loop().returns(None)
         if state not in (registering, linked):
             state.upon(Link.lost).loop().returns(None)
-            state.upon(Link.seized).loop().returns(None)
+            state.upon(Link.barred).loop().returns(None)
         if state not in (connecting, registering):
             state.upon(Link.timeOut).loop().returns(None)
         if state is not waiting:

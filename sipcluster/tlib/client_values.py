@@ -6,15 +6,12 @@ wait, how the link is, why a request came to nothing.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from attrs import asdict, field, frozen, validators
 
 from sipcluster.tlib.enums import ResumeResult
 from sipcluster.tlib.errors import TErrorCode
-
-if TYPE_CHECKING:
-    from sipcluster.tlib.messages import EventServerInfo, Message
+from sipcluster.tlib.messages import EventError, EventServerInfo, Message
 
 
 @frozen
@@ -70,9 +67,12 @@ class Times:
         long.  The true pause is a part of it, between half and whole, by chance.
     @ivar settled: a link that was lost sooner than this does not make the pauses
         short again.
-    @ivar request: for the answer to a request, reconnecting included.
+    @ivar request: for the answer to a request, reconnecting included; longer than
+        the 30 seconds after which the server answers EventError 57.
     @ivar keepAlive: what the server is asked for: whoever hears nothing for so long
         sends a poll.
+    @ivar acknowledge: until the server is told which events were handled, when
+        nothing else is said to it.
     @ivar close: for the server to take the end of an orderly closed connection.
     """
 
@@ -81,8 +81,9 @@ class Times:
     reconnect: float = 20.0
     first: float = 0.2
     settled: float = 5.0
-    request: float = 30.0
+    request: float = 40.0
     keepAlive: float = 10.0
+    acknowledge: float = 1.0
     close: float = 2.0
 
 
@@ -95,12 +96,14 @@ class LinkState:
     @ivar why: why it is not connected; empty when it is.
     @ivar resumed: what became of the session; only when connected.
     @ivar info: what the server says of itself; only when connected.
+    @ivar forGood: there will be no further attempts.
     """
 
     connected: bool
     why: str = ""
     resumed: ResumeResult | None = None
     info: EventServerInfo | None = None
+    forGood: bool = False
 
 
 class RequestFailed(Exception):
@@ -150,3 +153,10 @@ class ClientStopped(RequestFailed):
     """
     The client was stopped before the answer came.
     """
+
+
+def refusal(event: EventError) -> RequestRefused:
+    """
+    An EventError as an exception.
+    """
+    return RequestRefused(event.errorCode or 0, event.errorMessage or "", event)
