@@ -44,6 +44,7 @@ class Telephone:
         self._calls: Request | None = None
         self._reinvites: Request | None = None
         self._version = 0
+        self._callIDs: set[bytes] = set()
 
     @property
     def _peer(self) -> SIPPeer:
@@ -75,6 +76,7 @@ class Telephone:
         else:
             request = self.phone.request(b"INVITE", number, body=self.description())
         self._calls = request
+        self._callIDs.add(request.callID)
 
     def answer(self) -> None:
         """
@@ -132,17 +134,15 @@ class Telephone:
         """
         Whether a message is for it.
         """
-        dialog = self.phone.dialog
-        if dialog is not None and message.callID == dialog.callID:
+        if message.callID in self._callIDs:
             return True
-        for request in (self.rings, self._calls, self._reinvites):
-            if request is not None and message.callID == request.callID:
-                return True
         if not isinstance(message, Request) or message.toTag:
             return False
-        return message.uri.partition(b"@")[0].endswith(
-            b":" + self.phone.number.encode()
-        )
+        wanted = b":" + self.phone.number.encode()
+        if not message.uri.partition(b"@")[0].endswith(wanted):
+            return False
+        self._callIDs.add(message.callID)
+        return True
 
     def received(self, message: Message) -> None:
         """

@@ -174,6 +174,8 @@ class CallEvents:
                 self._abandoned is Abandoned.ALWAYS or view.callType is CallType.INBOUND
             ):
                 return EventAbandoned(**_common(event), callState=CallState.OK)
+        elif cause is Cause.REJECTED and event.requester is not None:
+            cause = Cause.OK  # as asked
         return EventReleased(**_common(event), callState=CALL_STATES[cause])
 
     def _attachedDataChanged(self, event: UserDataChanged) -> Message:

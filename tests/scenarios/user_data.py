@@ -26,15 +26,16 @@ BOTH: KVList = (*FIRST, *MORE)
 NEW: KVList = (("customer", "12"), ("tries", 2))
 
 
-def changed(by: str, data: KVList, answers: bool = True) -> tuple[Row, ...]:
+def changed(by: str, data: KVList) -> tuple[Row, ...]:
     """
-    EventAttachedDataChanged of both parties.
+    EventAttachedDataChanged of both parties; the asking one is told first.
     """
     rows = (
         caller("EventAttachedDataChanged", "A", "B", "", third=by, data=data),
         called("EventAttachedDataChanged", "B", "A", "", third=by, data=data),
     )
-    return tuple(answering(row) if answers and row.this == by else row for row in rows)
+    first, second = rows if by == "A" else rows[::-1]
+    return answering(first), second
 
 
 def _with(step: Step, data: KVList) -> Step:

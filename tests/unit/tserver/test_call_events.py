@@ -306,6 +306,15 @@ class EndTests(TranslationTestCase):
             ("EventReleased", CallState.OK),
         )
 
+    def test_declinedByRequest(self) -> None:
+        """
+        Who is released as it asked comes out in order.
+        """
+        self.assertEqual(
+            self.state(Released(BOB, NOW, Cause.REJECTED, requester=WHO)),
+            ("EventReleased", CallState.OK),
+        )
+
     def test_causes(self) -> None:
         """
         A cause is AttributeCallState, of failed and of released parties.
