@@ -5,6 +5,7 @@ What a Session Controller does with the requests that reach its node.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -40,6 +41,9 @@ from sipcluster.sip.sanity import checkRequest
 from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.uri import SIPURI
 
+if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.notifier import ISubscriptions
+
 log = Logger()
 
 #: Methods that mean something inside a dialog.
@@ -70,9 +74,12 @@ class Reception:
     @ivar calls: live calls by ConnID.
     @ivar role: the value of C{X-SIPCluster-Role} in answers to OPTIONS.
     @ivar stopping: nothing new is taken.
+    @ivar subscriptions: takes SUBSCRIBEs; L{None} where nothing can be subscribed
+        to.
     """
 
     ua: UserAgent
+    subscriptions: ISubscriptions | None = None
 
     def __init__(
         self,
@@ -138,6 +145,8 @@ class Reception:
         if not trusted and method != b"OPTIONS":
             self.ua.count("untrusted")
             self._respond(transaction, 403)
+        elif method == b"SUBSCRIBE" and self.subscriptions is not None:
+            self.subscriptions.subscribeReceived(transaction)
         elif request.toTag:
             self._takeInDialog(transaction)
         elif method == b"INVITE":
