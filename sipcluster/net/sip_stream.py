@@ -30,7 +30,7 @@ PROBE_AFTER, PROBE_INTERVAL, PROBES = 60, 10, 3
 UNACKNOWLEDGED = 30
 
 
-def _setPatience(transport: Any) -> None:
+def setPatience(transport: Any) -> None:
     """
     Let TCP notice within a minute and a half, and not in hours, that a peer's
     host is gone.
@@ -101,7 +101,7 @@ class SIPStreamProtocol(Protocol):
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
-            _setPatience(transport)
+            setPatience(transport)
         transport.registerProducer(self, True)
         if self.flow is not None:
             self.flow.attach(self)

@@ -5,7 +5,7 @@ asks of those who answer requests.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sipcluster.tlib.enums import AddressType
     from sipcluster.tlib.errors import TErrorCode
     from sipcluster.tlib.messages import Message
+    from sipcluster.tserver.outgoing import Outgoing
 
 
 @frozen
@@ -41,25 +42,29 @@ class IEventPublisher(Interface):
     A T-Library port as those see it who make events and answer requests.
     """
 
-    def publish(dn: str, event: Message, requester: Requester | None = None) -> None:
+    def publish(
+        dn: str, event: Message | Outgoing, requester: Requester | None = None
+    ) -> None:
         """
         Give an event to every client that has registered a DN, and whose mask
         lets it through.
 
+        @param event: who publishes at several ports wraps it once, so that it is
+            encoded once.
         @param requester: whose request the event answers: that client's copy
             carries the ReferenceID, and the request is done.  It gets the event
             even when it has not registered the DN.  Of another port: ignored.
         """
 
-    def publishToAll(event: Message) -> None:
+    def publishToAll(event: Message | Outgoing) -> None:
         """
         Give an event to every client.
         """
 
-    def answer(requester: Requester, event: Message) -> None:
+    def answer(requester: Requester, event: Message | Outgoing) -> None:
         """
         Give an event to the one client that asked, with its ReferenceID; the
-        request is done.
+        request is done.  A request that is done already: ignored.
         """
 
     def refuse(requester: Requester, code: TErrorCode, text: str = "") -> None:
@@ -143,4 +148,112 @@ class IClientObserver(Interface):
         """
         A client has closed its connection in order, or did not come back in
         time: its session and its registrations are no more.
+        """
+
+
+class IConnection(Interface):
+    """
+    One connection of a client, as a T-Library port sees it: a TCP connection, or
+    one in memory.
+    """
+
+    peer = Attribute("Where the client is, for people: its host and port.")
+
+    def write(data: bytes) -> None:
+        """
+        Send bytes.  What cannot leave at once is kept; when that is much,
+        L{IConnectionUser.writingPaused} is called, perhaps before this returns.
+        """
+
+    def pauseReading() -> None:
+        """
+        Bring no more bytes for now; some may come all the same.
+        """
+
+    def resumeReading() -> None:
+        """
+        Bring bytes again.
+        """
+
+    def close() -> None:
+        """
+        End the connection when all is sent.
+        """
+
+    def abort() -> None:
+        """
+        End the connection now.
+        """
+
+
+class IConnectionUser(Interface):
+    """
+    What a connection tells its T-Library port.  Nothing that it is told makes it
+    raise.
+    """
+
+    def dataReceived(data: bytes) -> None:
+        """
+        Bytes came.
+        """
+
+    def writingPaused() -> None:
+        """
+        Much is waiting to be sent.
+        """
+
+    def writingResumed() -> None:
+        """
+        Nothing is waiting any more.
+        """
+
+    def connectionLost(why: str) -> None:
+        """
+        The connection has ended; told last, once.
+        """
+
+
+class IConnectionTaker(Interface):
+    """
+    Takes the connections of a listening port.
+    """
+
+    def connectionMade(connection: IConnection) -> IConnectionUser:
+        """
+        A client has connected.
+        """
+
+
+@frozen
+class Receiver:
+    """
+    One of the clients that an event went to.
+
+    @ivar client: its application and where it is.
+    @ivar position: EventSequenceNumber of its copy; 0: none.
+    @ivar reference: ReferenceID of its copy; 0: none.
+    """
+
+    client: str
+    position: int = 0
+    reference: int = 0
+
+
+class ITrace(Interface):
+    """
+    Writes down what passes a T-Library port.  Passwords are masked already.
+    """
+
+    def messageReceived(port: str, sender: Receiver, message: Message) -> None:
+        """
+        A client sent a message.
+
+        @param sender: its position is what the client acknowledged.
+        """
+
+    def messageSent(port: str, receivers: Sequence[Receiver], message: Message) -> None:
+        """
+        A message was sent, or put into the journal of those who are away.
+
+        @param receivers: at least one.
         """

@@ -1,0 +1,434 @@
+"""
+One T-Library port: takes connections, keeps the sessions of clients, gives events
+to them and requests to those who answer them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sipcluster.tlib.codec import Envelope, encode
+from sipcluster.tlib.errors import MessageTooLong, TErrorCode
+from sipcluster.tlib.messages import (
+    EventLinkConnected,
+    EventLinkDisconnected,
+    Message,
+)
+from sipcluster.tserver.connection import Connection
+from sipcluster.tserver.itserver import (
+    IAddresses,
+    IClientObserver,
+    IConnection,
+    IConnectionTaker,
+    IEventPublisher,
+    IRequests,
+    ISnapshot,
+    ITrace,
+    Receiver,
+)
+from sipcluster.tserver.limits import Application, Limits
+from sipcluster.tserver.outgoing import Outgoing, outgoing
+from sipcluster.tserver.registrations import Registrations
+from sipcluster.tserver.requests import Requests
+from sipcluster.tserver.startup import StartUp
+from sipcluster.tserver.stream import distribute
+from sipcluster.wire.kvlist import KVList
+
+if TYPE_CHECKING:
+    from sipcluster.tserver.session import Session
+    from sipcluster.tserver.stream import Stream
+    from sipcluster.wire.correlation import Requester
+
+log = Logger()
+
+#: The lowest and the highest version of the protocol that are spoken.
+VERSIONS = (1, 1)
+
+#: What stands in traces in place of a password.
+_MASKED = "*****"
+
+
+@implementer(IEventPublisher, IConnectionTaker)
+class TServer:
+    """
+    One port.
+
+    @ivar name: C{default} or C{TCport}.
+    @ivar version: what clients are told of the program.
+    @ivar epoch: of this life of the process; positions of another one mean nothing.
+    @ivar started: when it began, as AttributeTime.
+    @ivar counts: what has happened how often.
+    @ivar sessions: by their ids.
+    @ivar trace: takes every message; L{None} when nobody wants them, so that they
+        cost nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: IReactorTime,
+        wallTime: Callable[[], float],
+        entropy: Callable[[int], bytes],
+        applications: Mapping[str, Application],
+        addresses: IAddresses,
+        handlers: Sequence[IRequests] = (),
+        snapshots: Sequence[ISnapshot] = (),
+        observers: Sequence[IClientObserver] = (),
+        limits: Limits | None = None,
+        location: str = "",
+        epoch: int = 0,
+        trace: ITrace | None = None,
+        versions: tuple[int, int] = VERSIONS,
+        version: str = "sipcluster",
+    ) -> None:
+        """
+        @param wallTime: seconds since 1970.
+        @param entropy: gives so many bytes of chance.
+        @param applications: who may connect, by name; asked each time.
+        @param location: the data centre; empty: clients are not told.
+        @param epoch: 0: made of the time.
+        @param versions: see L{VERSIONS}.
+        """
+        self.name = name
+        self.clock = clock
+        self.wallTime = wallTime
+        self.entropy = entropy
+        self.applications = applications
+        self.addresses = addresses
+        self.limits = limits or Limits()
+        self.location = location
+        self.epoch = epoch or int(wallTime() * 1000)
+        self.trace = trace
+        self.version = version
+        self.counts: Counter[str] = Counter()
+        self.sessions: dict[str, Session] = {}
+        self.started = self.now()
+        self.registrations = Registrations(self)
+        self.requests = Requests(self)
+        self.startUp = StartUp(self, *versions)
+        self._snapshots = list(snapshots)
+        self._observers = list(observers)
+        self._halfOpen: dict[Connection, None] = {}
+        self._connections: dict[Connection, None] = {}
+        self._linked = True
+        self._why = ""
+        for handler in handlers:
+            self.requests.add(handler)
+
+    # Who takes part.
+
+    def add(self, part: IRequests | ISnapshot | IClientObserver) -> None:
+        """
+        Let somebody answer requests, or add to what clients are told of a DN that
+        they register, or know which client has registered what: whatever of these
+        it can.
+        """
+        if IRequests.providedBy(part):
+            self.requests.add(part)
+        if ISnapshot.providedBy(part):
+            self._snapshots.append(part)
+        if IClientObserver.providedBy(part):
+            self._observers.append(part)
+
+    # Connections.
+
+    def connectionMade(self, connection: IConnection) -> Connection:
+        """
+        See L{IConnectionTaker}.
+        """
+        self.counts["connections"] += 1
+        made = Connection(self, connection)
+        self._connections[made] = None
+        self._halfOpen[made] = None
+        if len(self._halfOpen) > self.limits.halfOpen:
+            # The oldest, and not the new one: a flood is to keep nobody out.
+            oldest = next(iter(self._halfOpen))
+            why = "too many connections without a client"
+            oldest.count("halfOpenCut", why)
+            oldest.cut(TErrorCode.RESOURCE_UNAVAILABLE, why)
+        return made
+
+    def noLongerHalfOpen(self, connection: Connection) -> None:
+        """
+        A connection has a client now, or will never have one.
+        """
+        self._halfOpen.pop(connection, None)
+
+    def connectionEnded(self, connection: Connection) -> None:
+        """
+        A connection is gone.
+        """
+        self._halfOpen.pop(connection, None)
+        self._connections.pop(connection, None)
+
+    def linkChanged(self, connected: bool, why: str = "") -> None:
+        """
+        The telephones can be reached from now on, or no longer.
+
+        @param why: for people; empty when they can.
+        """
+        if (connected, why) == (self._linked, self._why):
+            return
+        self._linked, self._why = connected, why
+        for session in self.sessions.values():
+            if session.connection is not None:
+                message = self.linkState(session)
+                self.traceDirect(session.stream.name, 0, message)
+                session.stream.tell("link", encode(message))
+
+    def linkState(self, session: Session) -> Message:
+        """
+        What a client is told about whether the telephones can be reached.
+        """
+        name = session.application.name
+        if self._linked:
+            return EventLinkConnected(
+                time=self.now(), applicationName=name, sessionID=session.id
+            )
+        return EventLinkDisconnected(
+            time=self.now(),
+            applicationName=name,
+            sessionID=session.id,
+            errorCode=TErrorCode.LINK_DOWN,
+            errorMessage=self._why or TErrorCode.LINK_DOWN.text,
+        )
+
+    def stop(self) -> None:
+        """
+        End all sessions and connections.
+        """
+        for connection in list(self._connections):
+            session = connection.session
+            connection.cut(TErrorCode.OUT_OF_SERVICE, "the server stops")
+            if session is not None:
+                session.presence.ended("the server stops")
+        for session in list(self.sessions.values()):
+            session.presence.ended("the server stops")
+
+    # Events: IEventPublisher.
+
+    def publish(
+        self,
+        dn: str,
+        event: Message | Outgoing,
+        requester: Requester | None = None,
+    ) -> None:
+        """
+        See L{IEventPublisher}.
+        """
+        streams: Iterable[Stream] = self.registrations.of(dn)
+        asking = None if requester is None else self._done(requester)
+        if not streams and asking is None:
+            return
+        one = outgoing(event)
+        self.counts["published"] += 1
+        if asking is not None:
+            assert requester is not None
+            streams = [other for other in streams if other is not asking.stream]
+            self.give(asking, requester.reference, one)
+        self._distribute(streams, one, dn)
+
+    def publishToAll(self, event: Message | Outgoing) -> None:
+        """
+        See L{IEventPublisher}.
+        """
+        self.counts["published"] += 1
+        streams = [session.stream for session in self.sessions.values()]
+        self._distribute(streams, outgoing(event), "")
+
+    def _distribute(self, streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
+        try:
+            if self.trace is None:
+                distribute(streams, event, dn)
+            else:
+                self._distributeTraced(self.trace, streams, event, dn)
+        except MessageTooLong as e:
+            self.counts["tooLong"] += 1
+            log.error(
+                "{event} of {dn} is lost: {why}",
+                event=type(event.message).__name__,
+                dn=dn,
+                why=e,
+            )
+
+    def _distributeTraced(
+        self, trace: ITrace, streams: Iterable[Stream], event: Outgoing, dn: str
+    ) -> None:
+        receivers: list[Receiver] = []
+        for stream in streams:
+            before = stream.journal.last
+            distribute((stream,), event, dn)
+            if stream.journal.last != before:
+                receivers.append(Receiver(stream.name, stream.journal.last))
+        if receivers:
+            trace.messageSent(self.name, receivers, event.message)
+
+    def answer(self, requester: Requester, event: Message | Outgoing) -> None:
+        """
+        See L{IEventPublisher}.
+        """
+        session = self._done(requester)
+        if session is not None:
+            self.give(session, requester.reference, outgoing(event))
+
+    def refuse(self, requester: Requester, code: TErrorCode, text: str = "") -> None:
+        """
+        See L{IEventPublisher}.
+        """
+        session = self.sessions.get(requester.client)
+        if session is not None:
+            request = session.pending.pop(requester.reference)
+            if request is not None:
+                self.requests.refuse(session, requester.reference, request, code, text)
+
+    def watched(self, dn: str) -> bool:
+        """
+        See L{IEventPublisher}.
+        """
+        return dn in self.registrations
+
+    def _done(self, requester: Requester) -> Session | None:
+        """
+        A request is answered.
+
+        @return: whose it is; L{None}: it is not waiting here.
+        """
+        session = self.sessions.get(requester.client)
+        if session is None or session.pending.pop(requester.reference) is None:
+            return None
+        return session
+
+    def give(self, session: Session, reference: int, event: Outgoing) -> None:
+        """
+        Give a client the answer to its request.
+        """
+        try:
+            entry = event.referring(reference)
+        except MessageTooLong as e:
+            self.counts["tooLong"] += 1
+            log.error(
+                "{event} is lost: {why}", event=type(event.message).__name__, why=e
+            )
+            code = TErrorCode.INTERNAL_ERROR
+            self.requests.refuse(session, reference, None, code, "answer is too long")
+            return
+        position = session.stream.send(entry)
+        if reference:
+            session.answers.add(position, entry)
+        self.traceSent(session, position, reference, event.message)
+
+    # What its parts ask.
+
+    def now(self) -> tuple[int, int]:
+        """
+        AttributeTime.
+        """
+        return divmod(round(self.wallTime() * 1_000_000), 1_000_000)
+
+    def snapshot(self, dn: str) -> KVList:
+        """
+        What all know about a DN.
+        """
+        known: KVList = ()
+        for one in self._snapshots:
+            with log.failuresHandled("snapshot of {dn}", dn=dn):
+                known += one.snapshot(dn)
+        return known
+
+    def tellObservers(self, what: str, *arguments: object) -> None:
+        """
+        Tell all observers something.
+
+        @param what: a method of L{IClientObserver}.
+        """
+        for observer in self._observers:
+            with log.failuresHandled("{what}", what=what):
+                getattr(observer, what)(*arguments)
+
+    def countError(self, code: TErrorCode) -> None:
+        """
+        Count an EventError.
+        """
+        self.counts[f"error{int(code)}"] += 1
+
+    def traceReceived(self, connection: Connection, envelope: Envelope) -> None:
+        """
+        Write down what a client sent.
+        """
+        if self.trace is not None:
+            message: Any = envelope.message
+            for secret in ("applicationPassword", "password"):
+                if getattr(message, secret, None) is not None:
+                    message = evolve(message, **{secret: _MASKED})
+            sender = Receiver(connection.name, envelope.position, envelope.reference)
+            with log.failuresHandled("trace"):
+                self.trace.messageReceived(self.name, sender, message)
+
+    def traceSent(
+        self, session: Session, position: int, reference: int, message: Message
+    ) -> None:
+        """
+        Write down what one client is given.
+        """
+        if self.trace is not None:
+            receiver = Receiver(session.stream.name, position, reference)
+            with log.failuresHandled("trace"):
+                self.trace.messageSent(self.name, [receiver], message)
+
+    def traceDirect(self, client: str, reference: int, message: Message) -> None:
+        """
+        Write down what one client is sent that has no number.
+        """
+        if self.trace is not None:
+            with log.failuresHandled("trace"):
+                receiver = Receiver(client, 0, reference)
+                self.trace.messageSent(self.name, [receiver], message)
+
+    # What people ask.
+
+    def status(self) -> dict[str, object]:
+        """
+        Counts: plain values only.
+        """
+        sessions = self.sessions.values()
+        return {
+            "clients": sum(one.connection is not None for one in sessions),
+            "away": sum(one.connection is None for one in sessions),
+            "halfOpen": len(self._halfOpen),
+            "registrations": self.registrations.count,
+            "watchedDNs": len(self.registrations),
+            "journalMessages": sum(len(one.stream.journal.entries) for one in sessions),
+            "journalBytes": sum(one.stream.journal.size for one in sessions),
+            "unsentBytes": sum(one.stream.unsent for one in sessions),
+            "pending": sum(len(one.pending) for one in sessions),
+            "linked": self._linked,
+            "counts": dict(sorted(self.counts.items())),
+        }
+
+    def clients(self) -> Iterable[dict[str, object]]:
+        """
+        All sessions, in the order of their beginning.
+        """
+        for session in self.sessions.values():
+            stream = session.stream
+            yield {
+                "application": session.application.name,
+                # All of it would be enough to resume the session.
+                "session": session.id[:8],
+                "client": stream.name,
+                "state": "away" if session.connection is None else "connected",
+                "since": session.since,
+                "registrations": len(session.dns),
+                "position": stream.journal.last,
+                "sent": stream.sent,
+                "acknowledged": stream.journal.first - 1,
+                "unsentBytes": stream.unsent,
+                "pending": len(session.pending),
+            }

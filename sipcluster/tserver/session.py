@@ -1,0 +1,248 @@
+"""
+What a T-Library port keeps of one client, longer than its connections: what it has
+registered, what it was told and has not acknowledged, what it asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from automat import TypeMachine, TypeMachineBuilder
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from sipcluster.tlib.errors import TErrorCode
+from sipcluster.tlib.messages import Message
+from sipcluster.tserver.itserver import ClientView
+from sipcluster.tserver.journal import Answers
+from sipcluster.tserver.limits import Application
+from sipcluster.tserver.registrations import Registration
+from sipcluster.tserver.stream import Stream
+from sipcluster.wire.correlation import Correlation
+
+if TYPE_CHECKING:
+    from sipcluster.tserver.connection import Connection
+    from sipcluster.tserver.server import TServer
+else:
+    Connection = object  # named by the machine: known to the type checker only
+
+log = Logger()
+
+#: DNs of which a snapshot is made in one turn of the reactor.
+SNAPSHOTS = 50
+
+
+class Presence(Protocol):
+    """
+    What may happen to a session.
+    """
+
+    def attached(self, connection: Connection, position: int) -> None:
+        """
+        Its client has a connection, and has handled all up to a position.
+        """
+
+    def detached(self) -> None:
+        "The connection is lost, or no longer the session's."
+
+    def expired(self) -> None:
+        "The client did not come back in time."
+
+    def ended(self, why: str) -> None:
+        "The client, or the server, wants no more of it."
+
+
+class Session:
+    """
+    One of them.
+
+    @ivar id: whoever knows it, and the password, can resume it.
+    @ivar view: what others are told of the client.
+    @ivar connection: L{None} while the client is away.
+    @ivar dns: what it has registered.
+    @ivar pending: its requests that wait for an answer.
+    @ivar answers: those of its last requests.
+    @ivar presence: the machine: its states are Begun, Present, Away, Gone.
+    """
+
+    __slots__ = (
+        "_server",
+        "_snapshots",
+        "_timer",
+        "answers",
+        "application",
+        "connection",
+        "dns",
+        "id",
+        "pending",
+        "presence",
+        "since",
+        "stream",
+        "view",
+    )
+
+    def __init__(self, server: TServer, id: str, application: Application) -> None:
+        limits = server.limits
+        self.id = id
+        self.application = application
+        self.view = ClientView(id, application.name, application.mayControl)
+        self.connection: Connection | None = None
+        self.dns: dict[str, Registration] = {}
+        self.stream = Stream(server.clock, limits, self._tooSlow)
+        self.pending: Correlation[Message] = Correlation(
+            server.clock, self._timedOut, limits.pending
+        )
+        self.answers = Answers(limits)
+        self.presence: Presence = _machine(self)
+        self.since = server.wallTime()
+        self._server: TServer | None = server
+        self._timer: IDelayedCall | None = None
+        self._snapshots: list[str] = []
+
+    @property
+    def server(self) -> TServer:
+        """
+        Whose session it is.
+        """
+        assert self._server is not None
+        return self._server
+
+    def _timedOut(self, reference: int, request: Message) -> None:
+        if self._server is not None:
+            self._server.requests.timedOut(self, reference, request)
+
+    def _tooSlow(self, why: str) -> None:
+        if self.connection is not None:
+            self.server.counts["slowClients"] += 1
+            log.warn(
+                "cutting off {client}: {why}",
+                client=self.stream.name,
+                why=why,
+                unsent=self.stream.unsent,
+            )
+            self.connection.cut(TErrorCode.RESOURCE_UNAVAILABLE, why)
+
+    def startSnapshots(self) -> int:
+        """
+        Tell the client anew of all that it has registered, because it has missed
+        events: some DNs at a time, as fast as it reads.
+
+        @return: the position to attach with.
+        """
+        self._snapshots = list(reversed(self.dns))
+        return self.stream.restart(self._snapshots, self._someSnapshots)
+
+    def _someSnapshots(self) -> bool:
+        left, lacking = self._snapshots, self.stream.lacking
+        for _ in range(min(SNAPSHOTS, len(left))):
+            dn = left.pop()
+            if dn in lacking:
+                lacking.discard(dn)
+                if dn in self.dns:
+                    self.server.registrations.tellSnapshot(self, dn)
+        return bool(left)
+
+    # What the machine does.
+
+    def _attach(self, connection: Connection, position: int) -> None:
+        self.connection = connection
+        self.stream.name = connection.name
+        self.stream.attach(connection.transport, position)
+
+    def _detach(self) -> None:
+        self.connection = None
+        self.stream.detach()
+
+    def _stopWaiting(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _end(self) -> None:
+        """
+        Nothing is left of it, no references in a circle either.
+        """
+        server = self.server
+        self._stopWaiting()
+        self.pending.clear()
+        self.stream.end()
+        self._snapshots = []
+        server.sessions.pop(self.id, None)
+        server.registrations.sessionEnded(self)
+        self._server = None
+        self.presence = _over
+
+
+def _build() -> tuple[TypeMachine[Presence, Session], Any]:
+    m = TypeMachineBuilder(Presence, Session)
+    begun = m.state("Begun")
+    present = m.state("Present")
+    away = m.state("Away")
+    gone = m.state("Gone")
+
+    @begun.upon(Presence.attached).to(present)
+    def begin(
+        presence: Presence, s: Session, connection: Connection, position: int
+    ) -> None:
+        s._attach(connection, position)
+
+    @present.upon(Presence.attached).loop()
+    def takeOver(
+        presence: Presence, s: Session, connection: Connection, position: int
+    ) -> None:
+        server, old = s.server, s.connection
+        s._detach()
+        server.counts["takenOver"] += 1
+        if old is not None:
+            log.info(
+                "{client} is taken over by {other}",
+                client=old.name,
+                other=connection.name,
+            )
+            old.session = None
+            old.cut(TErrorCode.RESOURCE_SEIZED, "taken over by another connection")
+        s._attach(connection, position)
+
+    @away.upon(Presence.attached).to(present)
+    def comeBack(
+        presence: Presence, s: Session, connection: Connection, position: int
+    ) -> None:
+        s._stopWaiting()
+        s._attach(connection, position)
+        s.server.tellObservers("clientBack", s.view, tuple(s.dns))
+
+    @present.upon(Presence.detached).to(away)
+    def leave(presence: Presence, s: Session) -> None:
+        s._detach()
+        server = s.server
+        s._timer = server.clock.callLater(server.limits.retention, presence.expired)
+        server.tellObservers("clientAway", s.view, tuple(s.dns))
+
+    @away.upon(Presence.expired).to(gone)
+    def expire(presence: Presence, s: Session) -> None:
+        s.server.counts["sessionsExpired"] += 1
+        log.info("{client} did not come back", client=s.stream.name)
+        s._end()
+
+    @present.upon(Presence.ended).to(gone)
+    @away.upon(Presence.ended).to(gone)
+    def end(presence: Presence, s: Session, why: str) -> None:
+        s._detach()
+        s._end()
+
+    # A connection that is no longer the session's says nothing to it, and a timer
+    # that is stopped does not come; were they to, nothing would follow.
+    for state in (begun, away, gone):
+        state.upon(Presence.detached).loop().returns(None)
+    for state in (begun, present, gone):
+        state.upon(Presence.expired).loop().returns(None)
+    begun.upon(Presence.ended).to(gone).returns(None)
+    gone.upon(Presence.ended).loop().returns(None)
+    gone.upon(Presence.attached).loop().returns(None)
+    return m.build(), gone
+
+
+_machine, _gone = _build()
+
+#: Stands for the machine of every session that is gone.
+_over: Presence = _machine(cast(Session, None), _gone)

@@ -1,0 +1,233 @@
+"""
+The start-up of a connection: who the client is, and which session it gets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+from twisted.logger import Logger
+
+from sipcluster.tlib.codec import Envelope, missing
+from sipcluster.tlib.enums import ClientRole, ResumeResult, ServerRole
+from sipcluster.tlib.errors import TErrorCode
+from sipcluster.tlib.messages import (
+    EventError,
+    EventServerInfo,
+    Message,
+    RequestRegisterClient,
+)
+from sipcluster.tserver.limits import Application
+from sipcluster.tserver.registrations import Refused
+from sipcluster.tserver.session import Session
+
+if TYPE_CHECKING:
+    from sipcluster.tserver.connection import Connection
+    from sipcluster.tserver.server import TServer
+
+log = Logger()
+
+#: Bytes of an input mask.
+MASK = 64
+
+#: Seconds of silence that a client may propose.
+SHORTEST, LONGEST = 1, 3600
+
+#: What refused start-ups are counted as.
+_COUNTED = {
+    TErrorCode.BAD_PASSWORD: "badPasswords",
+    TErrorCode.INCORRECT_VERSION: "wrongVersions",
+    TErrorCode.NO_LICENSE: "tooManySessions",
+}
+
+_RESULTS = {
+    ResumeResult.NEW: "new session",
+    ResumeResult.RESUMED: "resumed",
+    ResumeResult.SNAPSHOT: "resumed, events are lost",
+    ResumeResult.LOST: "session is lost",
+}
+
+
+@frozen
+class _Admission:
+    """
+    What a client gets.
+
+    @ivar position: the last one that it has handled.
+    """
+
+    session: Session
+    result: ResumeResult
+    position: int
+
+
+class StartUp:
+    """
+    Answers RequestRegisterClient at one port.
+    """
+
+    def __init__(self, server: TServer, oldest: int, newest: int) -> None:
+        """
+        @param oldest: the lowest version of the protocol that is spoken.
+        @param newest: the highest.
+        """
+        self._server = server
+        self._oldest = oldest
+        self._newest = newest
+        #: What is asked of a password where there is no such application.
+        self._nobody = Application("", server.entropy(16).hex())
+
+    def requested(self, connection: Connection, envelope: Envelope) -> None:
+        """
+        Answer it, and tell the connection what comes of it.
+        """
+        request = envelope.message
+        assert isinstance(request, RequestRegisterClient)
+        try:
+            application, version = self._check(envelope.reference, request)
+            admission = self._admit(application, request, envelope.position)
+        except Refused as e:
+            what = _COUNTED.get(e.code, "refusedStartUps")
+            name = (request.applicationName or "")[:80]
+            connection.count(what, f"{name!r} is refused: {e.text or e.code.text}")
+            self.refuse(connection, envelope.reference, e.code, e.text)
+            connection.machine.refused()
+            return
+        server, session = self._server, admission.session
+        if request.inputMask is not None:
+            session.stream.mask = request.inputMask
+        keepAlive = request.keepAlive or int(server.limits.keepAlive)
+        keepAlive = min(max(keepAlive, SHORTEST), LONGEST)
+        connection.name = f"{application.name} at {connection.transport.peer}"
+        log.info(
+            "{client} is connected: {result}",
+            client=connection.name,
+            result=_RESULTS[admission.result],
+            position=admission.position,
+        )
+        connection.tellDirectly(
+            EventServerInfo(
+                **self.attributes(),
+                protocolVersion=version,
+                sessionID=session.id,
+                resumeResult=admission.result,
+                keepAlive=keepAlive,
+            ),
+            envelope.reference,
+        )
+        connection.tellDirectly(server.linkState(session))
+        connection.machine.admitted(session, admission.position, keepAlive)
+
+    def attributes(self) -> dict[str, Any]:
+        """
+        What EventServerInfo says of the server.
+        """
+        server = self._server
+        return {
+            "time": server.now(),
+            "serverVersion": server.version,
+            "serverRole": ServerRole.PRIMARY,
+            "capabilities": server.requests.capabilities,
+            "epoch": server.epoch,
+            "serverStartTime": server.started,
+            "location": server.location or None,
+        }
+
+    def refuse(
+        self, connection: Connection, reference: int, code: TErrorCode, text: str = ""
+    ) -> None:
+        """
+        Answer a client that has no session, by EventError.
+        """
+        server = self._server
+        server.countError(code)
+        connection.tellDirectly(
+            EventError(
+                time=server.now(), errorCode=code, errorMessage=text or code.text
+            ),
+            reference,
+        )
+
+    def _check(
+        self, reference: int, request: RequestRegisterClient
+    ) -> tuple[Application, int]:
+        """
+        @return: who it is, and the version of the protocol to speak.
+
+        @raise Refused: it may not connect.
+        """
+        server = self._server
+        if not reference:
+            raise Refused(TErrorCode.INVALID_ATTRIBUTE, "ReferenceID is missing")
+        checkAttributes(request)
+        application = server.applications.get(request.applicationName or "")
+        password = request.applicationPassword or ""
+        right = (application or self._nobody).admits(password, server.name)
+        if application is None or not right:
+            raise Refused(TErrorCode.BAD_PASSWORD)
+        version = min(request.protocolVersion or 0, self._newest)
+        if version < self._oldest:
+            raise Refused(
+                TErrorCode.INCORRECT_VERSION,
+                f"Versions {self._oldest} to {self._newest} are spoken",
+            )
+        if request.clientRole not in (None, ClientRole.REGULAR):
+            raise Refused(
+                TErrorCode.UNSUPPORTED_OPERATION, "ClientRole is not for this port"
+            )
+        checkMask(request.inputMask)
+        return application, version
+
+    def _admit(
+        self, application: Application, request: RequestRegisterClient, position: int
+    ) -> _Admission:
+        """
+        Find the client's session, or make one.
+
+        @raise Refused: there are too many.
+        """
+        server = self._server
+        result = ResumeResult.NEW
+        if request.sessionID:
+            session = server.sessions.get(request.sessionID)
+            if (
+                session is not None
+                and request.epoch == server.epoch
+                and session.application.name == application.name
+                and position <= session.stream.sent
+            ):
+                if session.stream.resumes(position):
+                    server.counts["resumed"] += 1
+                    return _Admission(session, ResumeResult.RESUMED, position)
+                server.counts["snapshots"] += 1
+                position = session.startSnapshots()
+                return _Admission(session, ResumeResult.SNAPSHOT, position)
+            server.counts["lostSessions"] += 1
+            result = ResumeResult.LOST
+        if len(server.sessions) >= server.limits.sessions:
+            raise Refused(TErrorCode.NO_LICENSE, "Too many clients")
+        server.counts["sessions"] += 1
+        session = Session(server, server.entropy(16).hex(), application)
+        server.sessions[session.id] = session
+        return _Admission(session, result, 0)
+
+
+def checkAttributes(request: Message) -> None:
+    """
+    @raise Refused: one is missing without which the request means nothing.
+    """
+    lacking = missing(request)
+    if lacking:
+        names = ", ".join(name[0].upper() + name[1:] for name in lacking)
+        raise Refused(TErrorCode.INVALID_ATTRIBUTE, f"{names} is missing")
+
+
+def checkMask(mask: bytes | None) -> None:
+    """
+    @raise Refused: it is none.
+    """
+    if mask is not None and len(mask) != MASK:
+        raise Refused(
+            TErrorCode.INVALID_ATTRIBUTE, f"InputMask: {MASK} bytes are wanted"
+        )

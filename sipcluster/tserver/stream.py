@@ -1,0 +1,367 @@
+"""
+The numbered messages of one session on their way to its client.
+
+A stream is I{live} while its client has been sent all that there is, and takes more:
+then a message is written as soon as it is there.  Else messages only go into the
+journal, and leave from there piece by piece, as fast as the client reads.  So what
+waits for a client is shared with the journals of all others, and a slow one is
+noticed by what it has not been sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from sipcluster.tlib.codec import frame
+from sipcluster.tserver.itserver import IConnection
+from sipcluster.tserver.journal import Journal
+from sipcluster.tserver.limits import Limits
+from sipcluster.tserver.outgoing import Entry, Outgoing
+
+#: Bytes, and messages, that are sent to a client that catches up in one turn.
+CHUNK, MANY = 32768, 500
+
+
+def _nowhere(data: bytes) -> object:
+    "There is no connection."
+
+
+class Stream:
+    """
+    One of them.
+
+    @ivar journal: what the client has not acknowledged.
+    @ivar direct: live, and the client wants all events.
+    @ivar write: sends bytes to the client.
+    @ivar name: whose it is, for people.
+    @ivar backlogged: there is more of the client than we have read.
+    @ivar lacking: DNs whose snapshot the client waits for; it gets no events of
+        them before.
+    @ivar more: makes more messages when all there are were sent, and says whether
+        it will do so again.
+    """
+
+    __slots__ = (
+        "_catchingUp",
+        "_clock",
+        "_connection",
+        "_dormant",
+        "_limits",
+        "_live",
+        "_mask",
+        "_owed",
+        "_paused",
+        "_pumping",
+        "_sent",
+        "_tooSlow",
+        "_unsent",
+        "backlogged",
+        "direct",
+        "journal",
+        "lacking",
+        "more",
+        "name",
+        "write",
+    )
+
+    def __init__(
+        self, clock: IReactorTime, limits: Limits, tooSlow: Callable[[str], object]
+    ) -> None:
+        """
+        @param tooSlow: told why the client is to be cut off; never at once.
+        """
+        self.journal = Journal()
+        self.direct = False
+        self.write: Callable[[bytes], object] = _nowhere
+        self.name = ""
+        self.backlogged = False
+        self.lacking: set[str] = set()
+        self.more: Callable[[], bool] | None = None
+        self._clock = clock
+        self._limits = limits
+        self._tooSlow = tooSlow
+        self._connection: IConnection | None = None
+        self._live = False
+        self._paused = False
+        self._catchingUp = False
+        self._dormant = False
+        self._sent = 0
+        self._unsent = 0
+        self._mask: bytes | None = None
+        self._owed: dict[object, bytes] = {}
+        self._pumping: IDelayedCall | None = None
+
+    # What is asked about it.
+
+    @property
+    def sent(self) -> int:
+        """
+        Position of the last message that the client was sent.
+        """
+        return self.journal.last if self._live else self._sent
+
+    @property
+    def unsent(self) -> int:
+        """
+        Bytes that wait for the client to read.
+        """
+        return 0 if self._live or self._connection is None else self._unsent
+
+    @property
+    def attached(self) -> bool:
+        """
+        Whether messages can reach the client now.
+        """
+        return self._connection is not None
+
+    def resumes(self, position: int) -> bool:
+        """
+        Whether a client that has handled all up to a position can have the rest.
+        """
+        return not self._dormant and self.journal.reaches(position)
+
+    # Connections.
+
+    def attach(self, connection: IConnection, position: int) -> None:
+        """
+        Send what there is after a position to a client, and all that comes.
+        """
+        self.detach()
+        self.acknowledge(position)
+        self._connection = connection
+        self.write = connection.write
+        self._dormant = False
+        self._catchingUp = True
+        self._sent = position
+        self._unsent = self.journal.size
+        self._pump()
+
+    def restart(self, dns: Iterable[str], more: Callable[[], bool]) -> int:
+        """
+        Forget what was to be sent; begin again with snapshots.
+
+        @param dns: those of which the client is to get one.
+        @param more: makes them.
+
+        @return: the position to attach with.
+        """
+        self._dormant = False
+        self.journal.clear()
+        self.lacking = set(dns)
+        self.more = more
+        return self.journal.last
+
+    def detach(self) -> None:
+        """
+        The client has no connection.
+        """
+        self._sent = self.sent
+        self._live = self.direct = self._paused = self._catchingUp = False
+        self.backlogged = False
+        self._connection = None
+        self.write = _nowhere
+        self._owed.clear()
+        if self._pumping is not None:
+            self._pumping.cancel()
+            self._pumping = None
+
+    def end(self) -> None:
+        """
+        Nobody will come back.
+        """
+        self.detach()
+        self._dormant = True
+        self.journal.clear()
+        self.lacking = set()
+        self.more = None
+
+    def pause(self) -> None:
+        """
+        The client reads more slowly than we write.
+        """
+        if self._connection is not None and not self._paused:
+            if self._live:
+                self._sent = self.journal.last
+                self._unsent = 0
+            self._paused = True
+            self._live = self.direct = False
+
+    def resume(self) -> None:
+        """
+        It has read what was written.
+        """
+        if self._paused:
+            self._paused = False
+            if self._pumping is None:
+                self._pump()
+
+    def acknowledge(self, position: int) -> bool:
+        """
+        The client has handled all up to a position.
+
+        @return: False when it was never sent that far.
+        """
+        if position > self.sent:
+            return False
+        self.journal.acknowledge(position)
+        return True
+
+    # Messages.
+
+    @property
+    def mask(self) -> bytes | None:
+        """
+        Which events the client wants, 64 bytes; L{None}: all.
+        """
+        return self._mask
+
+    @mask.setter
+    def mask(self, mask: bytes | None) -> None:
+        self._mask = mask
+        self.direct = self._live and mask is None
+
+    def deliver(self, event: Outgoing, dn: str) -> None:
+        """
+        Give the client an event, if it wants it.
+
+        @param dn: whose event it is; C{""} when it is nobody's.
+        """
+        mask = self._mask
+        if mask is not None and not mask[event.byte] & event.bit:
+            return
+        # What the snapshot says, that is still to come, covers the event.
+        if not self._dormant and dn not in self.lacking:
+            self.send(event.entry)
+
+    def send(self, entry: Entry) -> int:
+        """
+        Give the client a message, wanted or not.
+
+        @return: its position.
+        """
+        journal = self.journal
+        if self._dormant:
+            return journal.skip()
+        position = journal.append(entry)
+        if self._live:
+            self.write(frame(position, entry.reference, entry.body))
+        elif self._connection is not None:
+            self._unsent += entry.size
+            if self._unsent > self._limits.unsent and not self._catchingUp:
+                self._cut("the client reads too slowly")
+        if journal.over(self._limits):
+            self.overfull()
+        return position
+
+    def repeat(self, position: int, entry: Entry) -> None:
+        """
+        Send a message again that has its position already, unless it is still to
+        be sent.
+        """
+        if position <= self.sent:
+            self.tell(entry.reference, frame(position, entry.reference, entry.body))
+
+    def tell(self, key: object, data: bytes) -> None:
+        """
+        Send something that is not kept.
+
+        @param key: names it, so that later news replace older ones when they
+            cannot be sent yet.
+        """
+        if self._paused:
+            self._owed[key] = data
+        else:
+            self.write(data)
+
+    def overfull(self) -> None:
+        """
+        The journal holds more than it may.
+        """
+        journal = self.journal
+        while journal.over(self._limits):
+            journal.forgetFirst()
+        if journal.first > self.sent + 1:
+            # Nobody has the first ones that are left out, so none of the others
+            # can be of use.
+            if self._connection is not None:
+                self._cut("the client reads too slowly")
+            journal.clear()
+            self._dormant = True
+        elif self._connection is not None and not self.backlogged:
+            # What it acknowledged may wait among what we have not read.
+            self._cut("the client acknowledges too little")
+
+    def _cut(self, why: str) -> None:
+        self.detach()
+        # Later: whoever gave us the message is still at it.
+        self._clock.callLater(0, self._tooSlow, why)
+
+    def _pump(self) -> None:
+        """
+        Send what the client was not sent yet.
+        """
+        self._pumping = None
+        if self._paused:
+            return
+        owed, self._owed = self._owed, {}
+        if owed:
+            self.write(b"".join(owed.values()))
+        journal = self.journal
+        if self._sent == journal.last and self.more is not None and not self.more():
+            self.more = None
+        # What is written and made may stop us.
+        if self._sent < journal.last and not self._stopped():
+            self._sendSome()
+        if self._stopped():
+            return
+        if self._sent == journal.last and self.more is None:
+            self._live = True
+            self._catchingUp = False
+            self.direct = self._mask is None
+        else:
+            self._pumping = self._clock.callLater(0, self._pump)
+
+    def _stopped(self) -> bool:
+        return self._paused or self._connection is None
+
+    def _sendSome(self) -> None:
+        frames: list[bytes] = []
+        size = 0
+        position = self._sent
+        for entry in self.journal.after(position):
+            position += 1
+            frames.append(frame(position, entry.reference, entry.body))
+            size += entry.size
+            if size > CHUNK or len(frames) >= MANY:
+                break
+        self._sent = position
+        self._unsent -= size
+        self.write(b"".join(frames))
+
+
+def distribute(streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
+    """
+    Give an event to many clients.
+
+    @raise MessageTooLong: it does not fit into a frame; nobody has got it.
+    """
+    entry = event.entry
+    body, size = entry.body, entry.size
+    for stream in streams:
+        if stream.direct:
+            # As Stream.send does it, without the calls.
+            journal = stream.journal
+            journal.entries.append(entry)
+            journal.size = whole = journal.size + size
+            journal.last = position = journal.last + 1
+            stream.write(frame(position, 0, body))
+            limits = stream._limits
+            if (
+                whole > limits.journalBytes
+                or len(journal.entries) > limits.journalMessages
+            ):
+                stream.overfull()
+        else:
+            stream.deliver(event, dn)
