@@ -20,7 +20,7 @@ class Labelled(IntEnum):
 
     label: str
 
-    def __new__(cls, number: int, label: str) -> Self:
+    def __new__(cls, number: int, label: str = "") -> Self:
         """
         Make one value.
         """

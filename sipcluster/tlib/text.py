@@ -31,6 +31,7 @@ from attrs import fields
 from sipcluster.tlib.attributes import (
     BY_FIELD,
     BY_NAME,
+    BY_TAG,
     Attribute,
     Kind,
     readerOf,
@@ -226,7 +227,7 @@ def parseValue(attribute: Attribute, text: str) -> Any:
         value = _unhex(text)
     elif kind is Kind.TIME:
         seconds, _, microseconds = text.partition(".")
-        value = int(seconds), int(microseconds or "0")
+        value = _int(seconds), _int(microseconds.ljust(6, "0"))
     elif kind is Kind.ENUMERATION:
         value = _member(attribute, text)
     elif kind is Kind.LIST:
@@ -242,6 +243,18 @@ def _int(text: str) -> int:
     return int(text)
 
 
+def _within(value: int, most: int) -> int:
+    if not 0 <= value <= most:
+        raise ValueError(f"want a number from 0 to {most}")
+    return value
+
+
+def _digits(text: str) -> str:
+    if re.fullmatch("[0-9a-f]{16}", text) is None:
+        raise ValueError("want 16 hexadecimal digits")
+    return text
+
+
 def _member(attribute: Attribute, text: str) -> int:
     assert attribute.members is not None
     number = re.fullmatch(r"([0-9]{1,10})( \[.*\])?", text)
@@ -249,7 +262,7 @@ def _member(attribute: Attribute, text: str) -> int:
         return int(number[1])
     for member in attribute.members:
         if member.label == text or member.name == text:
-            return member
+            return int(member)
     raise ValueError(f"no {attribute.members.__name__}")
 
 
@@ -290,6 +303,11 @@ class _Parser:
         while self._lines and not self._lines[-1].strip():
             self._lines.pop()
         self._at = 0
+        self._position = self._reference = 0
+        self._allowed: frozenset[str] = frozenset()
+        self._values: dict[str, Any] = {}
+        self._unknown: dict[int, object] = {}
+        self._time: dict[str, int] = {}
 
     def envelope(self) -> Envelope:
         """
@@ -319,18 +337,14 @@ class _Parser:
             raise ValueError("no such message")
         if cls is not None and cls.number != number:
             raise ValueError(f"{head[1]} has the number {cls.number}")
-        self._allowed = {
-            one.name for one in _attributes(UnknownMessage if cls is None else cls)
-        }
-        self._values: dict[str, Any] = {}
-        self._unknown: list[tuple[int, object]] = []
-        self._position = self._reference = 0
-        self._time: dict[str, int] = {}
+        self._allowed = frozenset(
+            [one.name for one in _attributes(UnknownMessage if cls is None else cls)]
+        )
         while self._at < len(self._lines):
             self._attribute(self._next())
         if self._time:
             self._setTime()
-        self._values["unknown"] = tuple(self._unknown)
+        self._values["unknown"] = tuple(self._unknown.items())
         message = (
             UnknownMessage(number=number, **self._values)
             if cls is None
@@ -344,13 +358,13 @@ class _Parser:
             raise ValueError("want a tab, Attribute and its name, a tab, a value")
         name, value = found.groups()
         if name == "EventSequenceNumber":
-            self._position = int(value, 16)
+            self._position = int.from_bytes(bytes.fromhex(_digits(value)), "big")
         elif name == "ReferenceID":
-            self._reference = _int(value)
+            self._reference = _within(_int(value), 0xFFFFFFFF)
         elif name in ("TimeinSecs", "TimeinuSecs") and "time" in self._allowed:
             self._time[name] = _int(value.partition(" ")[0])
         elif name.isdecimal():
-            self._unknown.append((int(name), unpack(_unhex(value))))
+            self._strange(_within(_int(name), 0xFFFF), value)
         else:
             self._known(name, value)
 
@@ -362,6 +376,12 @@ class _Parser:
             self._values[attribute.field] = self._pairs(_count(value), 2)
         else:
             self._values[attribute.field] = parseValue(attribute, value)
+
+    def _strange(self, tag: int, value: str) -> None:
+        own = tag in BY_TAG and BY_TAG[tag].name in self._allowed
+        if own or tag in self._unknown:
+            raise ValueError(f"attribute {tag} is there by its name, or twice")
+        self._unknown[tag] = unpack(_unhex(value))
 
     def _setTime(self) -> None:
         value = self._time.get("TimeinSecs", 0), self._time.get("TimeinuSecs", 0)

@@ -10,7 +10,7 @@ from sipcluster.tlib.enums import AgentType, ForwardMode
 from sipcluster.tlib.messages.base import AgentEvent, AgentRequest, DNEvent, DNRequest
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestAgentLogin(AgentRequest):
     """
     An agent takes a DN.
@@ -69,7 +69,7 @@ class RequestSetDNDOff(DNRequest):
     number = 13
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestCallForwardSet(DNRequest):
     """
     Calls of the DN go to another number.
@@ -82,7 +82,7 @@ class RequestCallForwardSet(DNRequest):
     forwardMode: ForwardMode | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestCallForwardCancel(DNRequest):
     """
     They no longer do.
@@ -120,7 +120,7 @@ class RequestAgentSetIdleReason(AgentRequest):
     number = 130
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventAgentLogin(AgentEvent):
     """
     An agent has taken the DN.
@@ -194,7 +194,7 @@ class EventOnHook(DNEvent):
     number = 87
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventForwardSet(DNEvent):
     """
     Calls of the DN go to another number.
@@ -206,7 +206,7 @@ class EventForwardSet(DNEvent):
     forwardMode: ForwardMode | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventForwardCancel(DNEvent):
     """
     They no longer do.

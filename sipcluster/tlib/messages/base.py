@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeAlias
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from sipcluster.tlib.enums import (
     AgentWorkMode,
@@ -37,7 +37,7 @@ class Opaque:
     encoded: bytes
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Message:
     """
     A request or an event.  An attribute that is L{None} is absent.
@@ -55,8 +55,17 @@ class Message:
 
     unknown: tuple[tuple[int, object], ...] = ()
 
+    def __repr__(self) -> str:
+        """
+        What is there; most messages have only some of their attributes.
+        """
+        names = [one.name for one in fields(type(self))]
+        there = [name for name in names if getattr(self, name) not in (None, ())]
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in there)
+        return f"{type(self).__name__}({values})"
 
-@frozen(kw_only=True)
+
+@frozen(kw_only=True, repr=False)
 class UnknownMessage(Message):
     """
     A message whose number is not known here; all its attributes are in C{unknown}.
@@ -68,7 +77,7 @@ class UnknownMessage(Message):
 # Requests
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Request(Message):
     """
     Asks for something; its ReferenceID stands in the frame.
@@ -78,7 +87,7 @@ class Request(Message):
     extensions: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class DNRequest(Request):
     """
     Asks for something at a DN.
@@ -89,7 +98,7 @@ class DNRequest(Request):
     thisDN: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class PartyRequest(DNRequest):
     """
     Asks for something in one call of a DN.
@@ -100,7 +109,7 @@ class PartyRequest(DNRequest):
     connID: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class DataRequest(PartyRequest):
     """
     Asks to change what is attached to a call.
@@ -111,7 +120,7 @@ class DataRequest(PartyRequest):
     userData: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class DestinationRequest(PartyRequest):
     """
     Asks for something that takes one call of a DN to another.
@@ -124,7 +133,7 @@ class DestinationRequest(PartyRequest):
     userData: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class AgentRequest(DNRequest):
     """
     Asks for something of the agent at a DN.
@@ -138,7 +147,7 @@ class AgentRequest(DNRequest):
 # Events
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Event(Message):
     """
     Tells that something has happened; its ReferenceID and EventSequenceNumber stand
@@ -152,7 +161,7 @@ class Event(Message):
     extensions: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class DNEvent(Event):
     """
     Tells about a DN; C{connID} and what follows it where a call is involved.
@@ -168,7 +177,7 @@ class DNEvent(Event):
     callType: CallType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class AgentEvent(DNEvent):
     """
     Tells about the agent at a DN.
@@ -180,7 +189,7 @@ class AgentEvent(DNEvent):
     place: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class CallEvent(DNEvent):
     """
     Tells about a DN in a call.
@@ -213,7 +222,7 @@ class CallEvent(DNEvent):
     place: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class TreatmentEvent(CallEvent):
     """
     Tells about what a waiting caller is given.

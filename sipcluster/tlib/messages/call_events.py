@@ -163,7 +163,7 @@ class EventAttachedDataChanged(CallEvent):
     mandatory = ("time", "connID", "callID", "callType", "thisDN")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventDTMFSent(CallEvent):
     """
     Digits were sent.

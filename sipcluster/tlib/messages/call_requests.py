@@ -16,7 +16,7 @@ from sipcluster.tlib.messages.base import (
 from sipcluster.wire.kvlist import KVList
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestMakeCall(DNRequest):
     """
     Calls a number from a DN.
@@ -31,7 +31,7 @@ class RequestMakeCall(DNRequest):
     userData: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestMakePredictiveCall(DNRequest):
     """
     Calls a number, and an agent once somebody answers.
@@ -90,7 +90,7 @@ class RequestInitiateConference(DestinationRequest):
     number = 20
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestCompleteConference(PartyRequest):
     """
     Makes one call of two, in which all stay.
@@ -102,7 +102,7 @@ class RequestCompleteConference(PartyRequest):
     conferenceConnID: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestDeleteFromConference(PartyRequest):
     """
     Takes another DN out of a conference.
@@ -141,7 +141,7 @@ class RequestSingleStepTransfer(DestinationRequest):
     number = 25
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestCompleteTransfer(PartyRequest):
     """
     Makes one call of two, which the DN leaves.
@@ -153,7 +153,7 @@ class RequestCompleteTransfer(PartyRequest):
     transferConnID: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestMergeCalls(PartyRequest):
     """
     Makes one call of two.
@@ -166,7 +166,7 @@ class RequestMergeCalls(PartyRequest):
     mergeType: MergeType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestAlternateCall(PartyRequest):
     """
     Changes between a held call (ConnID) and the present one (PreviousConnID).
@@ -178,7 +178,7 @@ class RequestAlternateCall(PartyRequest):
     previousConnID: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestReconnectCall(PartyRequest):
     """
     Ends the present call (PreviousConnID) and takes a held one (ConnID) back.
@@ -217,7 +217,7 @@ class RequestDeleteUserData(PartyRequest):
     number = 32
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestDeletePair(PartyRequest):
     """
     Deletes the pairs of one key from the data of a call.
@@ -229,7 +229,7 @@ class RequestDeletePair(PartyRequest):
     dataKey: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestSendDTMF(PartyRequest):
     """
     Sends digits to the other party.
@@ -250,7 +250,7 @@ class RequestRedirectCall(DestinationRequest):
     number = 103
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestListenDisconnect(PartyRequest):
     """
     Lets a party of a call hear nothing.
@@ -262,7 +262,7 @@ class RequestListenDisconnect(PartyRequest):
     otherDN: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestListenReconnect(PartyRequest):
     """
     Lets it hear again.
@@ -283,7 +283,7 @@ class RequestClearCall(PartyRequest):
     number = 110
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestSetCallInfo(PartyRequest):
     """
     Changes what is known of a call.

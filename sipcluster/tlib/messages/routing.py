@@ -28,7 +28,7 @@ from sipcluster.tlib.messages.base import (
 from sipcluster.wire.kvlist import KVList
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestRouteCall(DestinationRequest):
     """
     Says where a waiting call goes.
@@ -40,7 +40,7 @@ class RequestRouteCall(DestinationRequest):
     routeType: RouteType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestGiveMusicTreatment(PartyRequest):
     """
     Gives a waiting caller music.
@@ -51,7 +51,7 @@ class RequestGiveMusicTreatment(PartyRequest):
     treatmentParms: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestGiveSilenceTreatment(PartyRequest):
     """
     Gives a waiting caller silence.
@@ -62,7 +62,7 @@ class RequestGiveSilenceTreatment(PartyRequest):
     treatmentParms: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestGiveRingBackTreatment(PartyRequest):
     """
     Lets a waiting caller hear ringing.
@@ -73,7 +73,7 @@ class RequestGiveRingBackTreatment(PartyRequest):
     treatmentParms: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestCollectDigits(PartyRequest):
     """
     Waits for digits of the caller.
@@ -85,7 +85,7 @@ class RequestCollectDigits(PartyRequest):
     treatmentParms: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestApplyTreatment(PartyRequest):
     """
     Gives a waiting caller something.
@@ -116,7 +116,7 @@ class RequestStopCallMonitoring(Request):
     number = 168
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventRouteRequest(CallEvent):
     """
     Where is this call to go?
@@ -128,7 +128,7 @@ class EventRouteRequest(CallEvent):
     lastCollectedDigit: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventRouteUsed(CallEvent):
     """
     It goes to ThirdPartyDN.
@@ -140,7 +140,7 @@ class EventRouteUsed(CallEvent):
     routeType: RouteType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventDigitsCollected(CallEvent):
     """
     The caller has sent digits.
@@ -192,7 +192,7 @@ class EventTreatmentRequired(TreatmentEvent):
     number = 119
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class CallNotice(Event):
     """
     Tells about a call as such, whatever DNs are in it.
@@ -219,7 +219,7 @@ class CallNotice(Event):
     cause: CallState | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class PartyNotice(CallNotice):
     """
     Tells about a party of a call.

@@ -12,7 +12,7 @@ from sipcluster.tlib.messages.base import AgentEvent, CallEvent, DNEvent, DNRequ
 from sipcluster.wire.kvlist import KVList
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestDistributeUserEvent(DNRequest):
     """
     Gives an event to the clients of a DN.
@@ -29,7 +29,7 @@ class RequestDistributeUserEvent(DNRequest):
     userData: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestDistributeEvent(DNRequest):
     """
     Gives an event to the clients of a DN.
@@ -46,7 +46,7 @@ class RequestDistributeEvent(DNRequest):
     userData: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestReserveAgent(DNRequest):
     """
     Keeps an agent for one asker for a while.
@@ -70,7 +70,7 @@ class RequestSetDNInfo(DNRequest):
     number = 135
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestMonitorNextCall(DNRequest):
     """
     A supervisor (ThisDN) listens to the next call of an agent (OtherDN).
@@ -83,7 +83,7 @@ class RequestMonitorNextCall(DNRequest):
     monitorNextCallType: MonitorNextCallType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestCancelMonitoring(DNRequest):
     """
     The supervisor no longer does.
@@ -95,7 +95,7 @@ class RequestCancelMonitoring(DNRequest):
     otherDN: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestPrivateService(DNRequest):
     """
     Asks for something that only one kind of switch has.
@@ -109,7 +109,7 @@ class RequestPrivateService(DNRequest):
     userData: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventUserEvent(CallEvent):
     """
     What another client wanted the DN's clients to know.
@@ -121,7 +121,7 @@ class EventUserEvent(CallEvent):
     userEvent: int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventHardwareError(DNEvent):
     """
     Something is broken.
@@ -133,7 +133,7 @@ class EventHardwareError(DNEvent):
     errorMessage: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventAgentReserved(AgentEvent):
     """
     The agent is kept for the asker.
@@ -145,7 +145,7 @@ class EventAgentReserved(AgentEvent):
     priority: int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventMonitoringNextCall(DNEvent):
     """
     A supervisor listens to the next call of the agent.
@@ -159,7 +159,7 @@ class EventMonitoringNextCall(DNEvent):
     monitorNextCallType: MonitorNextCallType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventMonitoringCancelled(DNEvent):
     """
     The supervisor no longer does.
@@ -173,7 +173,7 @@ class EventMonitoringCancelled(DNEvent):
     monitorNextCallType: MonitorNextCallType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventPrivateInfo(DNEvent):
     """
     What only one kind of switch has.

@@ -31,7 +31,7 @@ from sipcluster.tlib.messages.base import (
 from sipcluster.wire.kvlist import KVList
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestRegisterClient(Request):
     """
     The first message of a client: who it is, and which session it wants to have.
@@ -59,7 +59,7 @@ class RequestQueryServer(Request):
     number = 1
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestQueryAddress(DNRequest):
     """
     Asks about the present state of a DN.
@@ -73,7 +73,7 @@ class RequestQueryAddress(DNRequest):
     addressInfoType: AddressInfoType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestRegisterAddress(DNRequest):
     """
     Asks for the events of a DN.
@@ -86,7 +86,7 @@ class RequestRegisterAddress(DNRequest):
     addressType: AddressType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestUnregisterAddress(DNRequest):
     """
     Wants no more events of a DN.
@@ -115,7 +115,7 @@ class RequestUnregisterAll(Request):
     number = 6
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestSetInputMask(Request):
     """
     Says which events are wanted: event n when bit n % 8, counted from the least
@@ -128,7 +128,7 @@ class RequestSetInputMask(Request):
     inputMask: bytes | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestQueryCall(PartyRequest):
     """
     Asks about a call.
@@ -139,7 +139,7 @@ class RequestQueryCall(PartyRequest):
     callInfoType: CallInfoType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RequestQuerySwitch(Request):
     """
     Asks about the switch.
@@ -171,7 +171,7 @@ class EventServerDisconnected(Event):
     mandatory = ()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventError(Event):
     """
     A request was not done; what it named is repeated.
@@ -191,7 +191,7 @@ class EventError(Event):
     reasons: KVList | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventRegistered(DNEvent):
     """
     The DN is registered; Extensions tell its present state.
@@ -229,7 +229,7 @@ class EventUnregisteredAll(Event):
     number = 56
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventAddressInfo(DNEvent):
     """
     What was asked about a DN.
@@ -244,7 +244,7 @@ class EventAddressInfo(DNEvent):
     thisQueue: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventServerInfo(Event):
     """
     What the server is and can; it answers the start-up, too.
@@ -265,7 +265,7 @@ class EventServerInfo(Event):
     location: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventLinkDisconnected(Event):
     """
     The switch is out of reach.
@@ -279,7 +279,7 @@ class EventLinkDisconnected(Event):
     errorMessage: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventLinkConnected(Event):
     """
     The switch can be reached.
@@ -291,7 +291,7 @@ class EventLinkConnected(Event):
     sessionID: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventPartyInfo(CallEvent):
     """
     What was asked about a call.
@@ -303,7 +303,7 @@ class EventPartyInfo(CallEvent):
     callInfoType: CallInfoType | int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventSwitchInfo(Event):
     """
     What was asked about the switch.
@@ -342,7 +342,7 @@ class RequestLostBackupConnection(Request):
     number = 134
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class EventACK(Event):
     """
     A request was done that no other event answers.
@@ -371,7 +371,7 @@ class LinkPollAnswer(Message):
     number = 1001
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class LinkClosing(Message):
     """
     Why the sender closes the connection; its last message.
