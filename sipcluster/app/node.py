@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.app.cti import CTI
 from sipcluster.app.proxy import proxyMembers
 from sipcluster.app.runtime import ISIPMember, NodeRuntime
 from sipcluster.app.settings import (
@@ -31,9 +32,14 @@ from sipcluster.servicecheck.options import OptionsAsker, renderRole
 from sipcluster.servicecheck.registry import ServiceRegistry
 from sipcluster.sessioncontroller.authentication import Authenticator
 from sipcluster.sessioncontroller.controller import SessionController
-from sipcluster.sessioncontroller.dialplan import Directory, StaticDialPlan
+from sipcluster.sessioncontroller.dialplan import (
+    Directory,
+    FeatureDialPlan,
+    StaticDialPlan,
+)
 from sipcluster.sessioncontroller.isessioncontroller import (
     DN,
+    DTMFMethod,
     ExtensionDN,
     IEventSink,
     Limits,
@@ -74,7 +80,16 @@ def directoryOf(configuration: Configuration) -> Directory:
         if isinstance(dn, Extension):
             contact = b"" if dn.contact == "*" else dn.contact.encode()
             timeout = dn.noAnswerTimeout or nodes.noAnswerTimeout
-            dns.append(ExtensionDN(dn.number, timeout, contact))
+            dns.append(
+                ExtensionDN(
+                    dn.number,
+                    timeout,
+                    contact,
+                    dtmfMethod=DTMFMethod(dn.dtmfMethod),
+                    oosCheck=dn.oosCheck,
+                    oosForce=dn.oosForce,
+                )
+            )
         elif isinstance(dn, Trunk):
             dns.append(
                 TrunkDN(
@@ -84,6 +99,8 @@ def directoryOf(configuration: Configuration) -> Directory:
                     dn.prefix,
                     dn.replacePrefix,
                     nodes.noAnswerTimeout,
+                    oosCheck=dn.oosCheck,
+                    oosForce=dn.oosForce,
                 )
             )
         elif isinstance(dn, RoutingPoint):
@@ -110,6 +127,7 @@ class NodeMember(Service):
     One node of the cluster.
 
     @ivar controller: the Session Controller.
+    @ivar cti: its T-Library ports and its T-Controller.
     @ivar checker: who of the SIP Proxies is in service.
     """
 
@@ -121,6 +139,7 @@ class NodeMember(Service):
         self.runtime = runtime
         pair = configuration.pairOf(runtime.name)
         directory = directoryOf(configuration)
+        self.cti = CTI(runtime, directory, runtime.tlibLog)
         challenger = Challenger(
             switch.realm.encode(),
             # This node's own: SIP Proxies bring a challenge and its answer to the
@@ -142,15 +161,16 @@ class NodeMember(Service):
             runtime.wallTime,
             self.proxies,
             Authenticator(challenger, directory, configuration.ha1For),
-            StaticDialPlan(directory),
+            FeatureDialPlan(StaticDialPlan(directory), directory, self.cti.controller),
             Lifetimes(nodes.minExpires, nodes.maxExpires, nodes.maxExpires),
             switch.domain,
             configuration.pairHost(pair),
             settings.sipAddress,
-            (LogSink(), *sinks),
+            (LogSink(), self.cti.controller, *sinks),
             Limits(calls=settings.maxCalls, redirections=nodes.maxRedirections),
             role=renderRole(PeerRole(pair=pair)),
         )
+        self.cti.control(self.controller)
         self.checker = ServiceRegistry(
             runtime.clock,
             OptionsAsker(
@@ -197,7 +217,14 @@ class NodeMember(Service):
             self._asking = None
         self.checker.stop()
         stopped = self.controller.stop()
-        return stopped.addCallback(lambda _: self.controller.ua.layer.stop())
+        return stopped.addCallback(self._stopped)
+
+    def _stopped(self, _: None) -> None:
+        """
+        All calls have ended, and T-Library clients have seen it.
+        """
+        self.cti.stop()
+        self.controller.ua.layer.stop()
 
     # IServiceObserver
 
@@ -206,6 +233,7 @@ class NodeMember(Service):
         See L{IServiceObserver}.
         """
         self.proxies.setInService(member.name, True)
+        self.cti.linkChanged(True)
 
     def memberOutOfService(self, member: Member, why: str) -> None:
         """
@@ -213,6 +241,8 @@ class NodeMember(Service):
         """
         self.proxies.setInService(member.name, False)
         self.controller.proxyGone(member.name)
+        if "in service" not in self.checker.states().values():
+            self.cti.linkChanged(False, "no SIP Proxy is in service")
 
     # For people
 
@@ -227,6 +257,7 @@ class NodeMember(Service):
             "proxies": self.checker.states(),
             "degraded": "",
             "serviceCheck": {"proxies": self.checker.status()},
+            **self.cti.status(),
         }
 
     def registrations(self) -> Iterable[dict[str, object]]:

@@ -33,6 +33,7 @@ from sipcluster.app.settings import Configuration, Node, Proxy
 from sipcluster.sip.identifiers import Identifiers
 
 if TYPE_CHECKING:
+    from sipcluster.app.cti import TLibLog
     from sipcluster.cluster.icluster import IClusterStore
     from sipcluster.sip.isip import ILocator, ITransportLayer
 
@@ -89,7 +90,12 @@ class ProxyRuntime(Runtime):
 class NodeRuntime(Runtime):
     """
     What a node is given.
+
+    @ivar tlibLog: takes the T-Library messages for the log; L{None}: nobody wants
+        to read them.
     """
+
+    tlibLog: TLibLog | None = None
 
     @property
     def settings(self) -> Node:

@@ -5,7 +5,7 @@ what is switched on at them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
@@ -79,6 +79,20 @@ class Directory:
             (trunk for trunk in trunks if trunk.prefix),
             key=lambda trunk: -len(trunk.prefix),
         )
+
+    @property
+    def dns(self) -> Iterable[DN]:
+        """
+        All DNs.
+        """
+        return self._dns.values()
+
+    @property
+    def dns(self) -> Collection[DN]:
+        """
+        All of them.
+        """
+        return self._dns.values()
 
     def dn(self, number: str) -> DN | None:
         """
