@@ -8,11 +8,14 @@ from pathlib import Path
 from sipcluster import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import call_models
 import machines
 
 # Pages that are made from the code, each time.
 machines.write(Path(__file__).parent / "machines")
+call_models.write(Path(__file__).parent / "models")
 
 project = "sipcluster"
 author = "The sipcluster authors"

@@ -810,6 +810,7 @@ module.exports = {
   mask,
   pack,
   parse,
+  text,
   unpack,
 };
 
