@@ -10,17 +10,26 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    inlineCallbacks,
+    maybeDeferred,
+)
+from twisted.internet.interfaces import IListeningPort, IReactorTCP
 from twisted.logger import Logger
 from twisted.names.client import Resolver
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from sipcluster.app.runtime import ISIPMember
-from sipcluster.app.settings import SIPApplication
+from sipcluster.app.settings import Node, SIPApplication
 from sipcluster.net.flows import TransportLimits
 from sipcluster.net.locate import Locator
 from sipcluster.net.sip_tls import TLSContexts
+from sipcluster.net.tlib import TLibFactory
 from sipcluster.net.transport import Listener, SIPTransport, Trace
+from sipcluster.tserver.server import TServer
 
 log = Logger()
 
@@ -95,6 +104,40 @@ def sipPorts(
     return ports
 
 
+def tlibPorts(
+    reactor: Any, member: ISIPMember
+) -> list[tuple[str, Callable[[], Deferred[IListeningPort]]]]:
+    """
+    The T-Library ports that a member has: none for a SIP Proxy.
+
+    @return: the name of each port, and what opens it; fails with
+        C{CannotListenError}.
+    """
+    from sipcluster.app.node import NodeMember
+
+    if not isinstance(member, NodeMember):
+        return []
+    settings = member.runtime.settings
+    assert isinstance(settings, Node)
+    contexts: TLSContexts | None = member.runtime.transport.tls  # type: ignore[attr-defined] # one that listens
+    host = settings.tlibHost
+
+    def opener(server: TServer, port: int) -> Callable[[], Deferred[IListeningPort]]:
+        factory: Any = TLibFactory(server)
+        if settings.tlibTLS:
+            assert contexts is not None
+            factory = TLSMemoryBIOFactory(
+                contexts.server(), False, factory, clock=reactor
+            )
+        return lambda: maybeDeferred(reactor.listenTCP, port, factory, 1024, host)
+
+    return [
+        (f"T-Library {name}", opener(server, port))
+        for name, (server, port) in member.cti.ports.items()
+        if port
+    ]
+
+
 def makeLocator(reactor: Any, settings: SIPApplication) -> Locator:
     """
     RFC 3263 with the name servers of the settings, or those of the system.
@@ -115,6 +158,7 @@ class Listening(Service):
 
     The ports are opened once the member has loaded.  They are closed, and all
     flows ended, after the member has stopped.  Like the member it is started once.
+    A node's T-Library ports are among them where its clock is a reactor.
 
     @ivar member: the node or SIP Proxy.
     """
@@ -129,6 +173,7 @@ class Listening(Service):
         self._opening: Deferred[None] | None = None
         self._outcome: ISIPMember | Failure | None = None
         self._waiting: list[Deferred[ISIPMember]] = []
+        self._tlib: list[IListeningPort] = []
 
     def whenReady(self) -> Deferred[ISIPMember]:
         """
@@ -163,6 +208,10 @@ class Listening(Service):
         yield self.member.load()
         for _, port in sipPorts(self._transport, self.member.runtime.settings):
             yield port()
+        clock = self.member.runtime.clock
+        if IReactorTCP.providedBy(clock):
+            for _, opens in tlibPorts(clock, self.member):
+                self._tlib.append((yield opens()))
 
     def _opened(self, _: None) -> None:
         self._outcome = self.member
@@ -185,4 +234,6 @@ class Listening(Service):
         if self._opening is not None:
             self._opening.cancel()
         yield self.member.stopService()
+        for port in self._tlib:
+            yield maybeDeferred(port.stopListening)
         yield self._transport.stop()

@@ -4,9 +4,18 @@ A node or a SIP Proxy in a process: what it is given, and what opens its ports.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from sipcluster.app.listening import makeLocator, makeTransport, sipPorts
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort
+
+from sipcluster.app.listening import (
+    makeLocator,
+    makeTransport,
+    sipPorts,
+    tlibPorts,
+)
 from sipcluster.app.log_streams import LogStreams
 from sipcluster.app.process import Process, refusal
 from sipcluster.app.runtime import NodeRuntime, ProxyRuntime
@@ -54,4 +63,20 @@ def addMember(
     else:
         from sipcluster.app.node import makeNode
 
-        process.runs(makeNode(NodeRuntime(**given)))
+        if streams.tlibWanted:
+            given["tlibLog"] = streams.tlibMessage
+        node = makeNode(NodeRuntime(**given))
+        process.runs(node)
+        for name, tlibPort in tlibPorts(reactor, node):
+            process.opens(name, _closed(process, tlibPort))
+
+
+def _closed(
+    process: Process, opens: Callable[[], Deferred[IListeningPort]]
+) -> Callable[[], Deferred[None]]:
+    """
+    A port that is closed after the member has stopped.
+    """
+    return lambda: opens().addCallback(
+        lambda port: process.closesLast(port.stopListening)
+    )

@@ -54,7 +54,9 @@ class SIPMemberTests(SynchronousTestCase):
         """
         process = self.build(NODE)
         verifyObject(ISIPMember, process.member)
-        self.assertEqual(self.opened, ["UDP", "TCP"])
+        self.assertEqual(
+            self.opened, ["UDP", "TCP", "T-Library default", "T-Library TCport"]
+        )
         self.assertEqual(process.status()["transport"]["listeners"], [])
 
     def test_proxy(self) -> None:
