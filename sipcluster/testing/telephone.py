@@ -5,7 +5,7 @@ it is told to, and does by itself what SIP wants of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sipcluster.sip.message import Message, Request, Response
 from sipcluster.testing.sip_peer import Phone, SIPPeer, sdp
@@ -144,6 +144,15 @@ class Telephone:
         self._callIDs.add(message.callID)
         return True
 
+    def reached(self, address: str, peer: SIPPeer) -> None:
+        """
+        It is reached through this SIP Proxy, and answers the same way.
+        """
+        if self.phone.proxy != address:
+            self.phone.peer = peer
+            self.phone.proxy = address
+            self.phone.routes = (b"<sip:%b;lr>" % address.encode(),)
+
     def received(self, message: Message) -> None:
         """
         Do what the message wants.
@@ -235,22 +244,25 @@ class Telephone:
             self.phone.dialog = None
 
 
-def settle(peers: Sequence[SIPPeer], telephones: Sequence[Telephone]) -> None:
+def settle(peers: Mapping[str, SIPPeer], telephones: Sequence[Telephone]) -> None:
     """
     Let all telephones do what the messages that have come want, until there are
     no more.
+
+    @param peers: those who play SIP Proxies, by their addresses.
 
     @raise AssertionError: a message is for none of them.
     """
     while True:
         came = False
-        for peer in peers:
+        for address, peer in peers.items():
             peer._pump()
             inbox, peer.inbox = peer.inbox, []
             for message in inbox:
                 came = True
                 for telephone in telephones:
-                    if telephone.phone.peer is peer and telephone.owns(message):
+                    if telephone.owns(message):
+                        telephone.reached(address, peer)
                         telephone.received(message)
                         break
                 else:

@@ -8,22 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from zope.interface import implementer
+from attrs import evolve
 
-from sipcluster.app.node import NodeMember, makeNode
-from sipcluster.app.runtime import NodeRuntime
+from sipcluster.app.node import NodeMember
+from sipcluster.app.settings import TLibApplication
 from sipcluster.testing.telephone import Telephone, settle
+from sipcluster.testing.tlib_peer import TLibPeer
 from sipcluster.tlib import messages
 from sipcluster.tlib.errors import TErrorCode
-from sipcluster.tlib.messages import Message
-from sipcluster.tserver.call_events import Abandoned, CallEvents, timeOf
-from sipcluster.tserver.call_requests import CallRequests
-from sipcluster.tserver.itserver import ClientView, IEventPublisher
-from sipcluster.tserver.outgoing import Outgoing
-from sipcluster.wire.correlation import Requester
-from tests.memory.nodes import DOMAIN, THEN, TRUNK, NodeTestCase
+from sipcluster.tserver.itserver import IConnectionTaker
+from tests.memory.nodes import DOMAIN, PROXY1, PROXY2, THEN, TRUNK, NodeTestCase
 from tests.scenarios.compare import Comparison, Got
-from tests.scenarios.table import NUMBERS, Scenario, Step, number
+from tests.scenarios.table import NUMBERS, Scenario, Step, number, withHooks
+
+#: Name and password of all clients.
+APPLICATION = ("desktop", "secret-desktop")
 
 #: What the driver asks when a step asks for a request: the attributes besides
 #: ThisDN and ConnID, from what follows the letter in the step.
@@ -40,66 +39,41 @@ _REQUESTS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-class Client:
+class Client(TLibPeer):
     """
-    A T-Library client.
-
-    @ivar got: the events that came, in order, and were not looked at.
+    A T-Library client that notes when events came.
     """
 
-    def __init__(self, name: str, dns: Sequence[str]) -> None:
-        self.view = ClientView(name, name)
-        self.dns = set(dns)
-        self.got: list[Got] = []
+    def __init__(self, server: IConnectionTaker, now: Callable[[], float]) -> None:
+        super().__init__(server, *APPLICATION)
+        self._now = now
+        self._times: list[float] = []
+        self._taken = 0
+        self._position = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take bytes of the server.
+        """
+        super().dataReceived(data)
+        self._times += [self._now()] * (len(self.all) - len(self._times))
 
     def take(self) -> list[Got]:
         """
         What has come since the last time.
+
+        @raise AssertionError: a position was left out, or came twice.
         """
-        got, self.got = self.got, []
+        start, self._taken = self._taken, len(self.all)
+        self.envelopes.clear()
+        got = []
+        for envelope, time in zip(self.all[start:], self._times[start:], strict=True):
+            if envelope.position:
+                assert envelope.position == self._position + 1, envelope
+                self._position = envelope.position
+            if not isinstance(envelope.message, messages.LinkPoll):
+                got.append(Got(envelope.message, envelope.reference, time))
         return got
-
-
-@implementer(IEventPublisher)
-class Port:
-    """
-    A T-Library port without a wire.
-    """
-
-    def __init__(self, seconds: Callable[[], float]) -> None:
-        self.clients: dict[str, Client] = {}
-        self._seconds = seconds
-
-    def publish(
-        self, dn: str, event: Message | Outgoing, requester: Requester | None = None
-    ) -> None:
-        message = event.message if isinstance(event, Outgoing) else event
-        for client in self.clients.values():
-            asked = requester is not None and requester.client == client.view.id
-            if dn in client.dns or asked:
-                reference = requester.reference if requester and asked else 0
-                client.got.append(Got(message, reference, self._seconds()))
-
-    def publishToAll(self, event: Message | Outgoing) -> None:
-        raise NotImplementedError
-
-    def answer(self, requester: Requester, event: Message | Outgoing) -> None:
-        message = event.message if isinstance(event, Outgoing) else event
-        client = self.clients[requester.client]
-        client.got.append(Got(message, requester.reference, self._seconds()))
-
-    def refuse(self, requester: Requester, code: TErrorCode, text: str = "") -> None:
-        self.answer(
-            requester,
-            messages.EventError(
-                time=timeOf(self._seconds()),
-                errorCode=code,
-                errorMessage=text or code.text,
-            ),
-        )
-
-    def watched(self, dn: str) -> bool:
-        return any(dn in client.dns for client in self.clients.values())
 
 
 class TelephonyTestCase(NodeTestCase):
@@ -112,13 +86,17 @@ class TelephonyTestCase(NodeTestCase):
 
     scenario: Scenario | None = None
 
+    #: The port at which the clients are that ask.
+    portName = "TCport"
+
     def setUp(self) -> None:
         self.scenario = _SCENARIOS.get(
             f"{type(self).__module__}.{self._testMethodName}"
         )
         if self.scenario is not None:
-            self.settings = dict(self.scenario.settings)
+            self.settings = {**self.settings, **dict(self.scenario.settings)}
         super().setUp()
+        self.addCleanup(self.leave)
         far = self.phone(NUMBERS["O"], TRUNK)
         far.password = b""
         phones = {"A": self.alice, "B": self.bob, "C": self.carol, "O": far}
@@ -127,11 +105,22 @@ class TelephonyTestCase(NodeTestCase):
             for index, (letter, phone) in enumerate(phones.items())
         }
         self.comparison = Comparison()
-        self.reference = 0
+        self.offHook: dict[str, set[str]] = {}
+        # Those who ask, one for each DN, and one at each port that sees all.
+        own = self.node.cti.ports[self.portName][0]
         self.clients = {
-            letter: self.makeClient(letter, [NUMBERS[letter]]) for letter in "ABC"
+            letter: self.makeClient(own, [NUMBERS[letter]]) for letter in "ABC"
         }
-        self.everything = self.makeClient("all", [NUMBERS[one] for one in "ABC"])
+        dns = [NUMBERS[letter] for letter in "ABC"]
+        self.witnesses = {
+            name: self.makeClient(server, dns)
+            for name, (server, _) in self.node.cti.ports.items()
+        }
+
+    def makeNode(self, name: str, address: str) -> NodeMember:
+        application = TLibApplication(name=APPLICATION[0], password=APPLICATION[1])
+        self.configuration = evolve(self.configuration, tlibApplications=(application,))
+        return super().makeNode(name, address)
 
     def now(self) -> float:
         """
@@ -139,39 +128,22 @@ class TelephonyTestCase(NodeTestCase):
         """
         return THEN + self.clock.seconds()
 
-    def makeClient(self, name: str, dns: Sequence[str]) -> Client:
+    def leave(self) -> None:
+        """
+        All clients go.
+        """
+        for client in (*self.clients.values(), *self.witnesses.values()):
+            client.leave()
+
+    def makeClient(self, server: IConnectionTaker, dns: Sequence[str]) -> Client:
         """
         A client that has registered DNs.
         """
-        client = self.port.clients[name] = Client(name, dns)
+        client = Client(server, self.now)
+        client.connect()
+        client.register(*dns)
+        client.take()
         return client
-
-    def makeNode(self, name: str, address: str) -> NodeMember:
-        self.port = Port(self.now)
-        runtime = NodeRuntime(
-            name=name,
-            configuration=self.configuration,
-            clock=self.clock,
-            wallTime=self.now,
-            entropy=self.network.entropy,
-            transport=self.network.host(address),
-        )
-        abandoned = Abandoned(self.configuration.clusterNodes.eventAbandoned)
-        node = makeNode(runtime, [self.sink, CallEvents([self.port], abandoned)])
-        self.requests = CallRequests(node.controller, self.port)
-        node.startService()
-        return node
-
-    def request(self, client: Client, message: Message) -> int:
-        """
-        Send a request.
-
-        @return: its ReferenceID.
-        """
-        self.reference += 1
-        asker = Requester(client.view.id, self.reference)
-        self.requests.requested(message, asker, client.view)
-        return self.reference
 
     # Playing
 
@@ -179,7 +151,8 @@ class TelephonyTestCase(NodeTestCase):
         """
         Let all that is under way arrive, and the telephones do what it wants.
         """
-        settle([self.peer, self.peer2], list(self.telephones.values()))
+        peers = {PROXY1: self.peer, PROXY2: self.peer2}
+        settle(peers, list(self.telephones.values()))
 
     def play(self, scenario: Scenario) -> None:
         """
@@ -201,8 +174,11 @@ class TelephonyTestCase(NodeTestCase):
         if what.startswith("Request"):
             reference = self._request(what, letter, more)
         else:
-            self._act(what, self.telephones[letter], more)
+            self._act(what, letter, more)
         self.settle()
+        if what == "RequestMakeCall" and self.telephones[letter].rings is not None:
+            self.telephones[letter].answer()  # it does not do so by itself
+            self.settle()
         return reference
 
     def _request(self, what: str, letter: str, more: Sequence[Any]) -> int:
@@ -215,12 +191,12 @@ class TelephonyTestCase(NodeTestCase):
         if what in _REQUESTS:
             attributes.update(_REQUESTS[what](*more))
         kind = getattr(messages, what)
-        return self.request(self.clients[letter], kind(**attributes))
+        return self.clients[letter].request(kind(**attributes))
 
-    def _act(self, what: str, telephone: Telephone, more: Sequence[Any]) -> None:
+    def _act(self, what: str, letter: str, more: Sequence[Any]) -> None:
+        telephone = self.telephones[letter]
         if what == "call":
-            outside = telephone is self.telephones["O"]
-            telephone.call(number(more[0]), DOMAIN if outside else "")
+            telephone.call(number(more[0]), DOMAIN if letter == "O" else "")
         elif what == "refuse":
             telephone.refuse(more[0])
         elif what == "deflect":
@@ -233,28 +209,35 @@ class TelephonyTestCase(NodeTestCase):
 
     def compare(self, step: Step, reference: int) -> None:
         """
-        Compare what has come with the rows of a step.
+        Compare what has come with the rows of a step: each client's own, and that
+        of those who see all, which is in order across DNs, too.
         """
-        all_ = self.everything.take()
-        wrong = self.comparison.differences(step.rows, all_)
-        wrong += [
-            f"reference {one.reference} of {one}" for one in all_ if one.reference
-        ]
         asking = step.do[1] if reference else ""
+        here = withHooks(step.rows, self.offHook)
+        rows = {
+            "TCport": here,
+            "default": [row for row in here if row.port != "TCport"],
+        }
+        wrong = []
+        for name, client in self.witnesses.items():
+            got = client.take()
+            found = self.comparison.differences(rows[name], got)
+            found += [f"reference: {one}" for one in got if one.reference]
+            wrong += [f"{name}: {text}" for text in found]
         for letter, client in self.clients.items():
             got = client.take()
             if letter == asking and step.error:
                 self.assertError(step, got, reference)
                 continue
-            rows = [row for row in step.rows if row.this == letter]
-            for text in self.comparison.differences(rows, got):
-                wrong.append(f"client of {letter}: {text}")
+            mine = [row for row in rows[self.portName] if row.this == letter]
+            found = self.comparison.differences(mine, got)
             wanted = [
-                reference if row.answers and letter == asking else 0 for row in rows
+                reference if row.answers and letter == asking else 0 for row in mine
             ]
-            found = [one.reference for one in got]
-            if found != wanted:
-                wrong.append(f"client of {letter}: references {found}, want {wanted}")
+            references = [one.reference for one in got]
+            if references != wanted:
+                found.append(f"references {references}, want {wanted}")
+            wrong += [f"client of {letter}: {text}" for text in found]
         if wrong:
             self.fail(f"{step.what}:\n" + "\n".join(wrong))
 

@@ -1,6 +1,6 @@
 """
 Calls as T-Library clients see them: the tables of L{tests.scenarios}, with
-telephones in memory.
+telephones in memory.  Each is played with the asking clients at either port.
 """
 
 from __future__ import annotations
@@ -28,3 +28,27 @@ class UserDataTests(TelephonyTestCase):
     """
     User data: call model 3.9.
     """
+
+
+class DefaultPortTwoPartyTests(TwoPartyTests):
+    """
+    The same, asked at the default port.
+    """
+
+    portName = "default"
+
+
+class DefaultPortHoldingTests(HoldingTests):
+    """
+    The same, asked at the default port.
+    """
+
+    portName = "default"
+
+
+class DefaultPortUserDataTests(UserDataTests):
+    """
+    The same, asked at the default port.
+    """
+
+    portName = "default"

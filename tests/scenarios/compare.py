@@ -21,6 +21,8 @@ ENUMERATIONS: dict[str, type[IntEnum]] = {
     "callState": enums.CallState,
     "thisDNRole": enums.DNRole,
     "otherDNRole": enums.DNRole,
+    "workMode": enums.AgentWorkMode,
+    "forwardMode": enums.ForwardMode,
 }
 
 #: What names a call: its attributes are learnt from the first event of it.
@@ -85,7 +87,7 @@ class Comparison:
         The attributes that a row wants, the ids of its call and the time apart.
         """
         wanted: dict[str, Any] = {"thisDN": number(row.this)}
-        if row.conn:
+        if row.role:
             wanted["callType"] = row.callType
             wanted["thisDNRole"] = row.role
         if row.other:

@@ -5,7 +5,7 @@ and the events that come of it at once, in their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from attrs import evolve, frozen
@@ -185,3 +185,32 @@ def answering(row: Row) -> Row:
     The same row as the answer of a request.
     """
     return evolve(row, answers=True)
+
+
+# Hooks
+
+
+def withHooks(rows: Iterable[Row], offHook: dict[str, set[str]]) -> list[Row]:
+    """
+    The rows of a step as they come at the TCport: EventOffHook before the first
+    event in which a DN is not only alerted, EventOnHook after the last.
+
+    @param offHook: the calls in which each DN is so; kept up here.
+    """
+    result = []
+    for row in rows:
+        calls = offHook.setdefault(row.this, set())
+        if row.event in ("EventDialing", "EventEstablished"):
+            if not calls:
+                result.append(_hook("EventOffHook", row))
+            calls.add(row.conn)
+        result.append(row)
+        if row.event == "EventReleased" and row.conn in calls:
+            calls.discard(row.conn)
+            if not calls:
+                result.append(_hook("EventOnHook", row))
+    return result
+
+
+def _hook(event: str, row: Row) -> Row:
+    return Row(event, row.this, conn=row.conn, ani="", dnis="", port="TCport")

@@ -412,9 +412,23 @@ SCENARIOS = (
         "3.1",
         (
             Step(
-                "A's client asks for the call",
+                "A's client asks for the call, A's telephone answers",
                 ("RequestMakeCall", "A", "N"),
-                error="INVALID_CALLED_DN",
+                (
+                    answering(dialing("A", "N", callType="Unknown")),
+                    caller(
+                        "EventDestinationBusy",
+                        "A",
+                        "N",
+                        "SitInvalidnum",
+                        callType="Unknown",
+                    ),
+                ),
+            ),
+            Step(
+                "A hangs up",
+                ("hangUp", "A"),
+                (caller("EventReleased", "A", "N", callType="Unknown"),),
             ),
         ),
     ),
