@@ -58,6 +58,13 @@ class Authenticator:
         self._ha1For = ha1For
         self.counters = {"challenges": 0, "badCredentials": 0, "forbidden": 0}
 
+    @property
+    def directory(self) -> Directory:
+        """
+        The DNs of the switch.
+        """
+        return self._directory
+
     def identify(self, request: Request) -> ExtensionDN | TrunkDN | Refused:
         """
         Find the sender of a request that is not inside a dialog.

@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sipcluster.sessioncontroller.call_asked import AskedOf
+from sipcluster.sessioncontroller.call_digits import Digits
 from sipcluster.sessioncontroller.events import (
     Acknowledged,
     Answered,
     CallEvent,
-    Held,
     ModificationAnswered,
     ModificationAsked,
     ModificationWithdrawn,
@@ -22,15 +21,12 @@ from sipcluster.sessioncontroller.events import (
     RelayAnswered,
     Relayed,
     Released,
-    Retrieved,
-    Updated,
 )
 from sipcluster.sessioncontroller.leg import Leg
-from sipcluster.sessioncontroller.session_description import holds
-from sipcluster.sessioncontroller.values import CallValue
+from sipcluster.sessioncontroller.values import CallValue, UndertakingValue
 
 
-class Call(AskedOf):
+class Call(Digits):
     """
     Two legs and their parties, under one ConnID and CallUUID.
     """
@@ -43,47 +39,10 @@ class Call(AskedOf):
         """
         _HANDLERS[type(event)](self, leg, event)
 
-    def _acknowledged(self, leg: Leg, event: Acknowledged) -> None:
-        other = self.other(leg)
-        if other is not None:
-            other.machine.acknowledge(event)
-        self._noteHold(leg)
-
-    def _modificationAsked(self, leg: Leg, event: ModificationAsked) -> None:
-        other = self.other(leg)
-        if other is not None:
-            other.machine.modify(event)
-        else:
-            leg.machine.modificationAnswered(
-                ModificationAnswered(event.party, event.time, 491)
-            )
-
-    def _modificationAnswered(self, leg: Leg, event: ModificationAnswered) -> None:
-        other = self.other(leg)
-        if other is not None:
-            other.machine.modificationAnswered(event)
-            if event.status < 300:
-                self._noteHold(other)
-
     def _modificationWithdrawn(self, leg: Leg, event: ModificationWithdrawn) -> None:
         other = self.other(leg)
         if other is not None:
             other.machine.withdrawModification()
-
-    def _noteHold(self, leg: Leg) -> None:
-        """
-        The session description of a far end may have changed.
-        """
-        held = holds(leg.received)
-        party, now = leg.party, self._ua.wallTime()
-        if held == leg.held:
-            party.machine.updated(Updated(party.view, now))
-            return
-        leg.held = held
-        if held:
-            party.machine.held(Held(party.view, now))
-        else:
-            party.machine.retrieved(Retrieved(party.view, now))
 
     def _relayed(self, leg: Leg, event: Relayed) -> None:
         other = self.other(leg)
@@ -93,11 +52,6 @@ class Call(AskedOf):
             leg.machine.relayAnswered(
                 RelayAnswered(event.party, event.time, event.serial, 480)
             )
-
-    def _relayAnswered(self, leg: Leg, event: RelayAnswered) -> None:
-        other = self.other(leg)
-        if other is not None:
-            other.machine.relayAnswered(event)
 
     def _released(self, leg: Leg, event: Released) -> None:
         """
@@ -124,6 +78,10 @@ class Call(AskedOf):
             redirections=self.redirections,
             userData=self.userData,
             callID=self.callID,
+            undertakings=tuple(
+                UndertakingValue(one.kind, parties.index(one.party), one.requester)
+                for one in (() if self._work is None else self._work.begun)
+            ),
         )
 
 

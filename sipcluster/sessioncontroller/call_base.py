@@ -25,6 +25,7 @@ from sipcluster.sessioncontroller.isessioncontroller import Asked
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.session_description import SessionOrigin
+from sipcluster.sessioncontroller.undertakings import Undertakings
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sipcluster.sessioncontroller.call import Call
     from sipcluster.sessioncontroller.isessioncontroller import IDialPlan
     from sipcluster.sessioncontroller.useragent import UserAgent
+    from sipcluster.sip.timers import Timer
 
 log = Logger()
 
@@ -48,10 +50,12 @@ class CallBase:
     __slots__ = (
         "__weakref__",
         "_asked",
+        "_busy",
         "_ended",
         "_fields",
         "_first",
         "_from",
+        "_led",
         "_made",
         "_offer",
         "_plan",
@@ -60,6 +64,7 @@ class CallBase:
         "_second",
         "_tried",
         "_ua",
+        "_work",
         "ani",
         "callID",
         "callType",
@@ -112,6 +117,9 @@ class CallBase:
         self._first: Leg | None = None
         self._second: Leg | None = None
         self._routing: Deferred[Any] | None = None
+        self._led: Asked | None = None
+        self._busy: Timer | None = None
+        self._work: Undertakings | None = None
 
     # Parts
 
@@ -174,9 +182,12 @@ class CallBase:
         legID: bytes = b"",
         origin: SessionOrigin | None = None,
         state: str = "Null",
+        calling: bool | None = None,
     ) -> Leg:
         """
         Make a leg; what is left out is made new.
+
+        @param calling: it is the caller's; L{None}: if its far end sent the INVITE.
         """
         ua = self._ua
         identifiers = ua.identifiers
@@ -196,7 +207,7 @@ class CallBase:
         )
         self._made += 1
         self.legs.append(leg)
-        if incoming:
+        if incoming if calling is None else calling:
             self._first = leg
         else:
             self._second = leg
@@ -236,6 +247,7 @@ class CallBase:
         """
         Let go of everything that points back here.
         """
+        self._letGo()
         index = self._ua.parties
         for party in self.parties:
             party.forget()
@@ -268,6 +280,27 @@ class CallBase:
             self._clear(party, cause, reason)
         for leg in list(self.legs):
             leg.machine.release(cause, reason)
+        self._letGo()
+
+    def _letGo(self) -> None:
+        """
+        Nothing more will come of what was asked of this call.
+        """
+        busy, self._busy = self._busy, None
+        if busy is not None:
+            busy.cancel()
+        work = self._work
+        if work is not None:
+            work.end()
+
+    @property
+    def work(self) -> Undertakings:
+        """
+        What the call has been asked and has not done yet.
+        """
+        if self._work is None:
+            self._work = Undertakings(self._ua.timers)
+        return self._work
 
     def _clear(
         self,
@@ -291,6 +324,8 @@ class CallBase:
                 requester=requester,
             )
         )
+        if self._work is not None:
+            self._work.gone(party)
 
     def breakDown(self) -> None:
         """

@@ -11,26 +11,44 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.call import Call
-from sipcluster.sessioncontroller.events import Cause
+from sipcluster.sessioncontroller.call_asked import checkSize, checkUserData
+from sipcluster.sessioncontroller.events import CallType, Cause, Fields, Role
+from sipcluster.sessioncontroller.idigits import IDigitSender
 from sipcluster.sessioncontroller.isessioncontroller import (
+    Asked,
     CallRefused,
+    Destination,
     ICallControl,
     PartyStatus,
     Why,
 )
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.reception import Reception
+from sipcluster.sip.grammar import escapeUser
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList
 
 T = TypeVar("T")
+
+#: Characters of a number that is to be called.
+MOST_DIALLED = 255
+
+#: What makes telephones answer by themselves.
+_AUTO_ANSWER = (
+    (b"Call-Info", b"<sip:%b>;answer-after=0"),
+    (b"Alert-Info", b"<http://%b>;info=alert-autoanswer;delay=0"),
+)
 
 
 @implementer(ICallControl)
 class CallControl(Reception):
     """
     Finds the call and the party, and has the call do it.
+
+    @ivar digits: sends digits; L{None}: nobody does.
     """
+
+    digits: IDigitSender | None = None
 
     def makeCall(
         self,
@@ -42,7 +60,7 @@ class CallControl(Reception):
         """
         See L{ICallControl}.
         """
-        return fail(CallRefused(Why.UNSUPPORTED))
+        return self._later(lambda: self._makeCall(dn, destination, userData, requester))
 
     def answer(
         self, dn: str, connID: str, requester: Requester | None = None
@@ -50,7 +68,9 @@ class CallControl(Reception):
         """
         See L{ICallControl}.
         """
-        return fail(CallRefused(Why.UNSUPPORTED))
+        return self._later(
+            lambda: _party(self._find(dn, connID), Call.answerParty, requester)
+        )
 
     def release(
         self, dn: str, connID: str, requester: Requester | None = None
@@ -80,7 +100,9 @@ class CallControl(Reception):
         """
         See L{ICallControl}.
         """
-        return fail(CallRefused(Why.UNSUPPORTED))
+        return self._later(
+            lambda: _party(self._find(dn, connID), Call.holdFor, requester)
+        )
 
     def retrieve(
         self, dn: str, connID: str, requester: Requester | None = None
@@ -88,7 +110,9 @@ class CallControl(Reception):
         """
         See L{ICallControl}.
         """
-        return fail(CallRefused(Why.UNSUPPORTED))
+        return self._later(
+            lambda: _party(self._find(dn, connID), Call.retrieveFor, requester)
+        )
 
     def redirect(
         self,
@@ -100,7 +124,13 @@ class CallControl(Reception):
         """
         See L{ICallControl}.
         """
-        return fail(CallRefused(Why.UNSUPPORTED))
+
+        def act() -> Deferred[None]:
+            call, party = self._find(dn, connID)
+            forwarder = self._authenticator.directory.extension(dn)
+            return call.redirectParty(party, destination, forwarder, requester)
+
+        return self._later(act)
 
     def sendDTMF(
         self,
@@ -112,7 +142,14 @@ class CallControl(Reception):
         """
         See L{ICallControl}.
         """
-        return fail(CallRefused(Why.UNSUPPORTED))
+
+        def act() -> Deferred[None]:
+            call, party = self._find(dn, connID)
+            if self.digits is None:
+                raise CallRefused(Why.UNSUPPORTED)
+            return call.sendDigits(party, digits, self.digits, requester)
+
+        return self._later(act)
 
     def changeUserData(
         self,
@@ -162,6 +199,59 @@ class CallControl(Reception):
             raise CallRefused(Why.NOT_A_PARTY)
         return call, party
 
+    def _makeCall(
+        self, dn: str, destination: str, userData: KVList, requester: Requester | None
+    ) -> Deferred[str]:
+        extension = self._authenticator.directory.extension(dn)
+        if extension is None:
+            raise CallRefused(Why.INVALID_DN)
+        if not destination or len(destination) > MOST_DIALLED:
+            raise CallRefused(Why.INVALID_DESTINATION)
+        data = checkUserData(userData)
+        checkSize(data)
+        ua = self.ua
+        if self.stopping or len(self.calls) >= ua.limits.calls:
+            ua.count("overload")
+            raise CallRefused(Why.LIMIT)
+        call = Call(
+            ua,
+            self._plan,
+            self._publish,
+            self.callEnded,
+            ua.identifiers.tag().decode(),
+            ua.identifiers.uuid().decode(),
+            dn,
+            destination,
+            ua.wallTime(),
+            self.nextCallID(),
+        )
+        call.userData = data
+        party = call.addParty(dn, Role.ORIGINATION, True)
+        self.calls[call.connID] = call
+        aor = b"sip:%b@%b" % (escapeUser(dn.encode()), ua.domain)
+        telephone = Destination(
+            dn,
+            extension.contact or aor,
+            aor,
+            CallType.UNKNOWN,
+            min(extension.noAnswerTimeout, ua.limits.callerAnswersWithin),
+            dtmfMethod=extension.dtmfMethod,
+        )
+        fields: Fields = ()
+        if extension.autoAnswer:
+            fields = tuple((name, value % ua.domain) for name, value in _AUTO_ANSWER)
+        asked = Asked(destination, ua.domain.decode(), extension)
+        return call.makeFrom(party, telephone, fields, asked, requester)
+
+    def _later(self, act: Callable[[], Deferred[T]]) -> Deferred[T]:
+        """
+        Do what takes its time.
+        """
+        try:
+            return act()
+        except CallRefused as e:
+            return fail(e)
+
     def _atOnce(
         self, dn: str, connID: str, act: Callable[[Call, Party], None]
     ) -> Deferred[None]:
@@ -173,6 +263,14 @@ class CallControl(Reception):
         except CallRefused as e:
             return fail(e)
         return succeed(None)
+
+
+def _party(
+    found: tuple[Call, Party],
+    act: Callable[[Call, Party, Requester | None], Deferred[None]],
+    requester: Requester | None,
+) -> Deferred[None]:
+    return act(*found, requester)
 
 
 def _statuses(parties: Sequence[Party] | dict[Party, None]) -> list[PartyStatus]:

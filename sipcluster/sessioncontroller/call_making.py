@@ -5,7 +5,7 @@ The part of a call that makes it: where it goes, whom it rings, who answers.
 from __future__ import annotations
 
 from attrs import evolve
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -71,8 +71,14 @@ class Making(CallBase):
     def _offered(self, leg: Leg, event: Offered) -> None:
         self._fields = event.fields
         assert self._asked is not None
-        self._offer = event
-        self._route(self._asked)
+        self._seek(leg, event, self._asked)
+
+    def _seek(self, leg: Leg, offer: Offered, asked: Asked) -> None:
+        """
+        Find out where the caller's wish leads.
+        """
+        self._offer = offer
+        self._route(asked)
         # A dial plan that takes its time: what type of call it is, is not known.
         self._tellOffered(leg)
 
@@ -86,7 +92,14 @@ class Making(CallBase):
             party.machine.initiated(evolve(offer, party=party.view))
 
     def _route(self, asked: Asked) -> None:
-        routing = self._routing = self._plan.route(asked)
+        self._led = asked
+        self._follow(self._plan.route(asked))
+
+    def _follow(self, routing: Deferred[Destination | Refusal]) -> None:
+        """
+        Wait for the dial plan.
+        """
+        self._routing = routing
         routing.addCallback(self._routed)
         routing.addErrback(self._routeFailed)
 
@@ -179,12 +192,18 @@ class Making(CallBase):
         The called side does not take the call: go where it says, or tell the
         caller.
         """
-        leg.party.machine.cleared(
-            Released(leg.party.view, self._ua.wallTime(), event.cause)
-        )
-        if self._first is None or leg is not self._second:
+        goesOn = self._first is not None and leg is self._second
+        forward = None
+        if goesOn and not event.contacts and leg.destination is not None:
+            assert self._led is not None
+            forward = self._plan.instead(self._led, leg.destination, event.cause)
+        self._clear(leg.party, event.cause if forward is None else Cause.FORWARDED)
+        if not goesOn:
             return
         self._second = None
+        if forward is not None:
+            self._follow(forward)
+            return
         if event.contacts and self._redirect(event.contacts):
             return
         status = event.status

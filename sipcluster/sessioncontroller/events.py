@@ -205,6 +205,8 @@ class ModificationAsked(CallEvent):
 
     @ivar method: C{b"INVITE"} or C{b"UPDATE"}.
     @ivar body: its offer; C{b""} asks for one (INVITE) or only refreshes.
+    @ivar masked: the offer says less than the party would like, since somebody
+        holds by request.
     """
 
     published: ClassVar[bool] = False
@@ -212,6 +214,7 @@ class ModificationAsked(CallEvent):
     method: bytes
     body: bytes = b""
     fields: Fields = ()
+    masked: bool = False
 
 
 @frozen
@@ -220,6 +223,7 @@ class ModificationAnswered(CallEvent):
     The party answered what the other one wants to change.
 
     @ivar status: a final status.
+    @ivar masked: as for L{ModificationAsked}.
     """
 
     published: ClassVar[bool] = False
@@ -228,6 +232,7 @@ class ModificationAnswered(CallEvent):
     reason: bytes = b""
     body: bytes = b""
     fields: Fields = ()
+    masked: bool = False
 
 
 @frozen
@@ -251,7 +256,8 @@ class Relayed(CallEvent):
     """
     The party's device has something for the other device.
 
-    @ivar serial: names it until it is answered.
+    @ivar serial: names it until it is answered; below 0: the node itself has it for
+        the device.
     """
 
     published: ClassVar[bool] = False

@@ -49,6 +49,8 @@ class ExtensionDN:
         not asked.
     @ivar oosForce: seconds that it may leave one unanswered; 0: as long as a
         request lives.
+    @ivar autoAnswer: it is asked to answer by itself when it makes a call by
+        request.
     """
 
     number: str
@@ -57,6 +59,7 @@ class ExtensionDN:
     dtmfMethod: DTMFMethod = field(default=DTMFMethod.INFO, kw_only=True)
     oosCheck: float = field(default=0.0, kw_only=True)
     oosForce: float = field(default=0.0, kw_only=True)
+    autoAnswer: bool = field(default=False, kw_only=True)
 
 
 @frozen
@@ -304,6 +307,13 @@ class Limits:
     @ivar redirections: 3xx answers that one call follows.
     @ivar relays: requests inside a dialog that may wait for the far end at one
         time, on each leg.
+    @ivar callerAnswersWithin: seconds in which the telephone of a DN that makes a
+        call by request must answer.
+    @ivar answerWithin: seconds in which a telephone that is asked to answer must.
+    @ivar changeWithin: seconds in which telephones must take what hold, retrieve and
+        the like want of them.
+    @ivar busyTone: seconds after which a caller is hung up on whose call leads
+        nowhere, where the call was made by request.
     """
 
     calls: int = 10000
@@ -311,6 +321,10 @@ class Limits:
     forks: int = 12
     redirections: int = 5
     relays: int = 8
+    callerAnswersWithin: float = 25.0
+    answerWithin: float = 10.0
+    changeWithin: float = 20.0
+    busyTone: float = 30.0
 
 
 class Why(enum.Enum):

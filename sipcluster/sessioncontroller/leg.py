@@ -91,7 +91,17 @@ class Leg(ServerSide, ClientSide, Changes):
             ):
                 invite.acknowledgeAgain()
 
-    # INFO and MESSAGE
+    @property
+    def heard(self) -> bytes:
+        """
+        What the far end would like to be heard of it, early media too; C{b""} when
+        it has not said.
+        """
+        if self.earlyMedia:
+            return next(iter(self.earlyMedia.values()))
+        return self.received
+
+    # INFO, MESSAGE, NOTIFY
 
     def takeOther(self, transaction: ServerTransaction) -> None:
         """
@@ -150,11 +160,12 @@ class Leg(ServerSide, ClientSide, Changes):
                     response.body,
                     relayedFields(response),
                 )
-                if response.status == 481:
+                # A NOTIFY is of another usage of the dialog (RFC 5057).
+                if response.status == 481 and event.method != b"NOTIFY":
                     self.machine.vanished("481 inside the dialog")
 
         def lost(status: int, why: str) -> None:
-            self.tellRelayAnswered(serial, 480)
+            self.tellRelayAnswered(serial, 408)
 
         Attempt(
             self.ua, lambda proxy: self.through(request, proxy), answered, lost
@@ -171,12 +182,14 @@ class Leg(ServerSide, ClientSide, Changes):
         """
         Tell the other side what became of what it sent.
         """
+        if serial > 0 and status in (401, 407, 408, 481):
+            status = 480
         self.emit(
             RelayAnswered(
                 self.party.view,
                 self.ua.wallTime(),
                 serial,
-                480 if status in (401, 407, 408, 481) else status,
+                status,
                 reason,
                 body,
                 fields,
@@ -220,4 +233,6 @@ class Leg(ServerSide, ClientSide, Changes):
             held=self.held,
             proxy="" if self.proxy is None else self.proxy.name,
             secure=self.secure,
+            holding=self.holding,
+            dtmfMethod=self.dtmfMethod,
         )

@@ -14,6 +14,7 @@ from sipcluster.sessioncontroller.events import CallEvent, Cause, Fields, Releas
 from sipcluster.sessioncontroller.fields import ALLOW
 from sipcluster.sessioncontroller.in_dialog import firstProxy, routed
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
+from sipcluster.sessioncontroller.isessioncontroller import DTMFMethod
 from sipcluster.sessioncontroller.leg_inputs import LegInputs
 from sipcluster.sessioncontroller.leg_states import GONE, legMachine
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
@@ -71,11 +72,16 @@ class LegBase:
     @ivar invite: the INVITE that makes this leg, whoever sent it.
     @ivar change: the change of the session that is under way, or L{None}.
     @ivar origin: of the SDP that we send.
-    @ivar received: the last SDP of the far end.
+    @ivar received: the last SDP of the far end that tells what it would like.
     @ivar offered: the SDP in our far end's change, until it is answered.
     @ivar allow: common methods, as the value of an Allow; empty when the far
         end did not say.
-    @ivar held: the far end listens to nobody.
+    @ivar held: the far end listens to nobody: it holds by itself.
+    @ivar holding: the DN on this side holds the other one by request.
+    @ivar muted: the last offer or answer that the far end was sent says less than
+        the other side would like, because somebody holds by request: what the far
+        end answers does not tell what it would like itself.
+    @ivar dtmfMethod: how the far end is sent digits.
     @ivar proxy: the SIP Proxy in between.
     @ivar secure: a SIPS leg.
     @ivar mediaFork: which fork's early media the far end hears; L{None} when it
@@ -96,9 +102,11 @@ class LegBase:
         "change",
         "destination",
         "dialog",
+        "dtmfMethod",
         "earlyMedia",
         "forks",
         "held",
+        "holding",
         "id",
         "incoming",
         "invite",
@@ -106,6 +114,7 @@ class LegBase:
         "machine",
         "maxForwards",
         "mediaFork",
+        "muted",
         "offerFields",
         "offered",
         "origin",
@@ -152,6 +161,9 @@ class LegBase:
         self.offerFields: Fields = ()
         self.allow = b""
         self.held = False
+        self.holding = False
+        self.muted = False
+        self.dtmfMethod = DTMFMethod.INFO
         self.proxy: ProxyAddress | None = None
         self.secure = False
         self.caller = b""

@@ -140,6 +140,7 @@ class Changes(LegBase):
         The other side has answered what our far end asked.
         """
         change = self.change
+        self.muted = event.masked
         status = _TRANSLATED.get(event.status, event.status)
         accepted = status < 300
         if not isinstance(change, IncomingInvite | ServerTransaction):
@@ -205,6 +206,7 @@ class Changes(LegBase):
                 self.tellModificationAnswered(200)
                 return
             method = b"INVITE"
+        self.muted = event.masked
         body = self.origin.rewrite(event.body) if event.body else b""
         request = self.request(method, self.sessionFields(event.fields), body)
         if method == b"INVITE":
@@ -260,7 +262,8 @@ class Changes(LegBase):
         if status < 300:
             self._refresh(response)
             body = sessionDescription(response)
-            if body:
+            asked = not isinstance(change, OutgoingInvite) or change.offered
+            if body and not (asked and self.muted):
                 self.received = body
         if isinstance(change, OutgoingInvite) and status < 300:
             if change.offered:

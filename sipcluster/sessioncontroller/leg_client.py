@@ -78,6 +78,7 @@ class ClientSide(LegBase):
         self.maxForwards = maxForwards
         self.offerFields = fields
         self.secure = destination.uri.startswith(b"sips:")
+        self.dtmfMethod = destination.dtmfMethod
 
     def sendInvite(self, body: bytes) -> None:
         """

@@ -122,7 +122,7 @@ class ServerSide(LegBase):
         if isinstance(self.change, IncomingInvite) and self.change.final:
             self.change = None
         if body is not None:
-            if body:
+            if body and not self.muted:
                 self.received = body
             self.emit(Acknowledged(self.party.view, self.ua.wallTime(), body))
 

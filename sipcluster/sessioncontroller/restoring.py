@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sipcluster.sessioncontroller.call import Call
-from sipcluster.sessioncontroller.events import CallEvent
+from sipcluster.sessioncontroller.events import CallEvent, Role
 from sipcluster.sessioncontroller.isessioncontroller import IDialPlan
 from sipcluster.sessioncontroller.session_description import SessionOrigin
 from sipcluster.sessioncontroller.useragent import UserAgent
@@ -57,6 +57,7 @@ def restoreCall(
         first, second = (leg.party for leg in call.legs)
         first.meet(second)
         second.meet(first)
+    call.resume(value)
     return call
 
 
@@ -69,10 +70,13 @@ def _restoreLeg(call: Call, value: LegValue, ua: UserAgent) -> None:
         value.id,
         SessionOrigin(ua.origin, value.originID, value.originVersion, value.sent),
         "Confirmed",
+        call.parties[value.party].view.thisRole is Role.ORIGINATION,
     )
     assert value.dialog is not None
     leg.settled(value.dialog)
     leg.received = value.received
     leg.allow = value.allow
     leg.held = value.held
+    leg.holding = value.holding
+    leg.dtmfMethod = value.dtmfMethod
     leg.secure = value.secure

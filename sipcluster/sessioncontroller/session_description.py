@@ -9,11 +9,24 @@ from however many forks of the other side.
 
 from __future__ import annotations
 
+import re
+
 from sipcluster.sip.errors import MalformedMessage
-from sipcluster.sip.sdp import mediaOf
+from sipcluster.sip.sdp import INACTIVE, SENDRECV, mediaOf
 
 #: The one Content-Type of offers and answers here.
 SDP = b"application/sdp"
+
+_originLine = re.compile(rb"^o=[^\r\n]*", re.MULTILINE)
+_direction = re.compile(
+    rb"^a=(?:sendrecv|sendonly|recvonly|inactive)[ \t]*(?:\r?\n|\Z)", re.MULTILINE
+)
+_connection = re.compile(rb"^c=[^\r\n]*", re.MULTILINE)
+_mediaPort = re.compile(rb"^(m=[^ \r\n]+ +)[1-9][0-9]*(/[0-9]+)?(?= )", re.MULTILINE)
+_mediaLine = re.compile(rb"^(?=m=)", re.MULTILINE)
+
+#: Where a stream goes that is not to be sent (RFC 863).
+_DISCARD = rb"\g<1>9"
 
 #: Without one of these nothing holds; nearly every body is without.
 _SUSPECT = (b"a=sendonly", b"a=inactive", b" 0.0.0.0", b" ::")
@@ -50,6 +63,22 @@ class SessionOrigin:
         self.version = version
         self.sent = sent
 
+    @property
+    def last(self) -> bytes:
+        """
+        The body that was sent last; C{b""} before the first.
+        """
+        if not self.sent:
+            return b""
+        line = b"v=0\r\no=- %d %d %b"
+        return line % (self.sessionID, self.version, self._address) + self.sent
+
+    def isSent(self, body: bytes) -> bool:
+        """
+        Whether this is what was sent last, the origin line aside.
+        """
+        return _originLine.sub(b"", body, 1) == _originLine.sub(b"", self.last, 1)
+
     def rewrite(self, body: bytes) -> bytes:
         """
         Give a body of the other side this leg's origin line.
@@ -85,3 +114,60 @@ def holds(body: bytes) -> bool:
     except MalformedMessage:
         return False
     return bool(streams) and all(media.held for media in streams)
+
+
+def _directed(body: bytes, direction: bytes) -> bytes:
+    """
+    Give every stream a direction.
+    """
+    first, *streams = _mediaLine.split(body)
+    end = b"\r\n" if b"\r\n" in body else b"\n"
+    parts = [_direction.sub(b"", first)]
+    for stream in streams:
+        rest = _direction.sub(b"", stream)
+        if not rest.endswith(b"\n"):
+            rest += end
+        parts.append(b"%ba=%b%b" % (rest, direction, end))
+    return b"".join(parts)
+
+
+def silent(body: bytes) -> bytes:
+    """
+    The same session, in which nobody hears anybody (RFC 3264 section 8.4).
+
+    @param body: may be C{b""}, and stays so.
+    """
+    return _directed(body, INACTIVE) if body else b""
+
+
+def talking(body: bytes) -> bytes:
+    """
+    The same session, in which both sides speak and listen.
+    """
+    return _directed(body, SENDRECV)
+
+
+def nothingYet(offer: bytes, address: bytes) -> bytes:
+    """
+    An answer to an offer when there is nobody yet who could talk (RFC 3725 section
+    4.3): all streams are taken, and none is sent.
+
+    @param address: as for L{SessionOrigin}.
+    """
+    answer = _connection.sub(b"c=" + address, silent(offer))
+    return _mediaPort.sub(_DISCARD, answer)
+
+
+def differ(one: bytes, other: bytes) -> bool:
+    """
+    Whether two descriptions of the same far end name other places or directions for
+    its streams.
+    """
+    try:
+        places = [
+            [(media.kind, media.port, media.address, media.direction) for media in both]
+            for both in (mediaOf(one), mediaOf(other))
+        ]
+    except MalformedMessage:
+        return False
+    return places[0] != places[1]

@@ -15,7 +15,9 @@ import msgspec
 from attrs import evolve, frozen
 
 from sipcluster.sessioncontroller.events import CallType, Role
+from sipcluster.sessioncontroller.isessioncontroller import DTMFMethod
 from sipcluster.sip.dialog import Dialog
+from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import asKVList
 
 
@@ -56,9 +58,11 @@ class LegValue:
     @ivar sent: the last SDP sent, without its origin line.
     @ivar received: the last SDP received.
     @ivar allow: the methods that the far end takes, as it said; may be empty.
-    @ivar held: the far end has put us on hold.
+    @ivar held: the far end listens to nobody.
     @ivar proxy: name of the SIP Proxy in between.
     @ivar secure: all hops use TLS: a SIPS call.
+    @ivar holding: its DN holds the other one by request.
+    @ivar dtmfMethod: how the far end is sent digits.
     """
 
     id: bytes
@@ -79,6 +83,23 @@ class LegValue:
     held: bool = False
     proxy: str = ""
     secure: bool = False
+    holding: bool = False
+    dtmfMethod: DTMFMethod = DTMFMethod.INFO
+
+
+@frozen
+class UndertakingValue:
+    """
+    Something that a call was asked, and that is not done yet.
+
+    @ivar kind: make, answer, redirect, hold, retrieve, digits; connect: what is
+        left to do for a call that was made by request when it is answered.
+    @ivar party: index of the asking party in L{CallValue.parties}.
+    """
+
+    kind: str
+    party: int
+    requester: Requester | None = None
 
 
 @frozen
@@ -93,6 +114,7 @@ class CallValue:
     @ivar created: seconds since 1970.
     @ivar redirections: 3xx answers followed so far.
     @ivar callID: the number that the node gave it.
+    @ivar undertakings: what it was asked and has not done.
     @ivar userData: pairs attached to the call, in order, keys may repeat.
     """
 
@@ -107,6 +129,7 @@ class CallValue:
     redirections: int = 0
     userData: tuple[tuple[str, Any], ...] = ()
     callID: int = 0
+    undertakings: tuple[UndertakingValue, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,0 +1,144 @@
+"""
+The part of a call that sends digits, and goes on with what it was asked when it is
+made again from its value.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sipcluster.sessioncontroller.call_third_party import ThirdParty
+from sipcluster.sessioncontroller.events import DTMFSent
+from sipcluster.sessioncontroller.idigits import IDigitSender, IDigitTarget
+from sipcluster.sessioncontroller.isessioncontroller import CallRefused, DTMFMethod
+from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.party import Party
+from sipcluster.sessioncontroller.undertakings import Undertaking
+from sipcluster.sessioncontroller.values import CallValue
+from sipcluster.wire.correlation import Requester
+
+log = Logger()
+
+
+class Digits(ThirdParty):
+    """
+    What a call does about digits.
+    """
+
+    __slots__ = ()
+
+    def sendDigits(
+        self,
+        party: Party,
+        digits: str,
+        sender: IDigitSender,
+        requester: Requester | None,
+    ) -> Deferred[None]:
+        """
+        Send digits to the other party.
+
+        @raise CallRefused: the parties do not talk.
+        """
+        self._talkingLegs(party, "Connected")
+        asked = Undertaking("digits", party, requester, quiet=True)
+        return self._inTurn(
+            asked,
+            lambda: self._sendDigits(asked, digits, sender),
+            self._ua.limits.changeWithin + len(digits),
+        )
+
+    async def _sendDigits(
+        self, asked: Undertaking, digits: str, sender: IDigitSender
+    ) -> None:
+        party = asked.party
+        _, other = self._talkingLegs(party, "Connected")
+        target = DigitTarget(self, other)
+        await self.work.until(asked, sender.send(target, digits))
+        party.tell(
+            DTMFSent(party.view, self._ua.wallTime(), digits, requester=asked.requester)
+        )
+
+    def resume(self, value: CallValue) -> None:
+        """
+        Go on with what was undertaken.  What is not done by now is not known, so it
+        is done again: that does no harm.
+        """
+        for one in value.undertakings:
+            party = self.parties[one.party]
+            asked = Undertaking(one.kind, party, one.requester)
+            if one.kind == "connect":
+                self._connectSoon()
+            elif one.kind == "hold":
+                self._inTurn(asked, partial(self._hold, asked)).addErrback(
+                    self._notDone, asked
+                )
+            elif one.kind == "retrieve":
+                self._inTurn(asked, partial(self._retrieve, asked)).addErrback(
+                    self._notDone, asked
+                )
+        if any(party.state == "Failed" for party in self.parties):
+            self.hangUpLater()
+
+    def _notDone(self, failure: Failure, asked: Undertaking) -> None:
+        """
+        Nobody here waits for what was asked before the call has moved.
+        """
+        failure.trap(CallRefused)  # type: ignore[no-untyped-call]
+        log.info(
+            "{what} in call {connID} was not done: {why}",
+            what=asked.kind,
+            connID=self.connID,
+            why=str(failure.value),
+        )
+
+
+@implementer(IDigitTarget)
+class DigitTarget:
+    """
+    The far end of a leg, as a place that digits are sent to.
+    """
+
+    __slots__ = ("_call", "_leg")
+
+    def __init__(self, call: Digits, leg: Leg) -> None:
+        self._call = call
+        self._leg = leg
+
+    @property
+    def dtmfMethod(self) -> DTMFMethod:
+        """
+        See L{IDigitTarget}.
+        """
+        return self._leg.dtmfMethod
+
+    @property
+    def sent(self) -> bytes:
+        """
+        See L{IDigitTarget}.
+        """
+        return self._leg.origin.last
+
+    @property
+    def received(self) -> bytes:
+        """
+        See L{IDigitTarget}.
+        """
+        return self._leg.received
+
+    def request(self, method: bytes, contentType: bytes, body: bytes) -> Deferred[int]:
+        """
+        See L{IDigitTarget}.
+        """
+        fields = ((b"Content-Type", contentType),)
+        return self._call.tellDevice(self._leg, method, fields, body)
+
+    def offer(self, body: bytes) -> Deferred[bytes]:
+        """
+        See L{IDigitTarget}.
+        """
+        return Deferred.fromCoroutine(self._call.renegotiate(self._leg, body, True))

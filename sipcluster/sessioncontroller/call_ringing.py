@@ -1,0 +1,224 @@
+"""
+The part of a call that is asked something while it rings: to have the telephone
+answer, and to ring elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+
+from sipcluster.sessioncontroller.call_asked import AskedOf
+from sipcluster.sessioncontroller.events import (
+    Answered,
+    Cause,
+    Progressed,
+    RelayAnswered,
+    Relayed,
+)
+from sipcluster.sessioncontroller.isessioncontroller import (
+    Asked,
+    CallRefused,
+    ExtensionDN,
+    Refusal,
+    Why,
+)
+from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.party import Party
+from sipcluster.sessioncontroller.undertakings import Undertaking
+from sipcluster.wire.correlation import Requester
+
+T = TypeVar("T")
+
+#: Why a telephone or a destination cannot be had; others are L{Why.FAILED}.
+REFUSALS = {
+    Cause.BUSY: Why.BUSY,
+    Cause.REJECTED: Why.REJECTED,
+    Cause.REDIRECTED: Why.REJECTED,
+    Cause.FORBIDDEN: Why.REJECTED,
+    Cause.NO_ANSWER: Why.NO_ANSWER,
+    Cause.UNREACHABLE: Why.OUT_OF_SERVICE,
+    Cause.LOST: Why.TIMEOUT,
+    Cause.INVALID_NUMBER: Why.INVALID_DESTINATION,
+    Cause.OVERLOAD: Why.LIMIT,
+}
+
+
+class Ringing(AskedOf):
+    """
+    What a call does when it rings and is asked something.
+    """
+
+    __slots__ = ()
+
+    def _alerted(self, party: Party) -> Leg:
+        """
+        The leg on which a party rings.
+
+        @raise CallRefused: it does not ring.
+        """
+        leg = self._second
+        if leg is None or leg.party is not party or party.state != "Alerting":
+            raise CallRefused(Why.WRONG_STATE, "it does not ring")
+        return leg
+
+    # Answer
+
+    def answerParty(self, party: Party, requester: Requester | None) -> Deferred[None]:
+        """
+        Have a ringing telephone answer, by C{NOTIFY} with C{Event: talk}: as soon
+        as it has said that it rings, since before there is no dialog.
+
+        @raise CallRefused: it does not ring.
+        """
+        leg = self._alerted(party)
+        work = self.work
+        if work.of("answer") is not None:
+            raise CallRefused(Why.WRONG_STATE, "it is being asked to answer")
+        asked = Undertaking("answer", party, requester)
+        work.begin(asked)
+        asked.done = work.waiting(asked)
+        timer = self._ua.timers.after(
+            self._ua.limits.answerWithin, work.refuse, asked, Why.TIMEOUT
+        )
+
+        def over(result: T) -> T:
+            timer.cancel()
+            work.over(asked)
+            return result
+
+        done: Deferred[None] = asked.done.addBoth(over)
+        self._talk(leg)
+        return done
+
+    def _talk(self, leg: Leg) -> None:
+        """
+        Send the NOTIFY if it is wanted and can be sent.
+        """
+        work = self._work
+        asked = None if work is None else work.of("answer")
+        if (
+            work is None
+            or asked is None
+            or asked.sent
+            or asked.party is not leg.party
+            or leg.dialog is None
+        ):
+            return
+        asked.sent = True
+        self.tellDevice(leg, b"NOTIFY", _talkFields(leg)).addCallbacks(
+            self._talked, lambda _: None, (asked,)
+        )
+
+    def _talked(self, status: int, asked: Undertaking) -> None:
+        """
+        The telephone has answered the NOTIFY.
+        """
+        if status >= 300 and self._work is not None:
+            self._work.refuse(asked, Why.TIMEOUT if status == 408 else Why.UNSUPPORTED)
+
+    def tellDevice(
+        self,
+        leg: Leg,
+        method: bytes,
+        fields: tuple[tuple[bytes, bytes], ...],
+        body: bytes = b"",
+    ) -> Deferred[int]:
+        """
+        Send a request of our own inside a dialog.
+
+        @return: fires with the status of the answer, 408 when there is none; fails
+            with L{CallRefused} when the call has ended.
+        """
+        serial, answered = self.work.relay()
+        leg.machine.relay(
+            Relayed(leg.party.view, self._ua.wallTime(), serial, method, body, fields)
+        )
+        return answered
+
+    def _relayAnswered(self, leg: Leg, event: RelayAnswered) -> None:
+        if event.serial >= 0:
+            other = self.other(leg)
+            if other is not None:
+                other.machine.relayAnswered(event)
+        elif self._work is not None:
+            answered = self._work.relays.pop(event.serial, None)
+            if answered is not None:
+                answered.callback(event.status)
+
+    def _progressed(self, leg: Leg, event: Progressed) -> None:
+        super()._progressed(leg, event)
+        if self._work is not None:
+            self._talk(leg)
+
+    def _answered(self, leg: Leg, event: Answered) -> None:
+        asked = None if self._work is None else self._work.of("answer")
+        if asked is None or asked.party is not leg.party:
+            super()._answered(leg, event)
+            return
+        super()._answered(leg, evolve(event, requester=asked.requester))
+        if asked.done is not None and not asked.done.called:
+            asked.done.callback(None)
+
+    # Redirect
+
+    def redirectParty(
+        self,
+        party: Party,
+        destination: str,
+        forwarder: ExtensionDN | None,
+        requester: Requester | None,
+    ) -> Deferred[None]:
+        """
+        Let a call ring elsewhere, where the dial plan lets the redirecting DN call.
+
+        @raise CallRefused: it does not ring.
+        """
+        leg = self._alerted(party)
+        assert self._asked is not None
+        where = Asked(
+            destination,
+            self._ua.domain.decode(),
+            self._asked.caller,
+            True,
+            forwarder,
+        )
+        asked = Undertaking("redirect", party, requester)
+        work = self.work
+        work.begin(asked)
+
+        def over(result: T) -> T:
+            work.over(asked)
+            return result
+
+        return Deferred.fromCoroutine(self._ringElsewhere(leg, asked, where)).addBoth(
+            over
+        )
+
+    async def _ringElsewhere(self, leg: Leg, asked: Undertaking, where: Asked) -> None:
+        found = await self.work.until(asked, self._plan.route(where))
+        party, first = asked.party, self._first
+        if first is None or self._alerted(party) is not leg:
+            raise CallRefused(Why.DISCONNECTED)
+        if isinstance(found, Refusal):
+            raise CallRefused(REFUSALS.get(found.cause, Why.INVALID_DESTINATION))
+        if found.dn == party.view.thisDN:
+            raise CallRefused(Why.INVALID_DESTINATION, "it rings there")
+        if self._made >= self._ua.limits.legs:
+            raise CallRefused(Why.LIMIT, "the call went through too many telephones")
+        self._second = None
+        self._led = where
+        self._tried.add(found.dn)
+        self._clear(party, Cause.REDIRECTED, b"", asked.requester)
+        leg.machine.release(Cause.REDIRECTED, b"")
+        self._place(first, found)
+
+
+def _talkFields(leg: Leg) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"Contact", leg.contact),
+        (b"Event", b"talk"),
+        (b"Subscription-State", b"active"),
+    )

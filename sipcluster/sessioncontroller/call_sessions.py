@@ -1,0 +1,288 @@
+"""
+The part of a call that changes its session of its own, and keeps the far ends from
+undoing that: hold and retrieve by request (RFC 3264 section 8.4).
+
+While a DN holds by request, all that the far ends tell each other of their sessions
+goes through as before, refreshes too, but says that nobody hears anybody.  What each
+of them would like is remembered, and said when the DN is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from sipcluster.sessioncontroller.call_ringing import Ringing
+from sipcluster.sessioncontroller.events import (
+    Acknowledged,
+    Held,
+    ModificationAnswered,
+    ModificationAsked,
+    Retrieved,
+    Updated,
+)
+from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.party import Party
+from sipcluster.sessioncontroller.session_description import (
+    differ,
+    holds,
+    silent,
+    talking,
+)
+from sipcluster.sessioncontroller.undertakings import Undertaking
+from sipcluster.wire.correlation import Requester
+
+log = Logger()
+
+#: What says that the far end is about to change the session itself, or is still
+#: at it: come again later.
+_LATER = (491, 500)
+
+#: How often a re-INVITE is tried.
+_TRIES = 6
+
+
+class Sessions(Ringing):
+    """
+    What a call does about its session.
+    """
+
+    __slots__ = ()
+
+    @property
+    def masked(self) -> bool:
+        """
+        Whether somebody holds by request.
+        """
+        return any(leg.holding for leg in self.legs)
+
+    # What the far ends want
+
+    def _modificationAsked(self, leg: Leg, event: ModificationAsked) -> None:
+        other, work = self.other(leg), self._work
+        if other is None or (work is not None and _isBusy(work.current, other, work)):
+            leg.machine.modificationAnswered(
+                ModificationAnswered(event.party, event.time, 491)
+            )
+            return
+        if self.masked:
+            event = evolve(event, body=silent(event.body), masked=True)
+        other.machine.modify(event)
+
+    def _modificationAnswered(self, leg: Leg, event: ModificationAnswered) -> None:
+        if self._work is not None:
+            asked = self._work.modifications.pop(leg, None)
+            if asked is not None:
+                asked.callback(event)
+                return
+        other = self.other(leg)
+        if other is not None:
+            masked = self.masked
+            if masked:
+                event = evolve(event, body=silent(event.body), masked=True)
+            other.machine.modificationAnswered(event)
+            if event.status < 300:
+                self._noteHold(other)
+
+    def _acknowledged(self, leg: Leg, event: Acknowledged) -> None:
+        other = self.other(leg)
+        if other is not None:
+            if leg.muted:
+                event = evolve(event, body=silent(event.body))
+            other.machine.acknowledge(event)
+        if not leg.muted:
+            self._noteHold(leg)
+
+    def _noteHold(self, leg: Leg) -> None:
+        """
+        What a far end would like may have changed.
+        """
+        leg.held = holds(leg.received)
+        holding = leg.held or leg.holding
+        party, now = leg.party, self._ua.wallTime()
+        if holding == (party.state == "Hold"):
+            party.machine.updated(Updated(party.view, now))
+        elif holding:
+            party.machine.held(Held(party.view, now))
+        else:
+            party.machine.retrieved(Retrieved(party.view, now))
+
+    # What we want
+
+    async def renegotiate(self, leg: Leg, body: bytes, masked: bool) -> bytes:
+        """
+        Send a re-INVITE of our own, and again when it meets one of the far end
+        (RFC 3261 section 14.1).
+
+        @param masked: what is answered does not tell what the far end would like.
+
+        @return: its answer.
+
+        @raise CallRefused: it does not want that, or the call has ended.
+        """
+        work = self.work
+        current = work.current
+        assert current is not None
+        for _ in range(_TRIES):
+            if work.ended or leg.call is None:
+                raise CallRefused(Why.DISCONNECTED)
+            answered = work.modification(leg)
+            leg.machine.modify(
+                ModificationAsked(
+                    leg.party.view,
+                    self._ua.wallTime(),
+                    b"INVITE",
+                    body,
+                    masked=masked,
+                )
+            )
+            answer = await answered
+            if answer.status < 300:
+                return answer.body
+            if current.tooLate:
+                break
+            if answer.status not in _LATER:
+                raise CallRefused(
+                    Why.REJECTED, f"the telephone answered {answer.status}"
+                )
+            await work.after(current, self._untilAgain(leg))
+        raise CallRefused(Why.TIMEOUT)
+
+    def _untilAgain(self, leg: Leg) -> float:
+        """
+        Seconds until a re-INVITE is tried again, by chance: the owner of the
+        Call-ID waits longer.
+        """
+        chance = int(self._ua.identifiers.tag()[:4], 16)
+        return chance % 200 / 100 if leg.incoming else 2.1 + chance % 190 / 100
+
+    def _inTurn(
+        self,
+        undertaking: Undertaking,
+        act: Callable[[], Coroutine[Deferred[Any], Any, None]],
+        seconds: float = 0.0,
+    ) -> Deferred[None]:
+        """
+        Change the session when nobody else does.
+
+        @param seconds: that it may take; 0: what is usual.
+
+        @raise CallRefused: it was asked too much.
+        """
+        work = self.work
+
+        def tooLate() -> None:
+            for leg in list(work.modifications):
+                leg.machine.withdrawModification()
+
+        within = seconds or self._ua.limits.changeWithin
+        return work.inTurn(undertaking, within, act, tooLate)
+
+    # Hold and retrieve
+
+    def holdFor(self, party: Party, requester: Requester | None) -> Deferred[None]:
+        """
+        Let a party hold the other one.
+
+        @raise CallRefused: it does not talk.
+        """
+        self._talkingLegs(party, "Connected")
+        asked = Undertaking("hold", party, requester)
+        return self._inTurn(asked, lambda: self._hold(asked))
+
+    def retrieveFor(self, party: Party, requester: Requester | None) -> Deferred[None]:
+        """
+        Let a party be back.
+
+        @raise CallRefused: it does not hold, or its telephone does so by itself.
+        """
+        leg, _ = self._talkingLegs(party, "Hold")
+        if not leg.holding:
+            raise CallRefused(Why.WRONG_STATE, "the telephone itself holds")
+        asked = Undertaking("retrieve", party, requester)
+        return self._inTurn(asked, lambda: self._retrieve(asked))
+
+    def _talkingLegs(self, party: Party, state: str) -> tuple[Leg, Leg]:
+        """
+        The leg of a party and the other one.
+
+        @raise CallRefused: the party is not in this state, or alone.
+        """
+        for leg in (self._first, self._second):
+            if leg is not None and leg.party is party:
+                other = self.other(leg)
+                if other is not None and party.state == state:
+                    return leg, other
+        raise CallRefused(Why.WRONG_STATE)
+
+    async def _hold(self, asked: Undertaking) -> None:
+        party = asked.party
+        leg, other = self._talkingLegs(party, "Connected")
+        leg.holding = True
+        if not other.holding:
+            try:
+                await self.renegotiate(other, silent(leg.received), True)
+            except CallRefused:
+                leg.holding = False
+                raise
+            try:
+                await self.renegotiate(leg, silent(other.received), True)
+            except CallRefused as e:
+                if self.work.ended:
+                    raise
+                # The other side neither sends nor plays anything: it is held.
+                log.info("{dn} holds, {why}", dn=party.view.thisDN, why=e.text)
+        party.machine.held(
+            Held(party.view, self._ua.wallTime(), requester=asked.requester)
+        )
+
+    async def _retrieve(self, asked: Undertaking) -> None:
+        party = asked.party
+        leg, other = self._talkingLegs(party, "Hold")
+        if not other.holding:
+            await self._reconnect(leg, other)
+        leg.holding = False
+        if leg.held:
+            raise CallRefused(Why.REJECTED, "the telephone itself holds")
+        party.machine.retrieved(
+            Retrieved(party.view, self._ua.wallTime(), requester=asked.requester)
+        )
+
+    async def _reconnect(self, leg: Leg, other: Leg) -> None:
+        """
+        Let two far ends hear each other again, as each of them would like.
+        """
+        offer = other.received if other.held else talking(other.received)
+        await self.renegotiate(leg, offer, False)
+        leg.held = holds(leg.received)
+        try:
+            answer = await self.renegotiate(other, leg.received, False)
+        except CallRefused:
+            if not self.work.ended:
+                await self._attempt(leg, silent(other.received), True)
+            raise
+        if differ(answer, offer):
+            await self._attempt(leg, answer, False)
+
+    async def _attempt(self, leg: Leg, body: bytes, masked: bool) -> None:
+        """
+        Try to bring a far end to a session; it may refuse.
+        """
+        try:
+            await self.renegotiate(leg, body, masked)
+        except CallRefused as e:
+            if self.work.ended:
+                raise
+            log.warn("{dn}: {why}", dn=leg.party.view.thisDN, why=e.text)
+
+
+def _isBusy(current: Undertaking | None, leg: Leg, work: Any) -> bool:
+    """
+    Whether we are changing the session of a leg ourselves.
+    """
+    return leg in work.modifications or (current is not None and current.quiet)

@@ -1,0 +1,208 @@
+"""
+The part of a call that makes it by request: the caller's telephone is called first
+(third party call control, RFC 3725).
+
+The caller's telephone makes the offer, which is answered at once so that it need not
+wait: its streams are taken, and none is sent.  The called side is given that offer.
+What it answers, or what it sends before, the caller's telephone is offered by a
+re-INVITE; if that answers with something else than it had offered first, the called
+side is told.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from sipcluster.sessioncontroller.call_ringing import REFUSALS
+from sipcluster.sessioncontroller.call_sessions import Sessions
+from sipcluster.sessioncontroller.events import (
+    Acknowledged,
+    Answered,
+    Cause,
+    Failed,
+    Fields,
+    Offered,
+    Progressed,
+    Refused,
+)
+from sipcluster.sessioncontroller.isessioncontroller import (
+    Asked,
+    CallRefused,
+    Destination,
+    Why,
+)
+from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.party import Party
+from sipcluster.sessioncontroller.session_description import differ, nothingYet
+from sipcluster.sessioncontroller.undertakings import Undertaking
+from sipcluster.sip.grammar import escapeUser
+from sipcluster.wire.correlation import Requester
+
+log = Logger()
+
+
+class ThirdParty(Sessions):
+    """
+    What a call does that was made by request.
+    """
+
+    __slots__ = ()
+
+    def makeFrom(
+        self,
+        party: Party,
+        telephone: Destination,
+        fields: Fields,
+        asked: Asked,
+        requester: Requester | None,
+    ) -> Deferred[str]:
+        """
+        Call the caller's telephone.
+
+        @param telephone: where it is.
+        @param fields: what its INVITE says besides.
+        @param asked: where the caller wants to call.
+
+        @return: fires with the ConnID when it has answered.
+        """
+        self._asked = asked
+        self._from = _address(party.view.thisDN, self._ua.domain)
+        making = Undertaking("make", party, requester)
+        work = self.work
+        work.begin(making)
+        making.done = work.waiting(making)
+        leg = self.addLeg(party, False, calling=True)
+        leg.aim(telephone, _address(asked.user, self._ua.domain), 70, fields)
+
+        def over(result: str) -> str:
+            work.over(making)
+            return result
+
+        made = making.done.addBoth(over)
+        leg.machine.place(b"")
+        return made
+
+    def _isOurs(self, leg: Leg | None) -> bool:
+        """
+        Whether this is the leg of a caller whom we have called.
+        """
+        return leg is not None and leg is self._first and not leg.incoming
+
+    # The caller's telephone
+
+    def _progressed(self, leg: Leg, event: Progressed) -> None:
+        if self._isOurs(leg):
+            return  # it rings at the caller's
+        super()._progressed(leg, event)
+        if event.body and self._isOurs(self._first):
+            self._connectSoon()
+
+    def _answered(self, leg: Leg, event: Answered) -> None:
+        if self._isOurs(leg):
+            self._callerAnswered(leg, event)
+            return
+        super()._answered(leg, event)
+        if self._isOurs(self._first):
+            self._connectSoon()
+
+    def _callerAnswered(self, leg: Leg, event: Answered) -> None:
+        making = self.work.of("make")
+        party = leg.party
+        offer = event.body
+        now = self._ua.wallTime()
+        answer = nothingYet(offer, self._ua.origin) if offer else b""
+        leg.machine.acknowledge(Acknowledged(party.view, now, answer))
+        if making is None or making.done is None or making.done.called:
+            leg.machine.release(Cause.OK, b"")
+            return
+        if not offer:
+            self.work.refuse(making, Why.FAILED)
+            leg.machine.release(Cause.FAILED, b"")
+            return
+        assert self._asked is not None
+        offered = Offered(party.view, now, requester=making.requester)
+        self._seek(leg, offered, self._asked)
+        making.done.callback(self.connID)
+
+    def _refused(self, leg: Leg, event: Refused) -> None:
+        if not self._isOurs(leg):
+            super()._refused(leg, event)
+            return
+        making = self.work.of("make")
+        if making is not None:
+            why = REFUSALS.get(event.cause, Why.FAILED)
+            if why is Why.INVALID_DESTINATION:
+                why = Why.OUT_OF_SERVICE
+            self.work.refuse(making, why)
+
+    # The called side
+
+    def _refuse(
+        self, status: int, cause: Cause, reason: bytes = b"", fields: Fields = ()
+    ) -> None:
+        first = self._first
+        if first is None or not self._isOurs(first):
+            super()._refuse(status, cause, reason, fields)
+            return
+        # Nobody hangs up for people who have lifted their telephone; but they
+        # may have gone away.
+        party = first.party
+        party.machine.failed(Failed(party.view, self._ua.wallTime(), cause, status))
+        self.hangUpLater()
+
+    def hangUpLater(self) -> None:
+        """
+        The caller's telephone has a call that leads nowhere.
+        """
+        if self._busy is None:
+            seconds = self._ua.limits.busyTone
+            self._busy = self._ua.timers.after(seconds, self._hangUp)
+
+    def _hangUp(self) -> None:
+        self._busy = None
+        self.release(Cause.OK)
+
+    def _connectSoon(self) -> None:
+        """
+        There is something for the caller to hear: let it.
+        """
+        assert self._first is not None
+        work = self.work
+        waiting = work.of("connect")
+        if waiting is not None and waiting is not work.current:
+            return
+        connecting = Undertaking("connect", self._first.party)
+        try:
+            done = self._inTurn(connecting, self._connect)
+        except CallRefused:
+            return
+        done.addErrback(self._notConnected)
+
+    def _notConnected(self, failure: object) -> None:
+        """
+        The caller's telephone does not want to hear it.
+        """
+        second = self._second
+        if not self.work.ended and second is not None and second.party.answered:
+            log.warn("call {connID} cannot be connected", connID=self.connID)
+            self.release(Cause.FAILED)
+
+    async def _connect(self) -> None:
+        first, second = self._first, self._second
+        if first is None or second is None:
+            return
+        heard = second.heard
+        if not heard or first.origin.isSent(heard):
+            answer = first.received
+        else:
+            answer = await self.renegotiate(first, heard, False)
+        if second.party.answered and differ(answer, second.origin.last):
+            await self._attempt(second, answer, False)
+
+
+def _address(number: str, domain: bytes) -> bytes:
+    """
+    A From.
+    """
+    return b"<sip:%b@%b>" % (escapeUser(number.encode()), domain)

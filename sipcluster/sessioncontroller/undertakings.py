@@ -1,0 +1,243 @@
+"""
+What a call was asked and has not done yet.
+
+Changes of the session that the node makes of its own are made one after the other;
+who asks for one waits for its turn.  When the call ends, nobody waits any longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.python.failure import Failure
+
+from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+
+if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.events import ModificationAnswered
+    from sipcluster.sessioncontroller.leg import Leg
+    from sipcluster.sessioncontroller.party import Party
+    from sipcluster.sip.timers import TimerQueue
+    from sipcluster.wire.correlation import Requester
+
+T = TypeVar("T")
+
+#: Undertakings that one call may have at one time.
+MOST = 8
+
+
+@define(eq=False)
+class Undertaking:
+    """
+    One thing that was asked.
+
+    @ivar kind: as in L{UndertakingValue
+        <sipcluster.sessioncontroller.values.UndertakingValue>}.
+    @ivar tooLate: its time is up.
+    @ivar quiet: the far ends may not change the session meanwhile.
+    @ivar done: fires when it is done, where somebody else has to find that out.
+    @ivar sent: the telephone was told.
+    """
+
+    kind: str
+    party: Party
+    requester: Requester | None = None
+    tooLate: bool = False
+    quiet: bool = False
+    done: Deferred[Any] | None = None
+    sent: bool = False
+
+
+@define(eq=False)
+class Undertakings:
+    """
+    All of one call.
+
+    @ivar begun: those that were asked, in order.
+    @ivar current: the one that changes the session.
+    @ivar modifications: whoever waits for the answer to our own re-INVITE, by leg.
+    @ivar relays: whoever waits for the answer to another request of our own.
+    @ivar ended: the call is over.
+    """
+
+    _timers: TimerQueue
+    begun: list[Undertaking] = field(factory=list)
+    current: Undertaking | None = None
+    modifications: dict[Leg, Deferred[ModificationAnswered]] = field(factory=dict)
+    relays: dict[int, Deferred[int]] = field(factory=dict)
+    ended: bool = False
+    _turn: DeferredLock = field(factory=DeferredLock)
+    _waiting: dict[Deferred[Any], Undertaking] = field(factory=dict)
+    _serial: int = 0
+
+    def begin(self, undertaking: Undertaking) -> None:
+        """
+        Take note of something that is asked.
+
+        @raise CallRefused: the call has ended, or was asked too much.
+        """
+        if self.ended:
+            raise CallRefused(Why.DISCONNECTED)
+        if len(self.begun) >= MOST:
+            raise CallRefused(Why.LIMIT)
+        self.begun.append(undertaking)
+
+    def over(self, undertaking: Undertaking) -> None:
+        """
+        It is done, or will not be.
+        """
+        if undertaking in self.begun:
+            self.begun.remove(undertaking)
+
+    def of(self, kind: str) -> Undertaking | None:
+        """
+        The first one of a kind.
+        """
+        for undertaking in self.begun:
+            if undertaking.kind == kind:
+                return undertaking
+        return None
+
+    def inTurn(
+        self,
+        undertaking: Undertaking,
+        seconds: float,
+        act: Callable[[], Coroutine[Deferred[Any], Any, T]],
+        tooLate: Callable[[], None],
+    ) -> Deferred[T]:
+        """
+        Change the session when nobody else does.
+
+        @param seconds: that it may take, its turn come.
+        @param tooLate: called when it takes longer.
+        """
+        self.begin(undertaking)
+
+        def late() -> None:
+            undertaking.tooLate = True
+            tooLate()
+            self.refuse(undertaking, Why.TIMEOUT)
+
+        async def change() -> T:
+            if self.ended:
+                raise CallRefused(Why.DISCONNECTED)
+            self.current = undertaking
+            timer = self._timers.after(seconds, late)
+            try:
+                return await act()
+            finally:
+                timer.cancel()
+                self.current = None
+
+        def go() -> Deferred[T]:
+            return Deferred.fromCoroutine(change())
+
+        def over(result: T) -> T:
+            self.over(undertaking)
+            return result
+
+        return self._turn.run(go).addBoth(over)
+
+    def waiting(self, undertaking: Undertaking) -> Deferred[Any]:
+        """
+        Something to wait for.
+
+        @return: fails with L{CallRefused} when the call ends, the party leaves it,
+            or the time of the undertaking is up.
+        """
+        waited: Deferred[Any] = Deferred()
+        self._waiting[waited] = undertaking
+
+        def waitedFor(result: T) -> T:
+            self._waiting.pop(waited, None)
+            return result
+
+        return waited.addBoth(waitedFor)
+
+    def until(self, undertaking: Undertaking, other: Deferred[T]) -> Deferred[T]:
+        """
+        Wait for something else, no longer than L{waiting} does.
+        """
+        waited = self.waiting(undertaking)
+
+        def cameTrue(result: T) -> None:
+            if not waited.called:
+                waited.callback(result)
+
+        def cameNot(failure: Failure) -> None:
+            if not waited.called:
+                waited.errback(failure)
+
+        def cancel(result: T) -> T:
+            if not other.called:
+                other.cancel()
+            return result
+
+        other.addCallbacks(cameTrue, cameNot)
+        return waited.addBoth(cancel)
+
+    def after(self, undertaking: Undertaking, seconds: float) -> Deferred[None]:
+        """
+        Wait for a time.
+        """
+        waited = self.waiting(undertaking)
+        timer = self._timers.after(seconds, waited.callback, None)
+
+        def stop(result: T) -> T:
+            timer.cancel()
+            return result
+
+        return waited.addBoth(stop)
+
+    def refuse(self, undertaking: Undertaking, why: Why) -> None:
+        """
+        Wait no longer.
+        """
+        for waited, whose in list(self._waiting.items()):
+            if whose is undertaking and not waited.called:
+                waited.errback(CallRefused(why))
+
+    def gone(self, party: Party) -> None:
+        """
+        A party has left the call.
+        """
+        for undertaking in list(self._waiting.values()):
+            if undertaking.party is party:
+                self.refuse(undertaking, Why.DISCONNECTED)
+
+    def modification(self, leg: Leg) -> Deferred[ModificationAnswered]:
+        """
+        The answer to a re-INVITE of our own on a leg is waited for.
+        """
+        answered: Deferred[ModificationAnswered] = Deferred()
+        self.modifications[leg] = answered
+        return answered
+
+    def relay(self) -> tuple[int, Deferred[int]]:
+        """
+        The answer to another request of our own is waited for.
+
+        @return: its serial, and what fires with the status.
+        """
+        self._serial -= 1
+        answered = self.relays[self._serial] = Deferred()
+        return self._serial, answered
+
+    def end(self) -> None:
+        """
+        The call is over: refuse everything.
+        """
+        self.ended = True
+        taken: list[Deferred[Any]] = [
+            *self.modifications.values(),
+            *self.relays.values(),
+        ]
+        self.modifications.clear()
+        self.relays.clear()
+        for answered in taken:
+            answered.errback(CallRefused(Why.DISCONNECTED))
+        for undertaking in list(self._waiting.values()):
+            self.refuse(undertaking, Why.DISCONNECTED)
