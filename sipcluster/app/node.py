@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from sipcluster.app.cti import CTI
+from sipcluster.app.devices import Devices
 from sipcluster.app.proxy import proxyMembers
 from sipcluster.app.runtime import ISIPMember, NodeRuntime
 from sipcluster.app.settings import (
@@ -128,6 +129,7 @@ class NodeMember(Service):
 
     @ivar controller: the Session Controller.
     @ivar cti: its T-Library ports and its T-Controller.
+    @ivar devices: which telephones are in service, and what they are told.
     @ivar checker: who of the SIP Proxies is in service.
     """
 
@@ -154,13 +156,14 @@ class NodeMember(Service):
             ProxyAddress(proxy.name, proxy.sipAddress, proxy.sipPort)
             for proxy in configuration.proxies
         )
+        authenticator = Authenticator(challenger, directory, configuration.ha1For)
         self.controller = SessionController(
             runtime.clock,
             runtime.transport,
             runtime.identifiers,
             runtime.wallTime,
             self.proxies,
-            Authenticator(challenger, directory, configuration.ha1For),
+            authenticator,
             FeatureDialPlan(StaticDialPlan(directory), directory, self.cti.controller),
             Lifetimes(nodes.minExpires, nodes.maxExpires, nodes.maxExpires),
             switch.domain,
@@ -171,6 +174,18 @@ class NodeMember(Service):
             role=renderRole(PeerRole(pair=pair)),
         )
         self.cti.control(self.controller)
+        features = self.cti.controller
+        self.devices = Devices(
+            runtime,
+            directory,
+            self.controller,
+            authenticator,
+            self.proxies,
+            features,
+            features,
+        )
+        waiting = self.devices.waiting
+        features.messageWaitingChanged = lambda dn, on: waiting.changed(dn)
         self.checker = ServiceRegistry(
             runtime.clock,
             OptionsAsker(
@@ -206,6 +221,7 @@ class NodeMember(Service):
     def _ask(self) -> None:
         self._asking = None
         self.checker.start()
+        self.devices.start()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -216,6 +232,7 @@ class NodeMember(Service):
             self._asking.cancel()
             self._asking = None
         self.checker.stop()
+        self.devices.stop()
         stopped = self.controller.stop()
         return stopped.addCallback(self._stopped)
 
@@ -255,9 +272,10 @@ class NodeMember(Service):
             "transactionLayer": self.controller.ua.layer.status(),
             "registrations": 0,
             "proxies": self.checker.states(),
-            "degraded": "",
+            "degraded": self.devices.degraded,
             "serviceCheck": {"proxies": self.checker.status()},
             **self.cti.status(),
+            **self.devices.status(),
         }
 
     def registrations(self) -> Iterable[dict[str, object]]:

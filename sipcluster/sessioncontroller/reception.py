@@ -145,7 +145,11 @@ class Reception:
         if not trusted and method != b"OPTIONS":
             self.ua.count("untrusted")
             self._respond(transaction, 403)
-        elif method == b"SUBSCRIBE" and self.subscriptions is not None:
+        elif (
+            method == b"SUBSCRIBE"
+            and self.subscriptions is not None
+            and request.toTag not in self.ua.legs
+        ):
             self.subscriptions.subscribeReceived(transaction)
         elif request.toTag:
             self._takeInDialog(transaction)

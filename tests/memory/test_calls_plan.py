@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from sipcluster.app.node import directoryOf
 from sipcluster.sessioncontroller.dialplan import StaticDialPlan
 from sipcluster.sessioncontroller.events import Cause
 from sipcluster.sessioncontroller.isessioncontroller import (
@@ -57,8 +58,8 @@ class SlowDialPlanTests(NodeTestCase):
     def setUp(self) -> None:
         super().setUp()
         controller = self.node.controller
-        assert isinstance(controller._plan, StaticDialPlan)
-        self.plan = controller._plan = SlowDialPlan(controller._plan)
+        plan = StaticDialPlan(directoryOf(self.configuration))
+        self.plan = controller._plan = SlowDialPlan(plan)
         self.alice.request(b"INVITE", "1002", body=sdp())
         self.peer.expectNothing()
 

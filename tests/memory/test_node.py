@@ -300,6 +300,10 @@ class RefusalTests(NodeTestCase):
             request = self.alice.build(method, "1002")
             self.peer.send(request)
             response = self.peer.expectResponse(status, request)
+            if method == b"SUBSCRIBE":
+                allowed = response.headers.first(b"Allow-Events")
+                self.assertEqual(allowed, b"message-summary")
+                continue
             self.assertIn(b"INVITE", response.headers.first(b"Allow") or b"")
         request = self.alice.build(b"BYE", "1002")
         self.peer.send(request)
