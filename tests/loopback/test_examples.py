@@ -4,6 +4,7 @@ The examples of the documentation do what they say.
 
 from __future__ import annotations
 
+import io
 import runpy
 import subprocess
 import sys
@@ -13,14 +14,17 @@ from typing import Any
 
 from twisted.application.service import IService, Service
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from sipcluster.app.listening import Listening
 from sipcluster.app.settings import Proxy
 from sipcluster.net.transport import SIPTransport
 from sipcluster.sip.message import Response, parseMessage
+from sipcluster.tlib.messages import EventRinging
+from tests.loopback.tlib_port import Port
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -139,6 +143,50 @@ class ExampleTests(TestCase):
         answer = yield self.asker().ask("OPTIONS", port(member.runtime.transport))
         self.assertEqual(answer.status, 200)
         self.assertEqual(len(list(ours)), 2)
+
+    @inlineCallbacks
+    def test_tlibClient(self) -> Generator[Deferred[Any], Any, None]:
+        """
+        The recorder writes down what happens, and goes on where it was when it is
+        started again.
+        """
+        self.patch(sys, "stdout", io.StringIO())  # where it says how its link is
+        recorderOf = self.load("tlib_client.py")["Recorder"]
+        server = Port()
+        number = yield Deferred.fromCoroutine(server.start())
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        port, path = f"tcp:127.0.0.1:{number}", self.mktemp()
+
+        def publish(callID: int) -> None:
+            server.server.publish("1001", EventRinging(thisDN="1001", callID=callID))
+
+        def lines() -> list[str]:
+            return Path(path).read_text().splitlines()
+
+        def until(count: int) -> Deferred[Any]:
+            def look() -> Any:
+                return deferLater(reactor, 0.01, look) if len(lines()) < count else None
+
+            return maybeDeferred(look)
+
+        for dn in ("1001", "nobody"):
+            recorder = names["Recorder"](
+                reactor, port, "recorder", "secret", path, [dn]
+            )
+            recorder.startService()
+            yield recorder.client.whenLinked()
+            yield until(1 if dn == "1001" else 4)
+            publish(7)
+            yield until(2 if dn == "1001" else 5)
+            yield recorder.stopService()
+            publish(8)
+        self.assertEqual(
+            [line.split("\\n")[0].split('"')[-1] for line in lines()],
+            [
+                *("EventRegistered (53)", "EventRinging (60)", "EventRinging (60)"),
+                *("EventError (52)", "EventRinging (60)"),
+            ],
+        )
 
     def test_callEvents(self) -> None:
         """
