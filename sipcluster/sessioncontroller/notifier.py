@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zope.interface import Interface, implementer
 
 from sipcluster.registrar.register import Lifetimes
-from sipcluster.sessioncontroller.acceptance import checkExtensions
+from sipcluster.sessioncontroller.acceptance import ALLOW, checkExtensions
 from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.authentication import Authenticator, Refused, numberOf
 from sipcluster.sessioncontroller.dialplan import Directory
@@ -38,7 +38,7 @@ CONTENT_TYPE = b"application/simple-message-summary"
 MOST = 50000
 MOST_EACH = 10
 
-_ALLOW_EVENTS = Headers.of((b"Allow-Events", EVENT))
+_BAD_EVENT = Headers.of((b"Allow", ALLOW + b", SUBSCRIBE"), (b"Allow-Events", EVENT))
 _ACCEPT = Headers.of((b"Accept", CONTENT_TYPE))
 _RETRY_AFTER = Headers.of((b"Retry-After", b"5"))
 _TAKEN = frozenset([CONTENT_TYPE, b"application/*", b"*/*"])
@@ -112,7 +112,7 @@ class MessageWaiting:
 
     def changed(self, dn: str) -> None:
         """
-        There are messages for a DN now, or none any more.
+        There are messages for a DN now, or none any more: L{IFeatures} says so.
         """
         for subscription in tuple(self._byDN.get(dn, ())):
             subscription.machine.changed()
@@ -211,7 +211,7 @@ class MessageWaiting:
             self._ua.count("unknownDialogs")
             raise _Refuse(481)
         if _event(request) != subscription.event:
-            raise _Refuse(489, _ALLOW_EVENTS)
+            raise _Refuse(489, _BAD_EVENT)
         try:
             dialog = subscription.dialog.received(request).refreshed(request)
         except OutOfOrder as e:
@@ -346,7 +346,7 @@ def _event(request: Request) -> bytes:
     value = request.headers.first(b"Event") or b""
     name, _, rest = value.partition(b";")
     if name.strip().lower() != EVENT:
-        raise _Refuse(489, _ALLOW_EVENTS)
+        raise _Refuse(489, _BAD_EVENT)
     if b"Accept" in request.headers:
         kinds = {
             each.partition(b";")[0].strip().lower()

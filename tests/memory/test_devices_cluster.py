@@ -10,14 +10,16 @@ from typing import cast
 from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
-from sipcluster.app.devices import Devices, devicesOf
-from sipcluster.app.node import NodeMember, directoryOf, makeNode
+from sipcluster.app.devices import devicesOf
+from sipcluster.app.node import NodeMember, makeNode
 from sipcluster.app.proxy import ProxyMember, makeProxy
 from sipcluster.app.runtime import NodeRuntime, ProxyRuntime
 from sipcluster.app.settings import Configuration, Extension
 from sipcluster.cluster.embedded_store import EmbeddedStore, memoryEngine
 from sipcluster.registrar.view import SETTLE
+from sipcluster.servicecheck.devices import IDeviceObserver
 from sipcluster.sessioncontroller.dialplan import Directory
 from sipcluster.sessioncontroller.isessioncontroller import (
     DNFeatures,
@@ -38,6 +40,7 @@ from tests.unit.sessioncontroller.test_dialplan_features import Features
 EVENT = (b"Event", b"message-summary")
 
 
+@implementer(IDeviceObserver)
 class Watcher:
     """
     Notes which devices are in service.
@@ -48,13 +51,13 @@ class Watcher:
 
     def deviceInService(self, dn: str) -> None:
         """
-        See L{sipcluster.app.devices.Watcher}.
+        See L{IDeviceObserver}.
         """
         self.told.append((dn, ""))
 
     def deviceOutOfService(self, dn: str, why: str) -> None:
         """
-        See L{sipcluster.app.devices.Watcher}.
+        See L{IDeviceObserver}.
         """
         self.told.append((dn, why))
 
@@ -109,18 +112,11 @@ class DevicesTestCase(SynchronousTestCase):
         self.configuration = self.configured()
         self.nodeStore = EmbeddedStore(self.engine, self.clock, 0.002)
         self.node = self.makeNode()
-        controller = self.node.controller
+        self.devices = self.node.devices
         self.features = Features()
+        self.devices.waiting._features = self.features
         self.watcher = Watcher()
-        self.devices = Devices(
-            self.node.runtime,
-            directoryOf(self.configuration),
-            controller,
-            controller._authenticator,
-            self.node.proxies,
-            self.features,
-            self.watcher,
-        )
+        self.devices.watch.observe(self.watcher)
         self.proxies = [
             self.makeProxy("proxy1", PROXY1),
             self.makeProxy("proxy2", PROXY2),
@@ -129,7 +125,6 @@ class DevicesTestCase(SynchronousTestCase):
         self.alice = self.phone("1001", "198.51.100.1", PROXY1)
         self.bob = self.phone("1002", "198.51.100.2", PROXY2)
         self.addCleanup(self.assertNothingLeft)
-        self.devices.start()
         self.settle(SETTLE + 1)
         self.watcher.told.clear()
 
@@ -156,7 +151,7 @@ class DevicesTestCase(SynchronousTestCase):
 
     def makeNode(self) -> NodeMember:
         """
-        Start the node, without a cluster store: the devices have it.
+        Start the node.
         """
         runtime = NodeRuntime(
             name="node1",
@@ -165,9 +160,9 @@ class DevicesTestCase(SynchronousTestCase):
             wallTime=self.wallTime,
             entropy=self.network.entropy,
             transport=self.network.host(NODE),
+            store=self.nodeStore,
         )
         node = makeNode(runtime)
-        node.runtime = evolve(runtime, store=self.nodeStore)
         node.startService()
         self.successResultOf(node.load())
         return node
