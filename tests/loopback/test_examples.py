@@ -170,9 +170,7 @@ class ExampleTests(TestCase):
             return maybeDeferred(look)
 
         for dn in ("1001", "nobody"):
-            recorder = names["Recorder"](
-                reactor, port, "recorder", "secret", path, [dn]
-            )
+            recorder = recorderOf(reactor, port, "recorder", "secret", path, [dn])
             recorder.startService()
             yield recorder.client.whenLinked()
             yield until(1 if dn == "1001" else 4)
