@@ -81,13 +81,6 @@ class Directory:
         )
 
     @property
-    def dns(self) -> Iterable[DN]:
-        """
-        All DNs.
-        """
-        return self._dns.values()
-
-    @property
     def dns(self) -> Collection[DN]:
         """
         All of them.
