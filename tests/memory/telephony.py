@@ -11,18 +11,20 @@ from typing import Any, TypeVar
 from attrs import evolve
 
 from sipcluster.app.node import NodeMember
-from sipcluster.app.settings import TLibApplication
+from sipcluster.app.settings import Node, TLibApplication
 from sipcluster.testing.telephone import Telephone, settle
 from sipcluster.testing.tlib_peer import TLibPeer
 from sipcluster.tlib import messages
 from sipcluster.tlib.errors import TErrorCode
+from sipcluster.tlib.messages.base import PartyRequest
 from sipcluster.tserver.itserver import IConnectionTaker
 from tests.memory.nodes import DOMAIN, PROXY1, PROXY2, THEN, TRUNK, NodeTestCase
-from tests.scenarios.compare import Comparison, Got
+from tests.scenarios.compare import Comparison, Got, enumerated
 from tests.scenarios.table import NUMBERS, Scenario, Step, number, withHooks
 
-#: Name and password of all clients.
-APPLICATION = ("desktop", "secret-desktop")
+#: Those who ask, and those who only see: name, password, role.
+DESKTOP = TLibApplication(name="desktop", password="secret-desktop")
+MONITOR = TLibApplication(name="monitor", password="secret-monitor", role="monitor")
 
 #: What the driver asks when a step asks for a request: the attributes besides
 #: ThisDN and ConnID, from what follows the letter in the step.
@@ -44,8 +46,13 @@ class Client(TLibPeer):
     A T-Library client that notes when events came.
     """
 
-    def __init__(self, server: IConnectionTaker, now: Callable[[], float]) -> None:
-        super().__init__(server, *APPLICATION)
+    def __init__(
+        self,
+        server: IConnectionTaker,
+        now: Callable[[], float],
+        application: TLibApplication,
+    ) -> None:
+        super().__init__(server, application.name, application.password)
         self._now = now
         self._times: list[float] = []
         self._taken = 0
@@ -113,13 +120,19 @@ class TelephonyTestCase(NodeTestCase):
         }
         dns = [NUMBERS[letter] for letter in "ABC"]
         self.witnesses = {
-            name: self.makeClient(server, dns)
+            name: self.makeClient(server, dns, MONITOR)
             for name, (server, _) in self.node.cti.ports.items()
         }
 
     def makeNode(self, name: str, address: str) -> NodeMember:
-        application = TLibApplication(name=APPLICATION[0], password=APPLICATION[1])
-        self.configuration = evolve(self.configuration, tlibApplications=(application,))
+        self.configuration = evolve(
+            self.configuration,
+            tlibApplications=(DESKTOP, MONITOR),
+            applications=tuple(
+                evolve(one, geoLocation="dc1") if isinstance(one, Node) else one
+                for one in self.configuration.applications
+            ),
+        )
         return super().makeNode(name, address)
 
     def now(self) -> float:
@@ -135,11 +148,16 @@ class TelephonyTestCase(NodeTestCase):
         for client in (*self.clients.values(), *self.witnesses.values()):
             client.leave()
 
-    def makeClient(self, server: IConnectionTaker, dns: Sequence[str]) -> Client:
+    def makeClient(
+        self,
+        server: IConnectionTaker,
+        dns: Sequence[str],
+        application: TLibApplication = DESKTOP,
+    ) -> Client:
         """
         A client that has registered DNs.
         """
-        client = Client(server, self.now)
+        client = Client(server, self.now, application)
         client.connect()
         client.register(*dns)
         client.take()
@@ -182,15 +200,18 @@ class TelephonyTestCase(NodeTestCase):
         return reference
 
     def _request(self, what: str, letter: str, more: Sequence[Any]) -> int:
+        kind = getattr(messages, what)
         attributes: dict[str, Any] = {"thisDN": number(letter)}
-        if what == "RequestMakeCall":
-            if len(more) > 1 and isinstance(more[1], int):
-                self.telephones[letter].refuses = more[1]
-        else:
+        if issubclass(kind, PartyRequest):
             attributes["connID"] = self.comparison.calls["c1"]["connID"]
+        if what == "RequestMakeCall" and len(more) > 1 and isinstance(more[1], int):
+            self.telephones[letter].refuses = more[1]
         if what in _REQUESTS:
             attributes.update(_REQUESTS[what](*more))
-        kind = getattr(messages, what)
+        elif more:
+            attributes.update(
+                (name, enumerated(name, value)) for name, value in more[0]
+            )
         return self.clients[letter].request(kind(**attributes))
 
     def _act(self, what: str, letter: str, more: Sequence[Any]) -> None:
@@ -202,6 +223,14 @@ class TelephonyTestCase(NodeTestCase):
         elif what == "deflect":
             uri = f"<sip:{number(more[0])}@{DOMAIN}>".encode()
             telephone.refuse(302, [(b"Contact", uri)])
+        elif what == "wait":
+            self.run_(more[0])
+        elif what == "leave":
+            self.clients.pop(letter).leave()
+        elif what == "register":
+            self.node.cti.controller.deviceInService(number(letter))
+        elif what in ("unregister", "expire"):
+            self.node.cti.controller.deviceOutOfService(number(letter), what)
         elif what == "noAnswer":
             self.run_(self.configuration.clusterNodes.noAnswerTimeout)
         else:

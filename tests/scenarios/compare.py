@@ -92,6 +92,7 @@ class Comparison:
             wanted["thisDNRole"] = row.role
         if row.other:
             wanted["otherDN"] = number(row.other)
+        if row.otherRole:
             wanted["otherDNRole"] = row.otherRole
         if row.third:
             wanted["thirdPartyDN"] = number(row.third)
@@ -182,3 +183,13 @@ def _plain(name: str, value: Any) -> Any:
         return value
     labels = {int(one): one.label for one in kind}  # type: ignore[attr-defined]
     return labels.get(int(value), value)
+
+
+def enumerated(name: str, label: Any) -> Any:
+    """
+    The value of an enumeration as a table names it; anything else as it is.
+    """
+    for one in ENUMERATIONS.get(name, ()):
+        if one.label == label:  # type: ignore[attr-defined]
+            return one
+    return label
