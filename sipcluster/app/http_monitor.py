@@ -1,5 +1,6 @@
 """
-What a process tells over HTTP: status, health, registrations, calls, metrics.
+What a process tells over HTTP: status, health, registrations, calls, DNs and agents,
+metrics.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import msgspec
 from attrs import frozen
@@ -21,6 +23,8 @@ from prometheus_client.registry import Collector
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import Site
+
+from sipcluster.tcontroller.itcontroller import IDNStates
 
 if TYPE_CHECKING:
     from sipcluster.app.process import Process
@@ -65,20 +69,35 @@ class Router(Resource):
 
     isLeaf = True
 
-    def __init__(self, routes: Mapping[bytes, Callable[[], Answer]]) -> None:
+    def __init__(
+        self,
+        routes: Mapping[bytes, Callable[[], Answer]],
+        named: Mapping[bytes, Callable[[str], Answer]],
+    ) -> None:
+        """
+        @param named: paths that the name of something follows.
+        """
         super().__init__()
         self._routes = routes
+        self._named = named
 
     def render_GET(self, request: Request) -> bytes:
         """
         Find the path and send its answer.
         """
-        route = self._routes.get(request.path.rstrip(b"/") or b"/")
-        answer = route() if route else _json({"error": "no such page"}, 404)
+        answer = self._answer(request.path.rstrip(b"/") or b"/")
         request.setResponseCode(answer.code)
         request.setHeader(b"content-type", answer.contentType)
         request.setHeader(b"cache-control", b"no-store")
         return answer.body
+
+    def _answer(self, path: bytes) -> Answer:
+        if route := self._routes.get(path):
+            return route()
+        parent, _, name = path.rpartition(b"/")
+        if named := self._named.get(parent):
+            return named(unquote(name.decode("utf-8", "replace")))
+        return _json({"error": "no such page"}, 404)
 
     def render(self, request: Any) -> Any:
         if request.method in (b"GET", b"HEAD"):
@@ -120,9 +139,22 @@ def monitorSite(process: Process) -> Site:
             generate_latest(registry), 200, CONTENT_TYPE_LATEST.encode("ascii")
         ),
     }
-    paths = sorted(path.decode() for path in routes)
+    named: dict[bytes, Callable[[str], Answer]] = {}
+    states = IDNStates(process.member, None)
+    if states is not None:
+
+        def explained(dn: str) -> Answer:
+            found = states.explain(dn)
+            return (
+                _json({"error": "no such DN"}, 404) if found is None else _json(found)
+            )
+
+        routes[b"/dns"] = lambda: _json(list(states.explained()))
+        routes[b"/agents"] = lambda: _json(list(states.agents()))
+        named[b"/dns"] = explained
+    paths = sorted([path.decode() for path in routes] + ["/dns/NUMBER"] * bool(named))
     routes[b"/"] = lambda: _json({"paths": paths})
-    return _QuietSite(Router(routes), timeout=30)
+    return _QuietSite(Router(routes, named), timeout=30)
 
 
 class _QuietSite(Site):

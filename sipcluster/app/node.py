@@ -54,6 +54,7 @@ from sipcluster.sessioncontroller.values import CallValue
 from sipcluster.sip.digest import Challenger
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.uri import SIPURI, parseURI
+from sipcluster.tcontroller.itcontroller import IDNStates
 
 log = Logger()
 
@@ -122,7 +123,7 @@ def _hostOf(contact: str) -> str:
     return uri.bareHost if isinstance(uri, SIPURI) else ""
 
 
-@implementer(ISIPMember, IServiceObserver)
+@implementer(ISIPMember, IServiceObserver, IDNStates)
 class NodeMember(Service):
     """
     One node of the cluster.
@@ -290,6 +291,24 @@ class NodeMember(Service):
         """
         for value in self.controller.values():
             yield _plain(value)
+
+    def explained(self) -> Iterable[dict[str, object]]:
+        """
+        See L{IDNStates}.
+        """
+        return self.cti.controller.explained()
+
+    def agents(self) -> Iterable[dict[str, object]]:
+        """
+        See L{IDNStates}.
+        """
+        return self.cti.controller.agents()
+
+    def explain(self, dn: str) -> dict[str, object] | None:
+        """
+        See L{IDNStates}.
+        """
+        return self.cti.controller.explain(dn)
 
 
 def _plain(value: CallValue) -> dict[str, object]:

@@ -333,7 +333,6 @@ class Agent:
         """
         Log out.
         """
-        self._stopGrace()
         self.asked = None
         self.enter(AgentState.LOGGED_OUT, mode, f"agent {self.agentID} logged out", why)
         self.tell(EventAgentLogout, requester, mode)

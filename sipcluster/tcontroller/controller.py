@@ -132,6 +132,7 @@ class TController:
         """
         for device in self._agents.values():
             device.stop()
+        self._agents.clear()
 
     # IEventSink
 
@@ -285,6 +286,13 @@ class TController:
         See L{IDNStates}.
         """
         for device in self._devices.values():
+            yield summary(device)
+
+    def agents(self) -> Iterable[dict[str, object]]:
+        """
+        See L{IDNStates}.
+        """
+        for device in self._agents.values():
             yield summary(device)
 
     def explain(self, dn: str) -> dict[str, object] | None:

@@ -307,8 +307,7 @@ class Device:
         """
         A client has given it back, or is no more.
         """
-        if self.clients.pop(client.id, None) is None:
-            return
+        self.clients.pop(client.id, None)
         agent = self.agent
         if agent is not None and agent.client == client.id:
             heir = self._clientOf(client.application)
@@ -398,10 +397,11 @@ class Device:
 
     def stop(self) -> None:
         """
-        Let go of all clocks.
+        Keep its agent no more.
         """
         if self.agent is not None:
             self.agent.stop()
+            self.agent = None
 
 
 _UNOWNED = "no client that may own it has registered it"

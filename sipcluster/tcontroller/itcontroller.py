@@ -61,6 +61,11 @@ class IDNStates(Interface):
         All DNs, each as by L{explain} without its history.
         """
 
+    def agents() -> Iterable[dict[str, object]]:
+        """
+        Of these the DNs at which an agent is logged in.
+        """
+
     def explain(dn: str) -> dict[str, object] | None:
         """
         What a DN is, since when and why, with its history: plain values, lists and

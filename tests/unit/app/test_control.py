@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipcluster.app import control
+from sipcluster.app import control, control_cluster
 
 CONFIGURATION = """
 [switch]
@@ -66,7 +66,7 @@ class ControlTests(SynchronousTestCase):
         (self.folder / "log").mkdir(parents=True)
         (self.folder / "cluster.toml").write_text(CONFIGURATION)
         self.answers: dict[str, Any] = dict(STATUS)
-        self.patch(control, "fetch", self.fetch)
+        self.patch(control_cluster, "fetch", self.fetch)
         self.err = io.StringIO()
         self.patch(sys, "stderr", self.err)
 
@@ -75,7 +75,7 @@ class ControlTests(SynchronousTestCase):
         The answer of a process that is there.
         """
         if url not in self.answers:
-            raise control.Refused("nobody there")
+            raise control_cluster.Refused("nobody there")
         return self.answers[url]
 
     def run_(self, *arguments: str) -> tuple[int, str]:
@@ -309,7 +309,7 @@ class ControlTests(SynchronousTestCase):
 
 class FetchTests(SynchronousTestCase):
     """
-    L{control.fetch} says what went wrong in a few words.
+    L{control_cluster.fetch} says what went wrong in a few words.
     """
 
     def test_refused(self) -> None:
@@ -317,7 +317,7 @@ class FetchTests(SynchronousTestCase):
         A port that nobody listens on.
         """
         error = self.assertRaises(
-            control.Refused, control.fetch, "http://127.0.0.1:1/status"
+            control_cluster.Refused, control_cluster.fetch, "http://127.0.0.1:1/status"
         )
         self.assertIn("Connection refused", str(error))
 
@@ -325,4 +325,4 @@ class FetchTests(SynchronousTestCase):
         """
         What is no address at all.
         """
-        self.assertRaises(control.Refused, control.fetch, "nonsense")
+        self.assertRaises(control_cluster.Refused, control_cluster.fetch, "nonsense")
