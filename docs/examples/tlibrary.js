@@ -32,7 +32,9 @@ const TABLES = JSON.parse(
 );
 const VERSION = 1;
 const FRAME_LIMIT = 65536;
-const DEPTH_LIMIT = 32;
+//: 32 within an attribute must be taken; nobody needs more than this.
+const DEPTH_LIMIT = 64;
+const LIST_DEPTH = 16;
 //: The server remembers 1024 answers: whoever waits for no more can repeat them all.
 const WAITING_LIMIT = 1000;
 
@@ -163,7 +165,8 @@ function packInteger(value) {
 
 /**
  * Read the one value that a payload holds.  Integers that a Number cannot hold become
- * BigInts, maps Maps, extension types `{ extension, data }`.
+ * BigInts, maps Maps, extension types `{ extension, data }`, strings that are not UTF-8
+ * `{ invalid }`.
  */
 function unpack(bytes) {
   const reader = new Unpacker(bytes);
@@ -172,11 +175,13 @@ function unpack(bytes) {
   return value;
 }
 
+// A byte order mark is a character like others.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 class Unpacker {
   constructor(bytes) {
     this.bytes = bytes;
     this.at = 0;
-    this.text = new TextDecoder('utf-8', { fatal: true });
   }
 
   take(length) {
@@ -197,10 +202,11 @@ class Unpacker {
   }
 
   string(length) {
+    const bytes = this.take(length);
     try {
-      return this.text.decode(this.take(length));
-    } catch (error) {
-      throw error instanceof ProtocolError ? error : new ProtocolError('not UTF-8');
+      return utf8.decode(bytes);
+    } catch {
+      return { invalid: Buffer.from(bytes) }; // a value of no attribute's type
     }
   }
 
@@ -365,15 +371,15 @@ const CHECKS = {
   CallUUID: (value) => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value),
   binary: Buffer.isBuffer,
   enumeration: isUnsigned,
-  list: isList,
+  list: (value) => isList(value),
   time: (value) => Array.isArray(value) && value.length === 2 && value.every(isUnsigned),
 };
 
-function isList(value) {
-  return Array.isArray(value) && value.every(
+function isList(value, depth = LIST_DEPTH) {
+  return Array.isArray(value) && depth > 0 && value.every(
     (pair) => Array.isArray(pair) && pair.length === 2 && typeof pair[0] === 'string'
       && (typeof pair[1] === 'string' || Number.isInteger(pair[1])
-        || Buffer.isBuffer(pair[1]) || isList(pair[1])),
+        || Buffer.isBuffer(pair[1]) || isList(pair[1], depth - 1)),
   );
 }
 

@@ -572,7 +572,7 @@ local ENUMERATIONS = {
 -- Tables end.
 
 local LIMIT = 65536
-local DEPTH = 32
+local DEPTH = 64
 
 local tlib = Proto("tlib", "T-Library (sipcluster)")
 
