@@ -15,30 +15,16 @@ from sipcluster.app.settings import Node, TLibApplication
 from sipcluster.testing.telephone import Telephone, settle
 from sipcluster.testing.tlib_peer import TLibPeer
 from sipcluster.tlib import messages
-from sipcluster.tlib.errors import TErrorCode
-from sipcluster.tlib.messages.base import PartyRequest
+from sipcluster.tlib.messages import Message
 from sipcluster.tserver.itserver import IConnectionTaker
 from tests.memory.nodes import DOMAIN, PROXY1, PROXY2, THEN, TRUNK, NodeTestCase
-from tests.scenarios.compare import Comparison, Got, enumerated
-from tests.scenarios.table import NUMBERS, Scenario, Step, number, withHooks
+from tests.scenarios.compare import Got
+from tests.scenarios.playing import Play
+from tests.scenarios.table import NUMBERS, Scenario, Step, number
 
 #: Those who ask, and those who only see: name, password, role.
 DESKTOP = TLibApplication(name="desktop", password="secret-desktop")
 MONITOR = TLibApplication(name="monitor", password="secret-monitor", role="monitor")
-
-#: What the driver asks when a step asks for a request: the attributes besides
-#: ThisDN and ConnID, from what follows the letter in the step.
-_REQUESTS: dict[str, Callable[..., dict[str, Any]]] = {
-    "RequestMakeCall": lambda other, *data: {
-        "otherDN": number(other),
-        **({"userData": data[0]} if data and isinstance(data[0], tuple) else {}),
-    },
-    "RequestRedirectCall": lambda other: {"otherDN": number(other)},
-    "RequestAttachUserData": lambda data: {"userData": data},
-    "RequestUpdateUserData": lambda data: {"userData": data},
-    "RequestDeletePair": lambda key: {"dataKey": key},
-    "RequestSendDTMF": lambda digits: {"dtmfDigits": digits},
-}
 
 
 class Client(TLibPeer):
@@ -111,8 +97,6 @@ class TelephonyTestCase(NodeTestCase):
             letter: Telephone(phone, f"phone{letter}", 4000 + 2 * index)
             for index, (letter, phone) in enumerate(phones.items())
         }
-        self.comparison = Comparison()
-        self.offHook: dict[str, set[str]] = {}
         # Those who ask, one for each DN, and one at each port that sees all.
         own = self.node.cti.ports[self.portName][0]
         self.clients = {
@@ -176,43 +160,37 @@ class TelephonyTestCase(NodeTestCase):
         """
         Do what the steps say, and compare after each one what all clients got.
         """
+        play = Play(scenario, self.portName)
         for step in scenario.steps:
-            reference = self.perform(step)
-            self.compare(step, reference)
+            reference = self.perform(step, play.request(step))
+            witnesses = {name: one.take() for name, one in self.witnesses.items()}
+            clients = {letter: one.take() for letter, one in self.clients.items()}
+            wrong = play.wrong(step, play.rows(step), reference, witnesses, clients)
+            if wrong:
+                self.fail(f"{step.what}:\n" + "\n".join(wrong))
         for telephone in self.telephones.values():
             self.assertFalse(telephone.talks)
         self.assertNoCall()
 
-    def perform(self, step: Step) -> int:
+    def perform(self, step: Step, request: Message | None) -> int:
         """
-        @return: the ReferenceID, when the step is a request.
+        Do what a step says.
+
+        @return: the ReferenceID of the request; 0: there is none.
         """
         what, letter, *more = step.do
         reference = 0
-        if what.startswith("Request"):
-            reference = self._request(what, letter, more)
-        else:
+        if request is None:
             self._act(what, letter, more)
+        else:
+            if what == "RequestMakeCall" and isinstance(more[-1], int):
+                self.telephones[letter].refuses = more[-1]
+            reference = self.clients[letter].request(request)
         self.settle()
         if what == "RequestMakeCall" and self.telephones[letter].rings is not None:
             self.telephones[letter].answer()  # it does not do so by itself
             self.settle()
         return reference
-
-    def _request(self, what: str, letter: str, more: Sequence[Any]) -> int:
-        kind = getattr(messages, what)
-        attributes: dict[str, Any] = {"thisDN": number(letter)}
-        if issubclass(kind, PartyRequest):
-            attributes["connID"] = self.comparison.calls["c1"]["connID"]
-        if what == "RequestMakeCall" and len(more) > 1 and isinstance(more[1], int):
-            self.telephones[letter].refuses = more[1]
-        if what in _REQUESTS:
-            attributes.update(_REQUESTS[what](*more))
-        elif more:
-            attributes.update(
-                (name, enumerated(name, value)) for name, value in more[0]
-            )
-        return self.clients[letter].request(kind(**attributes))
 
     def _act(self, what: str, letter: str, more: Sequence[Any]) -> None:
         telephone = self.telephones[letter]
@@ -235,52 +213,6 @@ class TelephonyTestCase(NodeTestCase):
             self.run_(self.configuration.clusterNodes.noAnswerTimeout)
         else:
             getattr(telephone, what)()
-
-    def compare(self, step: Step, reference: int) -> None:
-        """
-        Compare what has come with the rows of a step: each client's own, and that
-        of those who see all, which is in order across DNs, too.
-        """
-        asking = step.do[1] if reference else ""
-        here = withHooks(step.rows, self.offHook)
-        rows = {
-            "TCport": here,
-            "default": [row for row in here if row.port != "TCport"],
-        }
-        wrong = []
-        for name, client in self.witnesses.items():
-            got = client.take()
-            found = self.comparison.differences(rows[name], got)
-            found += [f"reference: {one}" for one in got if one.reference]
-            wrong += [f"{name}: {text}" for text in found]
-        for letter, client in self.clients.items():
-            got = client.take()
-            if letter == asking and step.error:
-                self.assertError(step, got, reference)
-                continue
-            mine = [row for row in rows[self.portName] if row.this == letter]
-            found = self.comparison.differences(mine, got)
-            wanted = [
-                reference if row.answers and letter == asking else 0 for row in mine
-            ]
-            references = [one.reference for one in got]
-            if references != wanted:
-                found.append(f"references {references}, want {wanted}")
-            wrong += [f"client of {letter}: {text}" for text in found]
-        if wrong:
-            self.fail(f"{step.what}:\n" + "\n".join(wrong))
-
-    def assertError(self, step: Step, got: Sequence[Got], reference: int) -> None:
-        """
-        The request of a step was refused, and nothing else came of it.
-        """
-        found = [
-            (one.name, TErrorCode(one.attributes["errorCode"]).name, one.reference)
-            for one in got
-            if "errorCode" in one.attributes
-        ]
-        self.assertEqual(found, [("EventError", step.error, reference)], step.what)
-        self.assertEqual(len(got), 1, step.what)
 
 
 #: The scenarios of test methods, by module and method.

@@ -17,6 +17,9 @@ from tests.scenarios.two_party import (
     CALLS,
 )
 
+#: Seconds of after-call work, and those that a desktop may be away.
+SECONDS = 3
+
 #: Who logs in.
 AGENT = "4711"
 
@@ -47,7 +50,9 @@ NOT_READY = agent("EventAgentNotReady", "Unknown")
 #: C{site}: C{geo-location} of the node.
 READY = agent("EventAgentReady", "Unknown", (("site", "dc1"),))
 LOGGED_OUT = agent("EventAgentLogout")
-WORKS = agent("EventAgentNotReady", "AfterCallWork", extensions=(("WrapUpTime", 30),))
+WORKS = agent(
+    "EventAgentNotReady", "AfterCallWork", extensions=(("WrapUpTime", SECONDS),)
+)
 
 LOGS_IN = Step(
     "B's client logs the agent in",
@@ -103,7 +108,7 @@ SCENARIOS = (
     ),
     Scenario(
         "afterCallWork",
-        "After a call the agent has 30 seconds of after-call work, and is ready again",
+        "After a call the agent has after-call work, and is ready again",
         "3.11",
         (
             Step(
@@ -111,7 +116,7 @@ SCENARIOS = (
                 (
                     "RequestAgentLogin",
                     "B",
-                    (("agentID", AGENT), ("extensions", (("WrapUpTime", 30),))),
+                    (("agentID", AGENT), ("extensions", (("WrapUpTime", SECONDS),))),
                 ),
                 (answering(LOGGED_IN), NOT_READY),
             ),
@@ -119,7 +124,7 @@ SCENARIOS = (
             CALLS,
             ANSWERS,
             Step("A hangs up", ("hangUp", "A"), (A_RELEASED, WORKS, B_RELEASED)),
-            Step("30 seconds pass", ("wait", "B", 30), (READY,)),
+            Step(f"{SECONDS} seconds pass", ("wait", "B", SECONDS), (READY,)),
             LOGS_OUT,
         ),
     ),
@@ -136,7 +141,7 @@ SCENARIOS = (
             IS_READY,
             LOGS_OUT,
         ),
-        (("wrapUpTime", 30.0),),
+        (("wrapUpTime", float(SECONDS)),),
     ),
     Scenario(
         "afterCallWorkByRequest",
@@ -146,18 +151,18 @@ SCENARIOS = (
             LOGS_IN,
             IS_READY,
             Step(
-                "The agent asks for 30 seconds",
+                "The agent asks for a time",
                 (
                     "RequestAgentNotReady",
                     "B",
                     (
                         ("workMode", "AfterCallWork"),
-                        ("extensions", (("WrapUpTime", 30),)),
+                        ("extensions", (("WrapUpTime", SECONDS),)),
                     ),
                 ),
                 (answering(WORKS),),
             ),
-            Step("30 seconds pass", ("wait", "B", 30), (READY,)),
+            Step(f"{SECONDS} seconds pass", ("wait", "B", SECONDS), (READY,)),
             LOGS_OUT,
         ),
     ),
@@ -226,10 +231,11 @@ SCENARIOS = (
             IS_READY,
             Step("B's client leaves", ("leave", "B")),
             Step(
-                "30 seconds pass",
-                ("wait", "B", 30),
+                f"{SECONDS} seconds pass",
+                ("wait", "B", SECONDS),
                 (agent("EventAgentLogout", reasons=(("ReasonCode", "ClientGone"),)),),
             ),
         ),
+        (("agentLogoutGrace", float(SECONDS)),),
     ),
 )

@@ -53,6 +53,7 @@ def _forwarded(name: str, title: str, mode: str, does: Step) -> Scenario:
                 ),
             ),
             GIVES_UP,
+            _cancels(mode),
         ),
     )
 

@@ -1,0 +1,134 @@
+"""
+Playing a scenario, whatever the telephones are: what clients ask in a step, and
+whether they got what its rows say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field
+
+from sipcluster.tlib import messages
+from sipcluster.tlib.errors import TErrorCode
+from sipcluster.tlib.messages import Message
+from sipcluster.tlib.messages.base import PartyRequest
+from tests.scenarios.compare import Comparison, Got, enumerated
+from tests.scenarios.table import Row, Scenario, Step, number, withHooks
+
+#: The attributes of a request besides ThisDN and ConnID, from what follows the
+#: letter in its step; for all others that are the attributes themselves.
+_REQUESTS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "RequestMakeCall": lambda other, *data: {
+        "otherDN": number(other),
+        **({"userData": data[0]} if data and isinstance(data[0], tuple) else {}),
+    },
+    "RequestRedirectCall": lambda other: {"otherDN": number(other)},
+    "RequestAttachUserData": lambda data: {"userData": data},
+    "RequestUpdateUserData": lambda data: {"userData": data},
+    "RequestDeletePair": lambda key: {"dataKey": key},
+    "RequestSendDTMF": lambda digits: {"dtmfDigits": digits},
+}
+
+
+@define
+class Play:
+    """
+    One scenario that is played.
+
+    @ivar portName: the port at which those clients are that ask.
+    """
+
+    scenario: Scenario
+    portName: str = "TCport"
+    comparison: Comparison = field(factory=Comparison)
+    _offHook: dict[str, set[str]] = field(factory=dict)
+
+    def request(self, step: Step) -> Message | None:
+        """
+        What a client asks in a step; L{None}: nothing.
+        """
+        what, letter, *more = step.do
+        if not what.startswith("Request"):
+            return None
+        kind = getattr(messages, what)
+        attributes: dict[str, Any] = {"thisDN": number(letter)}
+        if issubclass(kind, PartyRequest):
+            attributes["connID"] = self.comparison.calls["c1"]["connID"]
+        if what in _REQUESTS:
+            attributes.update(_REQUESTS[what](*more))
+        elif more:
+            attributes.update(
+                (name, enumerated(name, value)) for name, value in more[0]
+            )
+        message: Message = kind(**attributes)
+        return message
+
+    def rows(self, step: Step) -> dict[str, list[Row]]:
+        """
+        The rows of a step as they come at each port; to be asked for once.
+        """
+        here = withHooks(step.rows, self._offHook)
+        return {
+            "TCport": here,
+            "default": [row for row in here if row.port != "TCport"],
+        }
+
+    def wrong(
+        self,
+        step: Step,
+        rows: Mapping[str, Sequence[Row]],
+        reference: int,
+        witnesses: Mapping[str, Sequence[Got]],
+        clients: Mapping[str, Sequence[Got]],
+    ) -> list[str]:
+        """
+        Compare what has come with the rows of a step.
+
+        @param rows: those of L{rows}.
+        @param reference: the ReferenceID of what was asked; 0: nothing was.
+        @param witnesses: by port, what one got that sees all DNs: in order across
+            them, too.
+        @param clients: by letter, what the client of each DN got, one of which
+            asked.
+        """
+        wrong = []
+        for name, got in witnesses.items():
+            found = self.comparison.differences(rows[name], got)
+            found += [f"has a reference: {one}" for one in got if one.reference]
+            wrong += [f"{name}: {text}" for text in found]
+        asking = step.do[1] if reference else ""
+        for letter, got in clients.items():
+            if letter == asking and step.error:
+                wrong += self._notRefused(step, got, reference)
+                continue
+            mine = [row for row in rows[self.portName] if row.this == letter]
+            found = self.comparison.differences(mine, got)
+            answers = letter == asking
+            wanted = [reference if answers and row.answers else 0 for row in mine]
+            references = [one.reference for one in got]
+            if references != wanted:
+                found.append(f"references {references}, want {wanted}")
+            wrong += [f"client of {letter}: {text}" for text in found]
+        return wrong
+
+    def _notRefused(
+        self, step: Step, got: Sequence[Got], reference: int
+    ) -> Iterable[str]:
+        """
+        The request of a step must be refused, and nothing else come of it.
+        """
+        code = TErrorCode[step.error]
+        wanted = ("EventError", code, number(step.do[1]), reference)
+        found = [
+            (
+                one.name,
+                one.attributes.get("errorCode"),
+                one.attributes.get("thisDN"),
+                one.reference,
+            )
+            for one in got
+        ]
+        if found != [wanted] or not got[0].attributes.get("errorMessage"):
+            yield f"want {wanted}, got {found}"
