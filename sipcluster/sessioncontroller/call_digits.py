@@ -141,4 +141,5 @@ class DigitTarget:
         """
         See L{IDigitTarget}.
         """
-        return Deferred.fromCoroutine(self._call.renegotiate(self._leg, body, True))
+        call = self._call
+        return Deferred.fromCoroutine(call.renegotiate(self._leg, lambda: body, True))

@@ -43,8 +43,8 @@ log = Logger()
 #: at it: come again later.
 _LATER = (491, 500)
 
-#: How often a re-INVITE is tried.
-_TRIES = 6
+#: What says that the far end has no such dialog any more: the leg ends.
+_GONE = (408, 481)
 
 
 class Sessions(Ringing):
@@ -114,11 +114,14 @@ class Sessions(Ringing):
 
     # What we want
 
-    async def renegotiate(self, leg: Leg, body: bytes, masked: bool) -> bytes:
+    async def renegotiate(
+        self, leg: Leg, offer: Callable[[], bytes], masked: bool
+    ) -> bytes:
         """
         Send a re-INVITE of our own, and again when it meets one of the far end
         (RFC 3261 section 14.1).
 
+        @param offer: asked for each re-INVITE.
         @param masked: what is answered does not tell what the far end would like.
 
         @return: its answer.
@@ -128,7 +131,7 @@ class Sessions(Ringing):
         work = self.work
         current = work.current
         assert current is not None
-        for _ in range(_TRIES):
+        while True:
             if work.ended or leg.call is None:
                 raise CallRefused(Why.DISCONNECTED)
             answered = work.modification(leg)
@@ -137,29 +140,32 @@ class Sessions(Ringing):
                     leg.party.view,
                     self._ua.wallTime(),
                     b"INVITE",
-                    body,
+                    offer(),
                     masked=masked,
                 )
             )
             answer = await answered
             if answer.status < 300:
                 return answer.body
+            if answer.status in _GONE:
+                raise CallRefused(Why.DISCONNECTED)
             if current.tooLate:
-                break
+                raise CallRefused(Why.TIMEOUT)
             if answer.status not in _LATER:
                 raise CallRefused(
                     Why.REJECTED, f"the telephone answered {answer.status}"
                 )
             await work.after(current, self._untilAgain(leg))
-        raise CallRefused(Why.TIMEOUT)
 
     def _untilAgain(self, leg: Leg) -> float:
         """
-        Seconds until a re-INVITE is tried again, by chance: the owner of the
-        Call-ID waits longer.
+        Seconds until a re-INVITE is tried again, by chance: from 2.1 to 4 where
+        the Call-ID is ours, else up to 2.
         """
         chance = int(self._ua.identifiers.tag()[:4], 16)
-        return chance % 200 / 100 if leg.incoming else 2.1 + chance % 190 / 100
+        if leg.incoming:
+            return (chance % 191 + 10) / 100
+        return (chance % 191 + 210) / 100
 
     def _inTurn(
         self,
@@ -226,12 +232,12 @@ class Sessions(Ringing):
         leg.holding = True
         if not other.holding:
             try:
-                await self.renegotiate(other, silent(leg.received), True)
+                await self.renegotiate(other, lambda: silent(leg.received), True)
             except CallRefused:
                 leg.holding = False
                 raise
             try:
-                await self.renegotiate(leg, silent(other.received), True)
+                await self.renegotiate(leg, lambda: silent(other.received), True)
             except CallRefused as e:
                 if self.work.ended:
                     raise
@@ -257,24 +263,32 @@ class Sessions(Ringing):
         """
         Let two far ends hear each other again, as each of them would like.
         """
-        offer = other.received if other.held else talking(other.received)
+        offered = b""
+
+        def offer() -> bytes:
+            nonlocal offered
+            offered = other.received if other.held else talking(other.received)
+            return offered
+
         await self.renegotiate(leg, offer, False)
         leg.held = holds(leg.received)
         try:
-            answer = await self.renegotiate(other, leg.received, False)
+            answer = await self.renegotiate(other, lambda: leg.received, False)
         except CallRefused:
             if not self.work.ended:
-                await self._attempt(leg, silent(other.received), True)
+                await self._attempt(leg, lambda: silent(other.received), True)
             raise
-        if differ(answer, offer):
-            await self._attempt(leg, answer, False)
+        if differ(answer, offered):
+            await self._attempt(leg, lambda: answer, False)
 
-    async def _attempt(self, leg: Leg, body: bytes, masked: bool) -> None:
+    async def _attempt(
+        self, leg: Leg, offer: Callable[[], bytes], masked: bool
+    ) -> None:
         """
         Try to bring a far end to a session; it may refuse.
         """
         try:
-            await self.renegotiate(leg, body, masked)
+            await self.renegotiate(leg, offer, masked)
         except CallRefused as e:
             if self.work.ended:
                 raise

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from sipcluster.sessioncontroller.call_ringing import REFUSALS
 from sipcluster.sessioncontroller.call_sessions import Sessions
@@ -37,6 +38,7 @@ from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.session_description import differ, nothingYet
 from sipcluster.sessioncontroller.undertakings import Undertaking
 from sipcluster.sip.grammar import escapeUser
+from sipcluster.sip.sdp import sameSession
 from sipcluster.wire.correlation import Requester
 
 log = Logger()
@@ -179,12 +181,17 @@ class ThirdParty(Sessions):
             return
         done.addErrback(self._notConnected)
 
-    def _notConnected(self, failure: object) -> None:
+    def _notConnected(self, failure: Failure) -> None:
         """
         The caller's telephone does not want to hear it.
         """
         second = self._second
-        if not self.work.ended and second is not None and second.party.answered:
+        refused = failure.value
+        if not isinstance(refused, CallRefused):
+            log.failure("connect {connID}", failure=failure, connID=self.connID)
+        elif refused.why is Why.DISCONNECTED:
+            return
+        if second is not None and second.party.answered:
             log.warn("call {connID} cannot be connected", connID=self.connID)
             self.release(Cause.FAILED)
 
@@ -192,13 +199,14 @@ class ThirdParty(Sessions):
         first, second = self._first, self._second
         if first is None or second is None:
             return
-        heard = second.heard
-        if not heard or first.origin.isSent(heard):
+        heard, work = second.heard, self.work
+        if not heard or sameSession(heard, work.heard):
             answer = first.received
         else:
-            answer = await self.renegotiate(first, heard, False)
+            answer = await self.renegotiate(first, lambda: heard, False)
+            work.heard = heard
         if second.party.answered and differ(answer, second.origin.last):
-            await self._attempt(second, answer, False)
+            await self._attempt(second, lambda: answer, False)
 
 
 def _address(number: str, domain: bytes) -> bytes:

@@ -17,7 +17,6 @@ from sipcluster.sip.sdp import INACTIVE, SENDRECV, mediaOf
 #: The one Content-Type of offers and answers here.
 SDP = b"application/sdp"
 
-_originLine = re.compile(rb"^o=[^\r\n]*", re.MULTILINE)
 _direction = re.compile(
     rb"^a=(?:sendrecv|sendonly|recvonly|inactive)[ \t]*(?:\r?\n|\Z)", re.MULTILINE
 )
@@ -72,12 +71,6 @@ class SessionOrigin:
             return b""
         line = b"v=0\r\no=- %d %d %b"
         return line % (self.sessionID, self.version, self._address) + self.sent
-
-    def isSent(self, body: bytes) -> bool:
-        """
-        Whether this is what was sent last, the origin line aside.
-        """
-        return _originLine.sub(b"", body, 1) == _originLine.sub(b"", self.last, 1)
 
     def rewrite(self, body: bytes) -> bytes:
         """

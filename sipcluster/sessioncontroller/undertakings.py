@@ -60,6 +60,8 @@ class Undertakings:
     @ivar current: the one that changes the session.
     @ivar modifications: whoever waits for the answer to our own re-INVITE, by leg.
     @ivar relays: whoever waits for the answer to another request of our own.
+    @ivar heard: what the caller's telephone has taken of the called side's media,
+        where the call was made by request.
     @ivar ended: the call is over.
     """
 
@@ -68,6 +70,7 @@ class Undertakings:
     current: Undertaking | None = None
     modifications: dict[Leg, Deferred[ModificationAnswered]] = field(factory=dict)
     relays: dict[int, Deferred[int]] = field(factory=dict)
+    heard: bytes = b""
     ended: bool = False
     _turn: DeferredLock = field(factory=DeferredLock)
     _waiting: dict[Deferred[Any], Undertaking] = field(factory=dict)
@@ -172,8 +175,7 @@ class Undertakings:
                 waited.errback(failure)
 
         def cancel(result: T) -> T:
-            if not other.called:
-                other.cancel()
+            other.cancel()  # does nothing when it has come
             return result
 
         other.addCallbacks(cameTrue, cameNot)
