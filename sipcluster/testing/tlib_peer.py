@@ -140,6 +140,7 @@ class TLibPeer:
     @ivar all: all that has come.
     @ivar handled: the highest position that has come.
     @ivar acknowledging: whether it tells the server so with what it sends.
+    @ivar answering: whether it answers polls.
     @ivar info: of the last start-up.
     """
 
@@ -158,10 +159,12 @@ class TLibPeer:
         self.all: list[Envelope] = []
         self.handled = 0
         self.acknowledging = True
+        self.answering = True
         self.info: EventServerInfo | None = None
         self.connection: MemoryConnection | None = None
         self._reference = 0
         self._reader = FrameReader()
+        self._held: list[bytes] | None = None
 
     # Connections.
 
@@ -183,8 +186,8 @@ class TLibPeer:
         @raise NotReceived: it is refused.
         """
         self.open()
-        self.registerClient(**attributes)
-        info = self.info = self.expect(EventServerInfo)
+        reference = self.registerClient(**attributes)
+        info = self.info = self.expect(EventServerInfo, reference=reference)
         self.expect(EventLinkConnected)
         return info
 
@@ -250,8 +253,23 @@ class TLibPeer:
         Send anything.
         """
         assert self.connection is not None
-        if self.connection.user is not None:
+        if self._held is not None:
+            self._held.append(data)
+        elif self.connection.user is not None:
             self.connection.user.dataReceived(data)
+
+    def hold(self) -> None:
+        """
+        Send nothing before L{release}.
+        """
+        self._held = []
+
+    def release(self) -> None:
+        """
+        Send what was held, in one piece.
+        """
+        held, self._held = self._held, None
+        self.sendBytes(b"".join(held or ()))
 
     def nextReference(self) -> int:
         """
@@ -299,12 +317,12 @@ class TLibPeer:
             self.handled = max(self.handled, envelope.position)
             self.envelopes.append(envelope)
             self.all.append(envelope)
-            if type(envelope.message) is LinkPoll:
-                self.polled()
+            if isinstance(envelope.message, LinkPoll) and self.answering:
+                self.acknowledge()
 
-    def polled(self) -> None:
+    def acknowledge(self) -> None:
         """
-        The server wants a sign of life.
+        Give a sign of life, and say what was handled.
         """
         self.send(LinkPollAnswer())
 

@@ -166,7 +166,8 @@ class Registrations:
         """
         event = self._registered(dn, 1)
         position = session.stream.send(event.entry)
-        self._server.traceSent(session, position, 0, event.message)
+        name = session.stream.name
+        self._server.tracing.sent(name, position, 0, event.message)
 
     def unregister(
         self, session: Session, reference: int, request: RequestUnregisterAddress

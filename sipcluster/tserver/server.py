@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from sipcluster.tlib.codec import Envelope, encode
+from sipcluster.tlib.codec import encode
 from sipcluster.tlib.errors import MessageTooLong, TErrorCode
 from sipcluster.tlib.messages import (
     EventLinkConnected,
@@ -31,14 +30,14 @@ from sipcluster.tserver.itserver import (
     IRequests,
     ISnapshot,
     ITrace,
-    Receiver,
 )
 from sipcluster.tserver.limits import Application, Limits
 from sipcluster.tserver.outgoing import Outgoing, outgoing
 from sipcluster.tserver.registrations import Registrations
 from sipcluster.tserver.requests import Requests
 from sipcluster.tserver.startup import StartUp
-from sipcluster.tserver.stream import distribute
+from sipcluster.tserver.status import clients, status
+from sipcluster.tserver.tracing import Tracing
 from sipcluster.wire.kvlist import KVList
 
 if TYPE_CHECKING:
@@ -50,9 +49,6 @@ log = Logger()
 
 #: The lowest and the highest version of the protocol that are spoken.
 VERSIONS = (1, 1)
-
-#: What stands in traces in place of a password.
-_MASKED = "*****"
 
 
 @implementer(IEventPublisher, IConnectionTaker)
@@ -66,8 +62,9 @@ class TServer:
     @ivar started: when it began, as AttributeTime.
     @ivar counts: what has happened how often.
     @ivar sessions: by their ids.
-    @ivar trace: takes every message; L{None} when nobody wants them, so that they
-        cost nothing.
+    @ivar halfOpen: connections without a client, the oldest first.
+    @ivar linked: whether the telephones can be reached.
+    @ivar tracing: who wants to read what passes.
     """
 
     def __init__(
@@ -105,7 +102,7 @@ class TServer:
         self.limits = limits or Limits()
         self.location = location
         self.epoch = epoch or int(wallTime() * 1000)
-        self.trace = trace
+        self.tracing = Tracing(name, trace)
         self.version = version
         self.counts: Counter[str] = Counter()
         self.sessions: dict[str, Session] = {}
@@ -115,9 +112,9 @@ class TServer:
         self.startUp = StartUp(self, *versions)
         self._snapshots = list(snapshots)
         self._observers = list(observers)
-        self._halfOpen: dict[Connection, None] = {}
+        self.linked = True
+        self.halfOpen: dict[Connection, None] = {}
         self._connections: dict[Connection, None] = {}
-        self._linked = True
         self._why = ""
         for handler in handlers:
             self.requests.add(handler)
@@ -146,10 +143,10 @@ class TServer:
         self.counts["connections"] += 1
         made = Connection(self, connection)
         self._connections[made] = None
-        self._halfOpen[made] = None
-        if len(self._halfOpen) > self.limits.halfOpen:
+        self.halfOpen[made] = None
+        if len(self.halfOpen) > self.limits.halfOpen:
             # The oldest, and not the new one: a flood is to keep nobody out.
-            oldest = next(iter(self._halfOpen))
+            oldest = next(iter(self.halfOpen))
             why = "too many connections without a client"
             oldest.count("halfOpenCut", why)
             oldest.cut(TErrorCode.RESOURCE_UNAVAILABLE, why)
@@ -159,13 +156,13 @@ class TServer:
         """
         A connection has a client now, or will never have one.
         """
-        self._halfOpen.pop(connection, None)
+        self.halfOpen.pop(connection, None)
 
     def connectionEnded(self, connection: Connection) -> None:
         """
         A connection is gone.
         """
-        self._halfOpen.pop(connection, None)
+        self.halfOpen.pop(connection, None)
         self._connections.pop(connection, None)
 
     def linkChanged(self, connected: bool, why: str = "") -> None:
@@ -174,13 +171,13 @@ class TServer:
 
         @param why: for people; empty when they can.
         """
-        if (connected, why) == (self._linked, self._why):
+        if (connected, why) == (self.linked, self._why):
             return
-        self._linked, self._why = connected, why
+        self.linked, self._why = connected, why
         for session in self.sessions.values():
             if session.connection is not None:
                 message = self.linkState(session)
-                self.traceDirect(session.stream.name, 0, message)
+                self.tracing.sent(session.stream.name, 0, 0, message)
                 session.stream.tell("link", encode(message))
 
     def linkState(self, session: Session) -> Message:
@@ -188,7 +185,7 @@ class TServer:
         What a client is told about whether the telephones can be reached.
         """
         name = session.application.name
-        if self._linked:
+        if self.linked:
             return EventLinkConnected(
                 time=self.now(), applicationName=name, sessionID=session.id
             )
@@ -245,10 +242,7 @@ class TServer:
 
     def _distribute(self, streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
         try:
-            if self.trace is None:
-                distribute(streams, event, dn)
-            else:
-                self._distributeTraced(self.trace, streams, event, dn)
+            self.tracing.distribute(streams, event, dn)
         except MessageTooLong as e:
             self.counts["tooLong"] += 1
             log.error(
@@ -257,18 +251,6 @@ class TServer:
                 dn=dn,
                 why=e,
             )
-
-    def _distributeTraced(
-        self, trace: ITrace, streams: Iterable[Stream], event: Outgoing, dn: str
-    ) -> None:
-        receivers: list[Receiver] = []
-        for stream in streams:
-            before = stream.journal.last
-            distribute((stream,), event, dn)
-            if stream.journal.last != before:
-                receivers.append(Receiver(stream.name, stream.journal.last))
-        if receivers:
-            trace.messageSent(self.name, receivers, event.message)
 
     def answer(self, requester: Requester, event: Message | Outgoing) -> None:
         """
@@ -322,9 +304,29 @@ class TServer:
         position = session.stream.send(entry)
         if reference:
             session.answers.add(position, entry)
-        self.traceSent(session, position, reference, event.message)
+        self.tracing.sent(session.stream.name, position, reference, event.message)
 
     # What its parts ask.
+
+    def timedOut(self, session: str, reference: int, request: Message) -> None:
+        """
+        Nobody has answered a request.
+
+        @param session: id of the client's.
+        """
+        found = self.sessions.get(session)
+        if found is not None:
+            self.requests.timedOut(found, reference, request)
+
+    def tooSlow(self, session: str, why: str) -> None:
+        """
+        A client has to be cut off.
+
+        @param session: its id.
+        """
+        found = self.sessions.get(session)
+        if found is not None:
+            found.tooSlow(why)
 
     def now(self) -> tuple[int, int]:
         """
@@ -358,77 +360,16 @@ class TServer:
         """
         self.counts[f"error{int(code)}"] += 1
 
-    def traceReceived(self, connection: Connection, envelope: Envelope) -> None:
-        """
-        Write down what a client sent.
-        """
-        if self.trace is not None:
-            message: Any = envelope.message
-            for secret in ("applicationPassword", "password"):
-                if getattr(message, secret, None) is not None:
-                    message = evolve(message, **{secret: _MASKED})
-            sender = Receiver(connection.name, envelope.position, envelope.reference)
-            with log.failuresHandled("trace"):
-                self.trace.messageReceived(self.name, sender, message)
-
-    def traceSent(
-        self, session: Session, position: int, reference: int, message: Message
-    ) -> None:
-        """
-        Write down what one client is given.
-        """
-        if self.trace is not None:
-            receiver = Receiver(session.stream.name, position, reference)
-            with log.failuresHandled("trace"):
-                self.trace.messageSent(self.name, [receiver], message)
-
-    def traceDirect(self, client: str, reference: int, message: Message) -> None:
-        """
-        Write down what one client is sent that has no number.
-        """
-        if self.trace is not None:
-            with log.failuresHandled("trace"):
-                receiver = Receiver(client, 0, reference)
-                self.trace.messageSent(self.name, [receiver], message)
-
     # What people ask.
 
     def status(self) -> dict[str, object]:
         """
         Counts: plain values only.
         """
-        sessions = self.sessions.values()
-        return {
-            "clients": sum(one.connection is not None for one in sessions),
-            "away": sum(one.connection is None for one in sessions),
-            "halfOpen": len(self._halfOpen),
-            "registrations": self.registrations.count,
-            "watchedDNs": len(self.registrations),
-            "journalMessages": sum(len(one.stream.journal.entries) for one in sessions),
-            "journalBytes": sum(one.stream.journal.size for one in sessions),
-            "unsentBytes": sum(one.stream.unsent for one in sessions),
-            "pending": sum(len(one.pending) for one in sessions),
-            "linked": self._linked,
-            "counts": dict(sorted(self.counts.items())),
-        }
+        return status(self)
 
     def clients(self) -> Iterable[dict[str, object]]:
         """
-        All sessions, in the order of their beginning.
+        All sessions, in the order of their beginning: plain values only.
         """
-        for session in self.sessions.values():
-            stream = session.stream
-            yield {
-                "application": session.application.name,
-                # All of it would be enough to resume the session.
-                "session": session.id[:8],
-                "client": stream.name,
-                "state": "away" if session.connection is None else "connected",
-                "since": session.since,
-                "registrations": len(session.dns),
-                "position": stream.journal.last,
-                "sent": stream.sent,
-                "acknowledged": stream.journal.first - 1,
-                "unsentBytes": stream.unsent,
-                "pending": len(session.pending),
-            }
+        return clients(self)

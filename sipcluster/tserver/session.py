@@ -5,6 +5,7 @@ registered, what it was told and has not acknowledged, what it asked.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from automat import TypeMachine, TypeMachineBuilder
@@ -66,6 +67,7 @@ class Session:
     """
 
     __slots__ = (
+        "__weakref__",
         "_server",
         "_snapshots",
         "_timer",
@@ -88,9 +90,10 @@ class Session:
         self.view = ClientView(id, application.name, application.mayControl)
         self.connection: Connection | None = None
         self.dns: dict[str, Registration] = {}
-        self.stream = Stream(server.clock, limits, self._tooSlow)
+        # By its id, so that they do not hold it.
+        self.stream = Stream(server.clock, limits, partial(server.tooSlow, id))
         self.pending: Correlation[Message] = Correlation(
-            server.clock, self._timedOut, limits.pending
+            server.clock, partial(server.timedOut, id), limits.pending
         )
         self.answers = Answers(limits)
         self.presence: Presence = _machine(self)
@@ -107,11 +110,10 @@ class Session:
         assert self._server is not None
         return self._server
 
-    def _timedOut(self, reference: int, request: Message) -> None:
-        if self._server is not None:
-            self._server.requests.timedOut(self, reference, request)
-
-    def _tooSlow(self, why: str) -> None:
+    def tooSlow(self, why: str) -> None:
+        """
+        The client has to be cut off.
+        """
         if self.connection is not None:
             self.server.counts["slowClients"] += 1
             log.warn(

@@ -44,6 +44,7 @@ class Stream:
     """
 
     __slots__ = (
+        "__weakref__",
         "_catchingUp",
         "_clock",
         "_connection",
@@ -206,6 +207,8 @@ class Stream:
         if position > self.sent:
             return False
         self.journal.acknowledge(position)
+        if self.more is not None and self._pumping is None and not self._stopped():
+            self._pumping = self._clock.callLater(0, self._pump)
         return True
 
     # Messages.
@@ -309,8 +312,11 @@ class Stream:
         if owed:
             self.write(b"".join(owed.values()))
         journal = self.journal
-        if self._sent == journal.last and self.more is not None and not self.more():
-            self.more = None
+        if self._sent == journal.last and self.more is not None:
+            if 2 * len(journal.entries) > self._limits.journalMessages:
+                return  # until the client acknowledges some
+            if not self.more():
+                self.more = None
         # What is written and made may stop us.
         if self._sent < journal.last and not self._stopped():
             self._sendSome()

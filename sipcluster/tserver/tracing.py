@@ -1,0 +1,82 @@
+"""
+What passes a T-Library port, given to those who want to read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from attrs import evolve
+from twisted.logger import Logger
+
+from sipcluster.tlib.codec import Envelope
+from sipcluster.tlib.messages import Message
+from sipcluster.tserver.itserver import ITrace, Receiver
+from sipcluster.tserver.outgoing import Outgoing
+from sipcluster.tserver.stream import Stream, distribute
+
+log = Logger()
+
+#: What must not be written down, and what stands in its place.
+_SECRETS = ("applicationPassword", "password")
+_MASKED = "*****"
+
+
+class Tracing:
+    """
+    Of one port.
+
+    @ivar trace: L{None} when nobody wants to read it; then it costs nothing.
+    """
+
+    __slots__ = ("_port", "trace")
+
+    def __init__(self, port: str, trace: ITrace | None) -> None:
+        self._port = port
+        self.trace = trace
+
+    def received(self, client: str, envelope: Envelope) -> None:
+        """
+        A client sent something.
+        """
+        if self.trace is not None:
+            message: Any = envelope.message
+            for secret in _SECRETS:
+                if getattr(message, secret, None) is not None:
+                    message = evolve(message, **{secret: _MASKED})
+            sender = Receiver(client, envelope.position, envelope.reference)
+            with log.failuresHandled("trace"):
+                self.trace.messageReceived(self._port, sender, message)
+
+    def sent(
+        self, client: str, position: int, reference: int, message: Message
+    ) -> None:
+        """
+        One client is given something.
+        """
+        if self.trace is not None:
+            self._sent([Receiver(client, position, reference)], message)
+
+    def distribute(self, streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
+        """
+        Give an event to many clients.
+
+        @raise MessageTooLong: see L{distribute}.
+        """
+        if self.trace is None:
+            distribute(streams, event, dn)
+            return
+        receivers: list[Receiver] = []
+        for stream in streams:
+            before = stream.journal.last
+            distribute((stream,), event, dn)
+            if stream.journal.last != before:
+                receivers.append(Receiver(stream.name, stream.journal.last))
+        if receivers:
+            self._sent(receivers, event.message)
+
+    def _sent(self, receivers: Sequence[Receiver], message: Message) -> None:
+        if self.trace is not None:
+            with log.failuresHandled("trace"):
+                self.trace.messageSent(self._port, receivers, message)
