@@ -655,10 +655,8 @@ local function signedAt(tvb, at, width)
   need(tvb, at, width)
   if width == 8 then
     local n = tvb(at, 8):int64()
-    if n <= Int64(0x7fffffff) and n >= Int64(-0x80000000) then
-      return n:tonumber()
-    end
-    return n
+    local limit = Int64(0, 0x200000) -- 53 bits
+    return n < limit and n > -limit and n:tonumber() or n
   end
   return tvb(at, width):int()
 end
@@ -738,15 +736,30 @@ readValue = function(tvb, at, depth)
   end
 end
 
+local function isUnsigned(value, limit)
+  if value.kind ~= "int" then
+    return false
+  elseif type(value.value) == "number" then
+    return value.value >= 0 and (limit == nil or value.value <= limit)
+  end
+  return limit == nil and tostring(value.value):sub(1, 1) ~= "-"
+end
+
 local function readPayload(tvb)
   local value = readValue(tvb, 0, 0)
   if value.to ~= tvb:len() then
     error({ why = "bytes behind the value" }, 0)
   end
   local row = value.value
-  if value.kind ~= "array" or #row < 4 or row[1].kind ~= "int" or row[2].kind ~= "int"
-    or row[3].kind ~= "int" or row[4].kind ~= "map" then
+  if value.kind ~= "array" or #row < 4 or not isUnsigned(row[1])
+    or not isUnsigned(row[2], 0xffffffff) or not isUnsigned(row[3], 0xffff)
+    or row[4].kind ~= "map" then
     error({ why = "not position, reference, number and attributes" }, 0)
+  end
+  for i = 1, #row[4].value, 2 do
+    if not isUnsigned(row[4].value[i], 0xffff) then
+      error({ why = "an attribute without number" }, 0)
+    end
   end
   return row
 end
@@ -820,7 +833,7 @@ local function addKnown(tvb, tree, row, field, value)
 end
 
 local function addAttribute(tvb, tree, key, value)
-  local row = key.kind == "int" and ATTRIBUTES[key.value] or nil
+  local row = ATTRIBUTES[key.value]
   if row == nil then
     tree:add(fields.unknown, rangeOf(tvb, value),
       "attribute " .. tostring(key.value) .. ": " .. shown(value))

@@ -13,8 +13,6 @@ from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Factory
 from twisted.internet.ssl import PrivateCertificate
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
@@ -199,10 +197,15 @@ class ServedTestCase(TestCase):
         self.addCleanup(server.stop)
         return server
 
-    def listen(self, factory: Factory, identity: Any = None) -> IListeningPort:
+    def listen(self, factory: Any, identity: Any = None) -> int:
         """
-        Open a port; with a certificate: for TLS.
+        Open a port.
+
+        @param identity: a certificate and its key, for TLS.
+
+        @return: its number.
         """
+        port: Any
         if identity is None:
             port = reactor.listenTCP(0, factory, interface="127.0.0.1")
         else:
@@ -211,7 +214,7 @@ class ServedTestCase(TestCase):
             options = PrivateCertificate.loadPEM(pem).options()
             port = reactor.listenSSL(0, factory, options, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
-        return port
+        return int(port.getHost().port)
 
     def serve(self, server: TServer, identity: Any = None) -> int:
         """
@@ -219,7 +222,7 @@ class ServedTestCase(TestCase):
 
         @return: its number.
         """
-        return int(self.listen(TLibFactory(server), identity).getHost().port)
+        return self.listen(TLibFactory(server), identity)
 
     def client(
         self, port: int, *arguments: str, password: str = PASSWORD

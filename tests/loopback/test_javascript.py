@@ -238,11 +238,11 @@ class EventTests(ServedTestCase):
         """
         server = self.makeServer()
         echo = Echo([30])
-        echo.answered = lambda request, requester: server.publish(
-            "1001",
-            user(1, userData=request.userData),
-            requester,  # type: ignore[attr-defined]
-        )
+
+        def changed(request: Any, requester: Requester) -> None:
+            server.publish("1001", user(1, userData=request.userData), requester)
+
+        echo.answered = changed
         server.add(echo)
         client = self.client(self.serve(server))
         await client.register("1001")
@@ -538,7 +538,7 @@ class ResumeTests(ServedTestCase):
         echo = Echo([149])
         before.add(echo)
         factory = TLibFactory(before)
-        port = self.listen(factory).getHost().port
+        port = self.listen(factory)
         client = self.client(port)
         await client.register("1001")
         request = client.request("RequestPrivateService", PrivateMsgID=1)
@@ -674,7 +674,7 @@ class LinkTests(ServedTestCase):
         factory = Factory.forProtocol(
             lambda: Silent(made if not made.called else Deferred())
         )
-        client = self.client(self.listen(factory).getHost().port)
+        client = self.client(self.listen(factory))
         server = await made
         return client, server
 
