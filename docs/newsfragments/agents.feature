@@ -1,0 +1,1 @@
+The T-Controller of a node keeps DNs and agents: in and out of service, hook, do not disturb, call forwarding, message waiting; login by employee id, ready and not ready with reasons, after-call work, logout when a desktop does not come back. ``sipclusterctl dn``, ``dns`` and ``agents`` say what they are, and why.
