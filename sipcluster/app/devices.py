@@ -24,7 +24,10 @@ from sipcluster.servicecheck.devices import Device, DeviceWatch, IDeviceObserver
 from sipcluster.sessioncontroller.authentication import Authenticator
 from sipcluster.sessioncontroller.controller import SessionController
 from sipcluster.sessioncontroller.dialplan import Directory
+from sipcluster.sessioncontroller.dtmf import DigitMethod, DigitSender, InfoDigits
+from sipcluster.sessioncontroller.dtmf_events import EventDigits
 from sipcluster.sessioncontroller.isessioncontroller import (
+    DTMFMethod,
     ExtensionDN,
     IFeatures,
     IProxies,
@@ -133,7 +136,7 @@ class Devices:
         watcher: Watcher,
     ) -> None:
         """
-        @param controller: gets its SUBSCRIBEs taken.
+        @param controller: gets its SUBSCRIBEs taken, and its digits sent.
         @param watcher: is told which devices are in service.
         """
         configuration = runtime.configuration
@@ -148,6 +151,7 @@ class Devices:
             configuration.clusterNodes.unsolicitedMWI,
         )
         controller.subscriptions = self.waiting
+        controller.digits = _digits(runtime)
         self.watch = DeviceWatch(
             runtime.clock,
             devicesOf(directory, runtime.store is not None),
@@ -209,6 +213,17 @@ class Devices:
             "devices": self.watch.status(),
             "messageWaiting": self.waiting.status(),
         }
+
+
+def _digits(runtime: NodeRuntime) -> DigitSender:
+    """
+    What sends digits.
+    """
+    clock, media = runtime.clock, runtime.media
+    methods: dict[DTMFMethod, DigitMethod] = {DTMFMethod.INFO: InfoDigits(clock)}
+    if media is not None:
+        methods[DTMFMethod.RFC4733] = EventDigits(clock, media, runtime.entropy)
+    return DigitSender(methods)
 
 
 def _ways(proxies: IProxies) -> Callable[[Collection[str]], Way | None]:

@@ -101,6 +101,7 @@ def directoryOf(configuration: Configuration) -> Directory:
                     dn.prefix,
                     dn.replacePrefix,
                     nodes.noAnswerTimeout,
+                    dtmfMethod=DTMFMethod(dn.dtmfMethod),
                     oosCheck=dn.oosCheck,
                     oosForce=dn.oosForce,
                 )
@@ -309,6 +310,12 @@ class NodeMember(Service):
         See L{IDNStates}.
         """
         return self.cti.controller.explain(dn)
+
+    def clients(self) -> Iterable[dict[str, object]]:
+        """
+        The T-Library clients.
+        """
+        return self.cti.clients()
 
 
 def _plain(value: CallValue) -> dict[str, object]:

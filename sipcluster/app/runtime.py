@@ -35,6 +35,7 @@ from sipcluster.sip.identifiers import Identifiers
 if TYPE_CHECKING:
     from sipcluster.app.cti import TLibLog
     from sipcluster.cluster.icluster import IClusterStore
+    from sipcluster.sip.imedia import IMediaPorts
     from sipcluster.sip.isip import ILocator, ITransportLayer
 
 
@@ -93,9 +94,11 @@ class NodeRuntime(Runtime):
 
     @ivar tlibLog: takes the T-Library messages for the log; L{None}: nobody wants
         to read them.
+    @ivar media: ports for RTP; L{None}: digits are not sent as telephone events.
     """
 
     tlibLog: TLibLog | None = None
+    media: IMediaPorts | None = None
 
     @property
     def settings(self) -> Node:

@@ -21,6 +21,7 @@ from sipcluster.app.process import Process, refusal
 from sipcluster.app.runtime import NodeRuntime, ProxyRuntime
 from sipcluster.app.settings import Configuration, Proxy, SIPApplication
 from sipcluster.net.etcd import EtcdStore
+from sipcluster.net.rtp_events import RTPPorts
 from sipcluster.net.sip_tls import BadTLS
 
 
@@ -63,6 +64,8 @@ def addMember(
     else:
         from sipcluster.app.node import makeNode
 
+        ports = given["media"] = RTPPorts(reactor, application.sipAddress)
+        process.closesLast(ports.close)
         if streams.tlibWanted:
             given["tlibLog"] = streams.tlibMessage
         node = makeNode(NodeRuntime(**given))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from attrs import evolve
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -101,6 +102,10 @@ class EventDigits:
             await self._play(port, place, digits)
         except (NoTelephoneEvents, ValueError) as e:
             raise CallRefused(Why.UNSUPPORTED, str(e)) from e
+        except CancelledError:
+            # Most likely the call ends, in this moment: let it.
+            await deferLater(self._clock, 0)
+            raise
         finally:
             await self._return(target, before)
 
@@ -148,6 +153,8 @@ class EventDigits:
                 log.warn("the old session was refused: {why}", why=e.text)
                 if left:
                     await deferLater(self._clock, _PAUSE)
+            except CancelledError:
+                raise
             except Exception:
                 log.failure("offering the old session")
                 return

@@ -115,6 +115,13 @@ class Trunk(DN):
         default=None,
         shown="the prefix stays",
     )
+    dtmfMethod: str = option(
+        "dtmf-method",
+        kinds.choice("info", "rfc4733"),
+        "How digits that a T-Library client sends reach this trunk, as for an "
+        "extension.",
+        default="info",
+    )
     oosCheck: float = option(
         "oos-check",
         kinds.seconds(0, 300),

@@ -361,12 +361,15 @@ class EventDigitsTests(DigitsTestCase):
 
     def test_cancelled(self) -> None:
         """
-        When nobody waits any more the old session is offered at once.
+        When nobody waits any more the old session is offered at once, if there is
+        still a call.
         """
         made = self.sender.send(self.target, "123")
         runFor(self.clock, 0.1)
         made.addErrback(lambda failure: None)
         made.cancel()
+        self.assertEqual(len(self.target.offers), 1)
+        self.clock.advance(0)
         self.assertEqual(self.target.offers[1:], [SENT])
 
     def test_behindNAT(self) -> None:
