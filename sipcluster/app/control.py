@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sipcluster import __version__
-from sipcluster.app import control_dns, ladder
+from sipcluster.app import control_dns, ladder, tlib_monitor
 from sipcluster.app.control_cluster import (
     Cluster,
     Refused,
@@ -125,6 +125,40 @@ def calls(cluster: Cluster) -> tuple[object, Iterator[str]]:
     return plain(answers), lines()
 
 
+#: What is told of a T-Library client, and where it stands in the answer.
+_CLIENTS = (
+    ("PORT", "port"),
+    ("CLIENT", "client"),
+    ("SESSION", "session"),
+    ("STATE", "state"),
+    ("SINCE", "since"),
+    ("DNS", "registrations"),
+    ("SENT", "sent"),
+    ("HANDLED", "acknowledged"),
+    ("UNSENT BYTES", "unsentBytes"),
+    ("PENDING", "pending"),
+)
+
+
+def clients(cluster: Cluster) -> tuple[object, Iterator[str]]:
+    """
+    The T-Library clients of the nodes, those that are away included.
+    """
+    answers = cluster.ask("/clients", (Node,))
+
+    def rows() -> Iterator[Sequence[str]]:
+        for name, answer in answers:
+            for one in () if isinstance(answer, Refused) else answer:
+                told = {**one, "since": clock(one.get("since"))}
+                yield (name, *(cell(told.get(key)) for _, key in _CLIENTS))
+
+    def lines() -> Iterator[str]:
+        yield from table(("AT", *(head for head, _ in _CLIENTS)), rows())
+        yield from silent(answers)
+
+    return plain(answers), lines()
+
+
 def trace(
     cluster: Cluster, arguments: argparse.Namespace
 ) -> tuple[object, Iterator[str]]:
@@ -173,9 +207,11 @@ def parser() -> argparse.ArgumentParser:
         ("status", "state, counts and who is in service"),
         ("registrations", "bindings that the SIP Proxies know"),
         ("calls", "calls of the nodes"),
+        ("clients", "T-Library clients of the nodes"),
     ):
         commands.add_parser(name, help=words, parents=[common, one])
     control_dns.addParsers(commands, [common, one])
+    tlib_monitor.addParser(commands, [common])
     command = commands.add_parser(
         "trace", help="the ladder of a call, from the logs", parents=[common]
     )
@@ -204,13 +240,20 @@ def main(
     arguments = parser().parse_args(argv)
     cluster = Cluster(arguments)
     try:
+        if arguments.command == "tlib":
+            return tlib_monitor.run(cluster, arguments, write)
         if arguments.command == "trace":
             answer, lines = trace(cluster, arguments)
         elif arguments.command in control_dns.COMMANDS:
             tell, _ = control_dns.COMMANDS[arguments.command]
             answer, lines = tell(cluster, arguments)
         else:
-            command = {"status": status, "registrations": registrations, "calls": calls}
+            command = {
+                "status": status,
+                "registrations": registrations,
+                "calls": calls,
+                "clients": clients,
+            }
             answer, lines = command[arguments.command](cluster)
     except Refused as e:
         sys.stderr.write(f"sipclusterctl: {e}\n")

@@ -113,6 +113,7 @@ def _build() -> TypeMachine[Link, Connector]:
     def giveUp(link: Link, s: Connector, why: RequestRefused) -> None:
         s.barred(why)
 
+    @idle.upon(Link.stop).loop()
     @connecting.upon(Link.stop).to(idle)
     @registering.upon(Link.stop).to(idle)
     @waiting.upon(Link.stop).to(idle)
@@ -141,7 +142,6 @@ def _build() -> TypeMachine[Link, Connector]:
             state.upon(Link.timeOut).loop().returns(None)
         if state is not waiting:
             state.upon(Link.retry).loop().returns(None)
-    idle.upon(Link.stop).loop().returns(None)
     return m.build()
 
 

@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError
 
 from sipcluster.testing.clock import runFor
 from sipcluster.tlib.client import (
+    ClientStopped,
     RequestRefused,
     RequestTimedOut,
     Times,
@@ -114,6 +115,16 @@ class RequestTests(ClientTestCase):
         self.run_()
         self.assertEqual(self.successResultOf(asked), info())
         self.assertEqual(self.positions(), [1])
+
+    def test_neverStarted(self) -> None:
+        """
+        A request to a client that is stopped before it was started fails.
+        """
+        client = self.make()
+        asked = client.request(RequestQueryServer())
+        client.stopService()
+        self.failureResultOf(asked, ClientStopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_timeOut(self) -> None:
         """
