@@ -150,6 +150,7 @@ def monitorSite(process: Process) -> Site:
             )
 
         routes[b"/dns"] = lambda: _json(list(states.explained()))
+        routes[b"/clients"] = lambda: _json(list(process.member.clients()))
         routes[b"/agents"] = lambda: _json(list(states.agents()))
         named[b"/dns"] = explained
     paths = sorted([path.decode() for path in routes] + ["/dns/NUMBER"] * bool(named))

@@ -90,6 +90,7 @@ def directoryOf(configuration: Configuration) -> Directory:
                     dtmfMethod=DTMFMethod(dn.dtmfMethod),
                     oosCheck=dn.oosCheck,
                     oosForce=dn.oosForce,
+                    autoAnswer=dn.autoAnswer,
                 )
             )
         elif isinstance(dn, Trunk):
@@ -260,7 +261,7 @@ class NodeMember(Service):
         """
         self.proxies.setInService(member.name, False)
         self.controller.proxyGone(member.name)
-        if "in service" not in self.checker.states().values():
+        if not any(self.proxies.inService(proxy.name) for proxy in self.proxies):
             self.cti.linkChanged(False, "no SIP Proxy is in service")
 
     # For people

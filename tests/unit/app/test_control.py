@@ -231,6 +231,34 @@ class ControlTests(SynchronousTestCase):
             ],
         )
 
+    def test_clients(self) -> None:
+        """
+        A T-Library client is one row: where it is, since when, how far behind.
+        """
+        self.answers["http://[2001:db8::21]:8080/clients"] = [
+            {
+                "port": "TCport",
+                "client": "desktop at 192.0.2.1:40000",
+                "session": "0123abcd",
+                "state": "away",
+                "since": 1795205192.5,
+                "registrations": 2,
+                "sent": 7,
+                "acknowledged": 5,
+                "unsentBytes": 0,
+                "pending": 1,
+            }
+        ]
+        head, client = self.table("clients")
+        self.assertEqual(head[0], "AT")
+        self.assertEqual(
+            [cell.strip() for cell in client],
+            [
+                *("node1", "TCport", "desktop at 192.0.2.1:40000", "0123abcd"),
+                *("away", "2026-11-20T20:06:32Z", "2", "7", "5", "0", "1"),
+            ],
+        )
+
     def test_configuration(self) -> None:
         """
         A missing or broken configuration is told.
