@@ -204,7 +204,13 @@ class Registrations:
         Forget what a session had registered, many DNs after a while only.
         """
         dns = tuple(session.dns)
-        self._forgetSome(session)
+        if self._server.stopped:
+            self.count -= len(dns)
+            session.dns.clear()
+            self._streams.clear()
+            self._private.clear()
+        else:
+            self._forgetSome(session)
         self._server.tellObservers("clientGone", session.view, dns)
 
     def _forgetSome(self, session: Session) -> None:

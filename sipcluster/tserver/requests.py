@@ -168,7 +168,9 @@ class Requests:
         if answer is None:
             return False
         self._server.counts["repeatedRequests"] += 1
-        session.stream.repeat(*answer)
+        position = session.stream.repeat(*answer)
+        if position != answer[0]:
+            session.answers.add(position, answer[1])
         return True
 
     def _mayAsk(self, session: Session, request: Message) -> None:

@@ -63,6 +63,7 @@ class TServer:
     @ivar counts: what has happened how often.
     @ivar sessions: by their ids.
     @ivar halfOpen: connections without a client, the oldest first.
+    @ivar stopped: it has ended, or is about to.
     @ivar linked: whether the telephones can be reached.
     @ivar tracing: who wants to read what passes.
     """
@@ -113,6 +114,7 @@ class TServer:
         self._snapshots = list(snapshots)
         self._observers = list(observers)
         self.linked = True
+        self.stopped = False
         self.halfOpen: dict[Connection, None] = {}
         self._connections: dict[Connection, None] = {}
         self._why = ""
@@ -144,7 +146,9 @@ class TServer:
         made = Connection(self, connection)
         self._connections[made] = None
         self.halfOpen[made] = None
-        if len(self.halfOpen) > self.limits.halfOpen:
+        if self.stopped:
+            made.cut(TErrorCode.OUT_OF_SERVICE, "the server stops")
+        elif len(self.halfOpen) > self.limits.halfOpen:
             # The oldest, and not the new one: a flood is to keep nobody out.
             oldest = next(iter(self.halfOpen))
             why = "too many connections without a client"
@@ -201,6 +205,7 @@ class TServer:
         """
         End all sessions and connections.
         """
+        self.stopped = True
         for connection in list(self._connections):
             session = connection.session
             connection.cut(TErrorCode.OUT_OF_SERVICE, "the server stops")

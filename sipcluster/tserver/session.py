@@ -124,15 +124,17 @@ class Session:
             )
             self.connection.cut(TErrorCode.RESOURCE_UNAVAILABLE, why)
 
-    def startSnapshots(self) -> int:
+    def startSnapshots(self, handled: int) -> int:
         """
         Tell the client anew of all that it has registered, because it has missed
         events: some DNs at a time, as fast as it reads.
 
+        @param handled: the last position that it has.
+
         @return: the position to attach with.
         """
         self._snapshots = list(reversed(self.dns))
-        return self.stream.restart(self._snapshots, self._someSnapshots)
+        return self.stream.restart(self._snapshots, self._someSnapshots, handled)
 
     def _someSnapshots(self) -> bool:
         left, lacking = self._snapshots, self.stream.lacking

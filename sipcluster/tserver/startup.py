@@ -201,7 +201,7 @@ class StartUp:
                     server.counts["resumed"] += 1
                     return _Admission(session, ResumeResult.RESUMED, position)
                 server.counts["snapshots"] += 1
-                position = session.startSnapshots()
+                position = session.startSnapshots(position)
                 return _Admission(session, ResumeResult.SNAPSHOT, position)
             server.counts["lostSessions"] += 1
             result = ResumeResult.LOST

@@ -51,6 +51,7 @@ class Stream:
         "_dormant",
         "_limits",
         "_live",
+        "_lost",
         "_mask",
         "_owed",
         "_paused",
@@ -82,6 +83,8 @@ class Stream:
         self.more: Callable[[], bool] | None = None
         self._clock = clock
         self._limits = limits
+        #: After the first and up to the second position: what the client never gets.
+        self._lost = (0, 0)
         self._tooSlow = tooSlow
         self._connection: IConnection | None = None
         self._live = False
@@ -139,12 +142,15 @@ class Stream:
         self._unsent = self.journal.size
         self._pump()
 
-    def restart(self, dns: Iterable[str], more: Callable[[], bool]) -> int:
+    def restart(
+        self, dns: Iterable[str], more: Callable[[], bool], handled: int
+    ) -> int:
         """
         Forget what was to be sent; begin again with snapshots.
 
         @param dns: those of which the client is to get one.
         @param more: makes them.
+        @param handled: the last position that the client has.
 
         @return: the position to attach with.
         """
@@ -152,6 +158,7 @@ class Stream:
         self.journal.clear()
         self.lacking = set(dns)
         self.more = more
+        self._lost = (handled, self.journal.last)
         return self.journal.last
 
     def detach(self) -> None:
@@ -258,13 +265,20 @@ class Stream:
             self.overfull()
         return position
 
-    def repeat(self, position: int, entry: Entry) -> None:
+    def repeat(self, position: int, entry: Entry) -> int:
         """
         Send a message again that has its position already, unless it is still to
         be sent.
+
+        @return: its position: another one when it was lost with others, since the
+            client would find those missing.
         """
+        handled, last = self._lost
+        if handled < position <= last:
+            return self.send(entry)
         if position <= self.sent:
             self.tell(entry.reference, frame(position, entry.reference, entry.body))
+        return position
 
     def tell(self, key: object, data: bytes) -> None:
         """

@@ -211,7 +211,9 @@ class ResumeTests(PortCase):
         halfOpen.open()
         away.drop()
         self.server.stop()
-        for peer in (present, halfOpen):
+        late = TLibPeer(self.server)
+        late.open()
+        for peer in (present, halfOpen, late):
             closing = peer.expect(LinkClosing)
             self.assertEqual(closing.errorCode, TErrorCode.OUT_OF_SERVICE)
             peer.drop()
@@ -270,7 +272,7 @@ class SnapshotTests(PortCase):
     def test_answerMeanwhile(self) -> None:
         """
         The answer of a request is not lost with the events: the client asks again,
-        and has it.
+        and has it, under a new position, since those around the old one are lost.
         """
         peer = self.peer("1001")
         reference = peer.request(CALL)
@@ -278,7 +280,11 @@ class SnapshotTests(PortCase):
         self.publish("1001", *"123456789")
         self.server.publish("1001", self.dialing("1001"), self.handler.asked[0][1])
         peer.resume()
-        peer.request(CALL, reference)
+        for _ in range(2):
+            peer.request(CALL, reference)
+        positions = [one.position for one in peer.envelopes]
+        self.assertEqual(positions[1] - positions[0], 1)
+        self.assertEqual(positions[2], positions[1])
         peer.expect(EventDialing, reference=reference)
         self.assertEqual(len(self.handler.asked), 1)
 
