@@ -18,7 +18,7 @@ from sipcluster.sessioncontroller.idigits import IDigitSender, IDigitTarget
 from sipcluster.sessioncontroller.isessioncontroller import CallRefused, DTMFMethod
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
-from sipcluster.sessioncontroller.undertakings import Undertaking
+from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
 from sipcluster.sessioncontroller.values import CallValue
 from sipcluster.wire.correlation import Requester
 
@@ -40,7 +40,8 @@ class Digits(ThirdParty):
         requester: Requester | None,
     ) -> Deferred[None]:
         """
-        Send digits to the other party.
+        Send digits to the other party.  No far end may change the session until the
+        last one is sent.
 
         @raise CallRefused: the parties do not talk.
         """
@@ -142,4 +143,5 @@ class DigitTarget:
         See L{IDigitTarget}.
         """
         call = self._call
-        return Deferred.fromCoroutine(call.renegotiate(self._leg, lambda: body, True))
+        offered = call.renegotiate(self._leg, lambda: body, True)
+        return Deferred.fromCoroutine(offered).addErrback(withoutFrames)

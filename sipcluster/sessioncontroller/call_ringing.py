@@ -27,7 +27,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 )
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
-from sipcluster.sessioncontroller.undertakings import Undertaking
+from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
 from sipcluster.wire.correlation import Requester
 
 T = TypeVar("T")
@@ -191,7 +191,7 @@ class Ringing(AskedOf):
 
         def over(result: T) -> T:
             work.over(asked)
-            return result
+            return withoutFrames(result)
 
         return Deferred.fromCoroutine(self._ringElsewhere(leg, asked, where)).addBoth(
             over

@@ -130,9 +130,8 @@ class Sessions(Ringing):
         """
         work = self.work
         current = work.current
-        assert current is not None
         while True:
-            if work.ended or leg.call is None:
+            if work.ended or leg.call is None or current is None:
                 raise CallRefused(Why.DISCONNECTED)
             answered = work.modification(leg)
             leg.machine.modify(

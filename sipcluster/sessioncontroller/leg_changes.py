@@ -269,7 +269,7 @@ class Changes(LegBase):
             if change.offered:
                 self._acknowledgeChange(change, b"")
         else:
-            self.change = None
+            self._changeOver()
         self.tellModificationAnswered(
             status, response.reason, body, sessionFields(response)
         )
@@ -280,6 +280,15 @@ class Changes(LegBase):
         assert self.dialog is not None
         fields = ((b"Session-ID", self.sessionID()),)
         change.acknowledge(self.dialog, body, fields)
+        change.forget()
+        self.change = None
+
+    def _changeOver(self) -> None:
+        """
+        Nothing more can come of our change.
+        """
+        if isinstance(self.change, OutgoingInvite):
+            self.change.forget()
         self.change = None
 
     def settleChange(self, response: Response) -> None:
@@ -289,8 +298,7 @@ class Changes(LegBase):
         change = self.change
         if isinstance(change, OutgoingInvite) and change.winner is not None:
             self._acknowledgeChange(change, b"")
-            change.forget()
-        self.change = None
+        self._changeOver()
 
     def noteChangeLost(self, status: int, why: str) -> None:
         """

@@ -29,6 +29,16 @@ T = TypeVar("T")
 MOST = 8
 
 
+def withoutFrames(result: T) -> T:
+    """
+    Let a failure forget where it has happened: the frames of a coroutine keep what
+    they work on alive, and the failure too.
+    """
+    if isinstance(result, Failure):
+        result.cleanFailure()  # type: ignore[no-untyped-call]
+    return result
+
+
 @define(eq=False)
 class Undertaking:
     """
@@ -37,7 +47,8 @@ class Undertaking:
     @ivar kind: as in L{UndertakingValue
         <sipcluster.sessioncontroller.values.UndertakingValue>}.
     @ivar tooLate: its time is up.
-    @ivar quiet: the far ends may not change the session meanwhile.
+    @ivar quiet: the far ends may not change the session meanwhile, and when its time
+        is up, whoever has changed it still changes it back.
     @ivar done: fires when it is done, where somebody else has to find that out.
     @ivar sent: the telephone was told.
     """
@@ -122,7 +133,8 @@ class Undertakings:
         def late() -> None:
             undertaking.tooLate = True
             tooLate()
-            self.refuse(undertaking, Why.TIMEOUT)
+            if not undertaking.quiet:
+                self.refuse(undertaking, Why.TIMEOUT)
 
         async def change() -> T:
             if self.ended:
@@ -140,7 +152,7 @@ class Undertakings:
 
         def over(result: T) -> T:
             self.over(undertaking)
-            return result
+            return withoutFrames(result)
 
         return self._turn.run(go).addBoth(over)
 

@@ -15,7 +15,7 @@ from sipcluster.testing.sip_peer import sdp
 from sipcluster.wire.correlation import Requester
 from tests.memory.test_calls_anything import AnythingTests
 
-ANYTHING = ("answer", "hold", "retrieve", "redirect", "data", "digits")
+ANYTHING: tuple[str, ...] = ("answer", "hold", "retrieve", "redirect", "data", "digits")
 ANYTHING += ("make", "make", "release", "clear")
 
 #: How a phone answers an offer.

@@ -81,7 +81,7 @@ class MakeTests(MakeTestCase):
         self.assertEqual(mine.body, b"")
         self.assertEqual(mine.fromAddress.uri.render(), b"sip:1002@lab.example")
         self.assertEqual(mine.toAddress.uri.render(), b"sip:1001@lab.example")
-        self.assertNotIn(b"Alert-Info", mine.headers)
+        self.assertIn(b"Alert-Info", mine.headers)
         self.alice.answer(mine, 180)
         self.assertEqual(self.news(), [])
         self.assertEqual(list(self.control.partiesOf("1001")), [])
