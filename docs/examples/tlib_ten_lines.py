@@ -4,19 +4,16 @@ from twisted.internet import reactor
 from twisted.internet.endpoints import clientFromString
 
 from sipcluster.tlib.client import TLibraryClient
-from sipcluster.tlib.messages import EventRinging, RequestAnswerCall
+from sipcluster.tlib.text import render
 
 
-def eventReceived(event):
-    print(event.message)
-    if isinstance(event.message, EventRinging):
-        dn, connID = event.message.thisDN, event.message.connID
-        client.request(RequestAnswerCall(thisDN=dn, connID=connID)).addErrback(print)
+def printed(event):
+    print(render(event.message, event.position, event.reference))
 
 
 port = clientFromString(reactor, "tcp:127.0.0.21:3001")
 client = TLibraryClient(
-    [port], reactor, "desktop", "secret", eventReceived, chance=random.random
+    [port], reactor, "desktop", "secret-desktop", printed, chance=random.random
 )
 client.startService()
 client.register("1001").addErrback(print)

@@ -113,8 +113,9 @@ function packInto(parts, value) {
     }
   } else if (value?.extension !== undefined) {
     const { extension, data } = value;
+    const fixed = [1, 2, 4, 8, 16].indexOf(data.length);
     parts.push(
-      packLength(data.length, 0xc7, 0xc8, 0xc9),
+      fixed < 0 ? packLength(data.length, 0xc7, 0xc8, 0xc9) : Buffer.from([0xd4 + fixed]),
       Buffer.from([extension & 0xff]),
       data,
     );
@@ -845,29 +846,72 @@ function fromJSON(key, value) {
   return typeof value?.hex === 'string' ? Buffer.from(value.hex, 'hex') : value;
 }
 
-function shown(value, indent) {
-  if (Buffer.isBuffer(value)) return `[bin] ${value.toString('hex')}`;
-  if (typeof value === 'string') return `'${value}'`;
-  if (!Array.isArray(value)) return String(value);
-  return value
-    .map(([key, item]) => `\n${indent}'${key}'\t${shown(item, `${indent}\t`)}`)
-    .join('');
+const ESCAPES = { '\\': '\\\\', "'": "\\'", '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+function escaped(character) {
+  if (ESCAPES[character]) return ESCAPES[character];
+  const code = character.codePointAt(0).toString(16);
+  if (code.length <= 2) return `\\x${code.padStart(2, '0')}`;
+  return code.length <= 4 ? `\\u${code.padStart(4, '0')}` : `\\U${code.padStart(8, '0')}`;
+}
+
+function quoted(string) {
+  return `'${string.replace(/[\\']|[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escaped)}'`;
+}
+
+function bytesAsText(bytes) {
+  return `bin: ${bytes.toString('hex').replace(/..(?!$)/g, '$& ')}`;
+}
+
+function listAsText(pairs, indent) {
+  const lines = pairs.map(([key, value]) => {
+    const start = `\n${indent}${quoted(key)}\t`;
+    if (Array.isArray(value)) return start + listAsText(value, `${indent}\t`);
+    if (Buffer.isBuffer(value)) return start + bytesAsText(value);
+    return start + (typeof value === 'string' ? quoted(value) : value);
+  });
+  return `[${pairs.length}]${lines.join('')}`;
+}
+
+const TEXTS = {
+  string: quoted,
+  binary: bytesAsText,
+  list: (pairs) => listAsText(pairs, '\t\t'),
+  time: ([seconds, micro]) => `${seconds}.${String(micro).padStart(6, '0')}`,
+};
+
+function attributeLines(key, value) {
+  const row = attributeByName.get(key);
+  if (row === undefined) return [`\tAttribute${key}\t${bytesAsText(pack(value))}`];
+  if (key === 'time') {
+    const clock = new Date((value[0] % 86400) * 1000).toISOString().slice(11, 19);
+    return [
+      `\tAttributeTimeinuSecs\t${value[1]}`,
+      `\tAttributeTimeinSecs\t${value[0]} (${clock})`,
+    ];
+  }
+  let shown = TEXTS[row.type]?.(value) ?? String(value);
+  if (row.type === 'enumeration') {
+    const number = toWire(row, value);
+    const label = typeof value === 'string' ? value : TABLES.errors[value];
+    shown = label === undefined ? String(number) : `${number} [${label}]`;
+  }
+  return [`\tAttribute${key}\t${shown}`];
 }
 
 /** A message as text, in the look of the field. */
 function text(message) {
   const lines = [`${message.name} (${message.number})`];
-  for (const [key, value] of Object.entries(message.attributes)) {
-    const isTime = attributeByName.get(key)?.type === 'time';
-    const value_ = isTime ? `${value[0]}.${String(value[1]).padStart(6, '0')}`
-      : shown(value, '\t\t');
-    lines.push(`\tAttribute${key}\t${value_}`);
-  }
   if (message.position) {
     const number = BigInt(message.position).toString(16).padStart(16, '0');
     lines.push(`\tAttributeEventSequenceNumber\t${number}`);
   }
   if (message.reference) lines.push(`\tAttributeReferenceID\t${message.reference}`);
+  const first = ['time', 'ServerStartTime'];
+  const order = (key) => (first.includes(key) ? first.indexOf(key) - first.length
+    : attributeByName.get(key)?.number ?? Infinity);
+  const keys = Object.keys(message.attributes).sort((a, b) => order(a) - order(b));
+  for (const key of keys) lines.push(...attributeLines(key, message.attributes[key]));
   return lines.join('\n');
 }
 

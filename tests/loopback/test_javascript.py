@@ -70,7 +70,7 @@ BLOCKS = re.compile(r"```text\n(\w+) \((\d+)\)\n.*?```hex\n(.*?)```", re.S)
 
 #: Reads frames of a file byte by byte, with the module that is named.
 READER = """
-const { FrameReader, parse } = require(process.argv[1]);
+const { FrameReader, parse, text } = require(process.argv[1]);
 const frames = JSON.parse(require('node:fs').readFileSync(process.argv[2]));
 const found = frames.map((hex) => {
   const reader = new FrameReader();
@@ -81,6 +81,7 @@ const found = frames.map((hex) => {
       const payload = reader.next();
       if (payload !== undefined) message = parse(payload);
     }
+    if (message.name !== undefined) message.text = text(message);
   } catch (error) {
     message = { error: error.message };
   }
@@ -791,6 +792,21 @@ class ReadingTests(TestCase):
                 meaning["attributes"],
                 file.stem,
             )
+
+    async def test_text(self) -> None:
+        """
+        It prints the golden vectors as everybody does, where it knows all that
+        stands in them.
+        """
+        files = [file.with_suffix(".hex") for file in sorted(VECTORS.glob("*.txt"))]
+        found = await self.read([bytes.fromhex(file.read_text()) for file in files])
+        compared = 0
+        for file, one in zip(files, found, strict=True):
+            if not json.loads(file.with_suffix(".json").read_text())["unknown"]:
+                compared += 1
+                expected = file.with_suffix(".txt").read_text().rstrip("\n")
+                self.assertEqual(one["text"], expected, file.stem)
+        self.assertGreater(compared, 40)
 
     async def test_sessionOfThePage(self) -> None:
         """

@@ -1,0 +1,1 @@
+The T-Library wire is specified byte by byte (``docs/protocols/tlibrary.md``), with tables for programs, golden vectors, a session by hand, a Wireshark dissector and a JavaScript client that was written from it; a guide for clients shows which events come when.
