@@ -130,6 +130,7 @@ def agentSettings(services: ClusterNodes, location: str) -> AgentSettings:
     return AgentSettings(
         wrapUpTime=services.wrapUpTime,
         logoutGrace=services.agentLogoutGrace,
+        logoutOutOfService=services.logoutOnOutOfService,
         location=location,
     )
 

@@ -40,10 +40,7 @@ def _build() -> TypeMachine[AgentInputs, Agent]:
     @afterCallWork.upon(AgentInputs.login).loop()
     @afterCallWork.upon(AgentInputs.loginReady).loop()
     def isLoggedIn(agent: AgentInputs, s: Agent, asked: Asked) -> None:
-        if asked.agentID != s.agentID:
-            text = f"agent {s.agentID} is logged in at this DN"
-            s.refuse(asked, TErrorCode.INCOMPATIBLE, text)
-            return
+        # The same agent: another one is refused, or displaces this one, before.
         if asked.client.application == s.application:
             s.clientBack(asked.client.id)
         s.refuse(asked, TErrorCode.ALREADY_IN_STATE)

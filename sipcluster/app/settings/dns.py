@@ -192,6 +192,13 @@ class ClusterNodes(DN):
         "in has gone.",
         default=30.0,
     )
+    logoutOnOutOfService: bool = option(
+        "logout-on-out-of-service",
+        kinds.flag(),
+        "Whether an agent is logged out when its DN goes out of service, and cannot "
+        "log in while it is.",
+        default=False,
+    )
     eventAbandoned: str = option(
         "event-abandoned",
         kinds.choice("always", "external"),
@@ -209,9 +216,10 @@ class ClusterNodes(DN):
     dnOwnerApplications: tuple[str, ...] = option(
         "dn-owner-applications",
         kinds.listOf(kinds.text()),
-        "T-Library clients that may become the reason of a DN's ownership.",
+        "T-Library clients by which a DN with a contact of its own comes into "
+        "service: it is while a client of one of them has registered it. Empty: it "
+        "needs none.",
         default=(),
-        takesEffect=NOT_YET,
     )
     smartProxyEnabled: bool = option(
         "smart-proxy-enabled",

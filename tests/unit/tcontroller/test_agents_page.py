@@ -186,5 +186,10 @@ class PageTests(TControllerTestCase):
         The page names the settings.
         """
         page = PAGE.read_text()
-        for name in ("wrap-up-time", "agent-logout-grace", "dn-owner-applications"):
+        for name in (
+            "wrap-up-time",
+            "agent-logout-grace",
+            "logout-on-out-of-service",
+            "dn-owner-applications",
+        ):
             self.assertIn(f"``{name}``", page)
