@@ -196,6 +196,9 @@ def write(directory: Path) -> list[str]:
     @return: the names of the pages.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    # Of machines that have another name now.
+    for old in (*directory.glob("*.rst"), *directory.glob("*.svg")):
+        old.unlink(missing_ok=True)
     names = []
     for name, machine in machines().items():
         names.append(name)

@@ -111,6 +111,8 @@ function packInto(parts, value) {
       packInto(parts, key);
       packInto(parts, item);
     }
+  } else if (value?.invalid !== undefined) {
+    parts.push(packLength(value.invalid.length, 0xd9, 0xda, 0xdb), value.invalid);
   } else if (value?.extension !== undefined) {
     const { extension, data } = value;
     const fixed = [1, 2, 4, 8, 16].indexOf(data.length);
