@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
 from twisted.logger import Logger
 
 from sipcluster.sessioncontroller.attempt import Attempt
@@ -306,26 +305,6 @@ class LegBase:
         """
         self.dialog = dialog
         self.proxy = firstProxy(self.ua, dialog) or self.proxy
-
-    def retag(self) -> None:
-        """
-        Become another dialog for the far end, as if another device had answered
-        its INVITE: its session is another one than its early media.
-        """
-        self.ua.legs.pop(self.localTag, None)
-        self.localTag = self.ua.identifiers.tag()
-        self.ua.legs[self.localTag] = self  # type: ignore[assignment]
-        if self.dialog is not None:
-            self.dialog = evolve(self.dialog, localTag=self.localTag)
-
-    def rename(self) -> None:
-        """
-        Begin anew: what was sent before may have arrived somewhere.
-        """
-        self.ua.legs.pop(self.localTag, None)
-        self.callID = self.ua.identifiers.callID()
-        self.localTag = self.ua.identifiers.tag()
-        self.ua.legs[self.localTag] = self  # type: ignore[assignment]
 
     # The end
 

@@ -103,6 +103,15 @@ class ClientSide(LegBase):
         )
         self.invite.start(self.proxy)
 
+    def rename(self) -> None:
+        """
+        Begin anew: what was sent before may have arrived somewhere.
+        """
+        self.ua.legs.pop(self.localTag, None)
+        self.callID = self.ua.identifiers.callID()
+        self.localTag = self.ua.identifiers.tag()
+        self.ua.legs[self.localTag] = self  # type: ignore[assignment] # it is a Leg
+
     def _makeInvite(self, proxy: ProxyAddress, body: bytes) -> Request:
         destination = self.destination
         assert destination is not None

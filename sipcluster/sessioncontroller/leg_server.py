@@ -4,6 +4,8 @@ The part of a leg that answers the INVITE of its far end.
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from sipcluster.sessioncontroller.events import (
     Acknowledged,
     Answered,
@@ -104,6 +106,17 @@ class ServerSide(LegBase):
         self.invite.respond(
             200, self.localTag, b"", self.sessionHeaders(event.fields), body
         )
+
+    def retag(self) -> None:
+        """
+        Become another dialog for the far end, as if another device had answered
+        its INVITE: its session is another one than its early media.
+        """
+        self.ua.legs.pop(self.localTag, None)
+        self.localTag = self.ua.identifiers.tag()
+        self.ua.legs[self.localTag] = self  # type: ignore[assignment] # it is a Leg
+        if self.dialog is not None:
+            self.dialog = evolve(self.dialog, localTag=self.localTag)
 
     def sendRefusal(self, status: int, reason: bytes, fields: Fields = ()) -> None:
         """
