@@ -6,7 +6,7 @@ control port, and what it heard is in a file afterwards.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ module g711.so
 module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
+{further}
 audio_source aufile,{tone}
 audio_player aubridge,{number}
 audio_alert aubridge,{number}-alert
@@ -93,6 +94,8 @@ class Baresip:
         frequency: int,
         authority: Path | None = None,
         account: str = "",
+        registers: bool = True,
+        modules: Sequence[str] = (),
     ) -> Baresip:
         """
         Start a telephone, and wait until its control port answers.
@@ -100,7 +103,9 @@ class Baresip:
         @param outbound: URI of the SIP Proxy.
         @param frequency: what it plays into its calls, in hertz.
         @param authority: certificate authority for TLS.
+        @param registers: whether it registers.
         @param account: further account parameters, each with a semicolon before.
+        @param modules: further application modules.
         """
         heard = folder / "heard"
         heard.mkdir(parents=True)
@@ -111,6 +116,7 @@ class Baresip:
                 address=address,
                 security=f"sip_cafile {authority}" if authority else "",
                 modules=_MODULES,
+                further="".join(f"module_app {name}.so\n" for name in modules),
                 tone=tone,
                 number=number,
                 rate=RATE,
@@ -120,7 +126,8 @@ class Baresip:
         )
         (folder / "accounts").write_text(
             f"<sip:{number}@lab.example>;auth_user={number}"
-            f';auth_pass=secret-{number};outbound="{outbound}";regint=60'
+            f';auth_pass=secret-{number};outbound="{outbound}"'
+            f";regint={60 if registers else 0}"
             f";audio_codecs=PCMU/8000/1{account}\n"
         )
         (folder / "contacts").write_text("")
