@@ -70,7 +70,7 @@ class Connection:
         self.server = server
         self._reader = FrameReader()
         self._keepAlive: KeepAlive | None = None
-        self._more: IDelayedCall | None = None
+        self._more = False
         self._deaf = False
         self._complaints = 0
         self._timer: IDelayedCall | None = server.clock.callLater(
@@ -88,7 +88,7 @@ class Connection:
         if self._keepAlive is not None:
             self._keepAlive.heard()
         self._reader.receive(data)
-        if self._more is None:
+        if not self._more:
             self._work()
 
     def writingPaused(self) -> None:
@@ -118,25 +118,35 @@ class Connection:
         Take some of the messages that are there; others wait for the next turn, so
         that no client holds up the others.
         """
-        waited, self._more = self._more is not None, None
+        if self._closes():
+            return
+        waited, self._more = self._more, False
+        turns = self.server.turns
         try:
-            for _ in range(self.server.limits.batch):
+            for n in range(self.server.limits.batch):
+                # One at least, or nobody would ever be through.
+                if turns.over() and (n or not waited):
+                    break
                 payload = self._reader.nextFrame()
                 if payload is None:
                     self._allRead(waited)
                     return
                 self._take(payload)
-                if self._deaf:
+                if self._closes():
                     return
         except FrameError as e:
             self.count("badFrames", str(e))
             self.cut(TErrorCode.INVALID_ATTRIBUTE, str(e))
             return
-        self._more = self.server.clock.callLater(0, self._work)
+        self._more = True
+        turns.later(self._work)
         if not waited:
             self.transport.pauseReading()
             if self.session is not None:
                 self.session.stream.backlogged = True
+
+    def _closes(self) -> bool:
+        return self._deaf
 
     def _allRead(self, waited: bool) -> None:
         if waited:
@@ -253,9 +263,6 @@ class Connection:
 
     def _stop(self) -> None:
         self._stopTimer()
-        if self._more is not None:
-            self._more.cancel()
-            self._more = None
         if self._keepAlive is not None:
             self._keepAlive.stop()
             self._keepAlive = None

@@ -82,6 +82,7 @@ class Limits:
     @ivar journalBytes: bytes of these.
     @ivar unsent: bytes that may wait for one client to read.
     @ivar batch: messages of one client that are taken in one turn of the reactor.
+    @ivar turn: how long the messages of all clients may take in one such turn.
     """
 
     sessions: int = 5000
@@ -99,3 +100,4 @@ class Limits:
     journalBytes: int = 4 * 1_048_576
     unsent: int = 1_048_576
     batch: int = 50
+    turn: float = 0.01

@@ -5,6 +5,7 @@ Who has registered which DN.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -217,7 +218,7 @@ class Registrations:
         for dn in tuple(islice(session.dns, FORGOTTEN)):
             self._forget(session, dn)
         if session.dns:
-            self._server.clock.callLater(0, self._forgetSome, session)
+            self._server.turns.later(partial(self._forgetSome, session))
 
 
 def extended(parts: Iterable[KVList]) -> KVList:

@@ -38,6 +38,7 @@ from sipcluster.tserver.requests import Requests
 from sipcluster.tserver.startup import StartUp
 from sipcluster.tserver.status import clients, status
 from sipcluster.tserver.tracing import Tracing
+from sipcluster.tserver.turns import Turns
 from sipcluster.wire.kvlist import KVList
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class TServer:
         self.counts: Counter[str] = Counter()
         self.sessions: dict[str, Session] = {}
         self.started = self.now()
+        self.turns = Turns(clock, self.limits.turn)
         self.registrations = Registrations(self)
         self.requests = Requests(self)
         self.startUp = StartUp(self, *versions)
@@ -213,6 +215,7 @@ class TServer:
                 session.presence.ended("the server stops")
         for session in list(self.sessions.values()):
             session.presence.ended("the server stops")
+        self.turns.stop()
 
     # Events: IEventPublisher.
 

@@ -91,7 +91,8 @@ class Session:
         self.connection: Connection | None = None
         self.dns: dict[str, Registration] = {}
         # By its id, so that they do not hold it.
-        self.stream = Stream(server.clock, limits, partial(server.tooSlow, id))
+        tooSlow = partial(server.tooSlow, id)
+        self.stream = Stream(server.clock, server.turns, limits, tooSlow)
         self.pending: Correlation[Message] = Correlation(
             server.clock, partial(server.timedOut, id), limits.pending
         )
@@ -138,7 +139,10 @@ class Session:
 
     def _someSnapshots(self) -> bool:
         left, lacking = self._snapshots, self.stream.lacking
-        for _ in range(min(SNAPSHOTS, len(left))):
+        turns = self.server.turns
+        for n in range(min(SNAPSHOTS, len(left))):
+            if n and turns.over():
+                break
             dn = left.pop()
             if dn in lacking:
                 lacking.discard(dn)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from sipcluster.tlib.codec import frame
 from sipcluster.tserver.itserver import IConnection
 from sipcluster.tserver.journal import Journal
 from sipcluster.tserver.limits import Limits
 from sipcluster.tserver.outgoing import Entry, Outgoing
+from sipcluster.tserver.turns import Turns
 
 #: Bytes, and messages, that are sent to a client that catches up in one turn.
 CHUNK, MANY = 32768, 500
@@ -58,6 +59,7 @@ class Stream:
         "_pumping",
         "_sent",
         "_tooSlow",
+        "_turns",
         "_unsent",
         "backlogged",
         "direct",
@@ -69,7 +71,11 @@ class Stream:
     )
 
     def __init__(
-        self, clock: IReactorTime, limits: Limits, tooSlow: Callable[[str], object]
+        self,
+        clock: IReactorTime,
+        turns: Turns,
+        limits: Limits,
+        tooSlow: Callable[[str], object],
     ) -> None:
         """
         @param tooSlow: told why the client is to be cut off; never at once.
@@ -82,6 +88,7 @@ class Stream:
         self.lacking: set[str] = set()
         self.more: Callable[[], bool] | None = None
         self._clock = clock
+        self._turns = turns
         self._limits = limits
         #: After the first and up to the second position: what the client never gets.
         self._lost = (0, 0)
@@ -95,7 +102,7 @@ class Stream:
         self._unsent = 0
         self._mask: bytes | None = None
         self._owed: dict[object, bytes] = {}
-        self._pumping: IDelayedCall | None = None
+        self._pumping = False
 
     # What is asked about it.
 
@@ -112,13 +119,6 @@ class Stream:
         Bytes that wait for the client to read.
         """
         return 0 if self._live or self._connection is None else self._unsent
-
-    @property
-    def attached(self) -> bool:
-        """
-        Whether messages can reach the client now.
-        """
-        return self._connection is not None
 
     def resumes(self, position: int) -> bool:
         """
@@ -171,9 +171,7 @@ class Stream:
         self._connection = None
         self.write = _nowhere
         self._owed.clear()
-        if self._pumping is not None:
-            self._pumping.cancel()
-            self._pumping = None
+        self._pumping = False
 
     def end(self) -> None:
         """
@@ -202,8 +200,7 @@ class Stream:
         """
         if self._paused:
             self._paused = False
-            if self._pumping is None:
-                self._pump()
+            self._pump()
 
     def acknowledge(self, position: int) -> bool:
         """
@@ -214,8 +211,8 @@ class Stream:
         if position > self.sent:
             return False
         self.journal.acknowledge(position)
-        if self.more is not None and self._pumping is None and not self._stopped():
-            self._pumping = self._clock.callLater(0, self._pump)
+        if self.more is not None:
+            self._pumpLater()
         return True
 
     # Messages.
@@ -259,6 +256,7 @@ class Stream:
             self.write(frame(position, entry.reference, entry.body))
         elif self._connection is not None:
             self._unsent += entry.size
+            self._pumpLater()
             if self._unsent > self._limits.unsent and not self._catchingUp:
                 self._cut("the client reads too slowly")
         if journal.over(self._limits):
@@ -315,33 +313,45 @@ class Stream:
         # Later: whoever gave us the message is still at it.
         self._clock.callLater(0, self._tooSlow, why)
 
+    def _pumpLater(self) -> None:
+        if not self._pumping and not self._stopped():
+            self._pumping = True
+            self._turns.later(self._pumpNow)
+
+    def _pumpNow(self) -> None:
+        if self._pumping:
+            self._pumping = False
+            self._pump()
+
     def _pump(self) -> None:
         """
         Send what the client was not sent yet.
         """
-        self._pumping = None
-        if self._paused:
+        if self._live or self._stopped():
             return
         owed, self._owed = self._owed, {}
         if owed:
             self.write(b"".join(owed.values()))
         journal = self.journal
-        if self._sent == journal.last and self.more is not None:
-            if 2 * len(journal.entries) > self._limits.journalMessages:
-                return  # until the client acknowledges some
+        # Else nobody goes on before the client acknowledges some.
+        room = 2 * len(journal.entries) <= self._limits.journalMessages
+        if self._sent == journal.last and self.more is not None and room:
+            # It gives us what it makes.
+            self._pumping = True
             if not self.more():
                 self.more = None
+            self._pumping = False
         # What is written and made may stop us.
         if self._sent < journal.last and not self._stopped():
             self._sendSome()
         if self._stopped():
             return
-        if self._sent == journal.last and self.more is None:
+        if self._sent < journal.last or (self.more is not None and room):
+            self._pumpLater()
+        elif self.more is None:
             self._live = True
             self._catchingUp = False
             self.direct = self._mask is None
-        else:
-            self._pumping = self._clock.callLater(0, self._pump)
 
     def _stopped(self) -> bool:
         return self._paused or self._connection is None

@@ -326,6 +326,32 @@ class SnapshotTests(PortCase):
         start = positions.index(positions[0])
         self.assertEqual(len(set(positions)), len(positions[start:]))
 
+    def test_atTheClientsPace(self) -> None:
+        """
+        A client that does not acknowledge gets no more snapshots for now, but
+        events of what it was told of; when it does, the rest comes.
+        """
+        self.server = self.makeServer(journalMessages=200)
+        dns = [f"{n}" for n in range(2000, 2500)]
+        self.server.addresses = Addresses.of(*dns)
+        peer = self.peer(*dns)
+        peer.drop()
+        self.publish("2000", *(f"{n}" for n in range(300)))
+        peer.resume()
+        self.run_()
+        self.assertEqual(len(peer.messages), 150)
+        self.publish("2000", "1")
+        self.publish("2499", "2")
+        self.run_()
+        self.assertEqual(anis(peer), ["1"])
+        for _ in range(10):
+            peer.acknowledge()
+            self.run_()
+        self.assertEqual(len(peer.messages), 500)
+        self.publish("2499", "3")
+        self.assertEqual(anis(peer), ["3"])
+        self.assertIsNone(peer.cut)
+
 
 class ExactStreamTests(PortCase):
     """

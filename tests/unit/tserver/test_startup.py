@@ -298,6 +298,22 @@ class PasswordTests(PortCase):
         self.assertFalse(application.admits("sesame", "TCport"))
         self.assertFalse(application.admits(made, "TCport"))
 
+    def test_changed(self) -> None:
+        """
+        A password that was right is asked again when it has been changed.
+        """
+        applications = dict(APPLICATIONS)
+        self.server.applications = applications
+        made = hashed("one", b"salt" * 4, 10)
+        for password, right in (("one", made), ("two", "two"), ("two", "two")):
+            applications["desktop"] = Application("desktop", right)
+            for _ in range(2):
+                TLibPeer(self.server, password=password).connect()
+        old = TLibPeer(self.server, password="one")
+        old.open()
+        reference = old.registerClient()
+        self.assertRefused(old, reference, TErrorCode.BAD_PASSWORD)
+
     def test_broken(self) -> None:
         """
         What was not made of any password opens to none.
