@@ -131,6 +131,14 @@ class DigitTarget:
         """
         return self._leg.received
 
+    @property
+    def other(self) -> IDigitTarget | None:
+        """
+        See L{IDigitTarget}.
+        """
+        leg = self._call.other(self._leg)
+        return None if leg is None else DigitTarget(self._call, leg)
+
     def request(self, method: bytes, contentType: bytes, body: bytes) -> Deferred[int]:
         """
         See L{IDigitTarget}.

@@ -18,12 +18,13 @@ from sipcluster.sessioncontroller.dtmf import SILENCE, TONE
 from sipcluster.sessioncontroller.dtmf_packets import (
     NoTelephoneEvents,
     Place,
+    Stream,
     offerOf,
-    packetsOf,
     placeOf,
 )
 from sipcluster.sessioncontroller.idigits import IDigitTarget
 from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sessioncontroller.session_description import silent
 from sipcluster.sip.imedia import IMediaPort, IMediaPorts
 
 log = Logger()
@@ -46,6 +47,10 @@ class EventDigits:
     Takes an RTP port, offers the device a session with it, sends the digits there,
     and offers the old session again.
 
+    The other telephone is asked to be silent meanwhile: it would go on sending to
+    the same port of the device, and many a device cannot tell two streams apart.  If
+    it does not want to, the digits are sent all the same.
+
     A device whose address is a private one may be behind a NAT: it gets the digits
     where the first RTP packet to our port has come from.  Others do not: whoever
     sends a packet would have the digits.
@@ -65,7 +70,6 @@ class EventDigits:
         """
         See L{DigitMethod<sipcluster.sessioncontroller.dtmf.DigitMethod>}.
         """
-        before = target.sent
         sources: list[tuple[str, int]] = []
 
         def received(data: bytes, source: tuple[str, int]) -> None:
@@ -78,7 +82,7 @@ class EventDigits:
             log.warn("no RTP port: {why}", why=e)
             raise CallRefused(Why.LIMIT, "no RTP port is left") from e
         try:
-            await self._sendFrom(port, target, digits, before, sources)
+            await self._sendFrom(port, target, digits, sources)
         finally:
             port.close()
 
@@ -87,9 +91,9 @@ class EventDigits:
         port: IMediaPort,
         target: IDigitTarget,
         digits: str,
-        before: bytes,
         sources: list[tuple[str, int]],
     ) -> None:
+        before = target.sent
         try:
             offer = offerOf(before, port.host, port.port)
         except NoTelephoneEvents as e:
@@ -99,7 +103,7 @@ class EventDigits:
             place = placeOf(answer)
             if ip_address(place.host).is_private:
                 place = await self._seen(place, sources)
-            await self._play(port, place, digits)
+            await self._alone(port, place, target.other, digits)
         except (NoTelephoneEvents, ValueError) as e:
             raise CallRefused(Why.UNSUPPORTED, str(e)) from e
         except CancelledError:
@@ -108,6 +112,32 @@ class EventDigits:
             raise
         finally:
             await self._return(target, before)
+
+    async def _alone(
+        self, port: IMediaPort, place: Place, other: IDigitTarget | None, digits: str
+    ) -> None:
+        """
+        Send the digits while the other telephone is silent.
+        """
+        before = b"" if other is None else other.sent
+        if other is None or not before:
+            await self._play(port, place, digits)
+            return
+        try:
+            await other.offer(silent(before))
+        except CallRefused as e:
+            if e.why is Why.DISCONNECTED:
+                raise
+            log.info("the other telephone is not silent: {why}", why=e.text)
+            await self._play(port, place, digits)
+            return
+        try:
+            await self._play(port, place, digits)
+        except CancelledError:
+            await deferLater(self._clock, 0)
+            raise
+        finally:
+            await self._return(other, before)
 
     async def _seen(self, place: Place, sources: list[tuple[str, int]]) -> Place:
         """
@@ -126,15 +156,13 @@ class EventDigits:
         """
         chance = self._entropy(10)
         began = self._clock.seconds()
-        for packet in packetsOf(
-            digits,
+        stream = Stream(
             place,
             int.from_bytes(chance[:2], "big"),
             int.from_bytes(chance[2:6], "big"),
             int.from_bytes(chance[6:], "big"),
-            TONE,
-            SILENCE,
-        ):
+        )
+        for packet in stream.packets(digits, TONE, SILENCE):
             left = began + packet.at / 1000 - self._clock.seconds()
             if left > 0:
                 await deferLater(self._clock, left)

@@ -25,6 +25,12 @@ PERIOD = 20
 #: How often the last packet of an event is sent (section 2.5.1.4).
 _ENDS = 3
 
+#: Milliseconds of silence before the first digit and after the last one.
+AROUND = 100
+
+#: What is silence in PCMU and PCMA, by their payload types (RFC 3551).
+_SILENCE = {0: 0xFF, 8: 0xD5}
+
 #: -10 dBm0 (section 2.3.3).
 _VOLUME = 10
 
@@ -53,6 +59,10 @@ class NoTelephoneEvents(Exception):
     """
 
 
+#: Those of G.711 as they are spelled.
+_payloadTypes = {b"%d" % number: number for number in _SILENCE}
+
+
 @frozen
 class Place:
     """
@@ -60,12 +70,14 @@ class Place:
 
     @ivar payloadType: of the events there.
     @ivar rate: their sampling rate.
+    @ivar silence: payload type of G.711 there, or L{None}.
     """
 
     host: str
     port: int
     payloadType: int
     rate: int = RATE
+    silence: int | None = None
 
 
 def offerOf(session: bytes, host: str, port: int) -> bytes:
@@ -152,9 +164,11 @@ def placeOf(answer: bytes) -> Place:
         for number, name, rate in _rtpmap.findall(stream):
             if name.lower() == b"telephone-event" and number in each.formats:
                 host = each.address.decode("ascii", "replace")
-                kind = int(number)
-                if kind < 128 and 0 < int(rate[:7]) <= 192000:
-                    return Place(host, each.port, kind, int(rate))
+                kind, perSecond = int(number), int(rate[:7])
+                if kind < 128 and 0 < perSecond <= 192000:
+                    first = _payloadTypes.get(each.formats[0])
+                    silence = first if perSecond == RATE else None
+                    return Place(host, each.port, kind, perSecond, silence)
     raise NoTelephoneEvents("the telephone takes no telephone events")
 
 
@@ -170,47 +184,84 @@ class Packet:
     data: bytes
 
 
-def packetsOf(
-    digits: str,
-    place: Place,
-    sequence: int,
-    timestamp: int,
-    source: int,
-    tone: int,
-    silence: int,
-) -> Iterator[Packet]:
+class Stream:
     """
-    The packets of some digits (section 2.5): one every L{PERIOD} milliseconds, with
-    the duration up to there, the first one of a digit marked, and the last one of a
-    digit three times.
+    One RTP stream of digits (section 2.5): a packet every L{PERIOD} milliseconds.
 
-    @param sequence: of the first one, 16 bits.
-    @param timestamp: of the first digit, 32 bits.
-    @param source: SSRC, 32 bits.
-    @param tone: milliseconds.
-    @param silence: milliseconds between two digits, enough to repeat the last
-        packet.
+    Before the first digit, between two and after the last one there is silence,
+    where that can be said in G.711: devices put what they receive into a buffer,
+    and look at a packet when others follow it.
     """
-    start = 0
-    for digit in digits:
-        event = _EVENTS.index(digit)
-        stamp = (timestamp + start * place.rate // 1000) & 0xFFFFFFFF
+
+    def __init__(
+        self, place: Place, sequence: int, timestamp: int, source: int
+    ) -> None:
+        """
+        @param sequence: of the first packet, 16 bits.
+        @param timestamp: of the first packet, 32 bits.
+        @param source: SSRC, 32 bits.
+        """
+        self._place = place
+        self._sequence = sequence
+        self._timestamp = timestamp
+        self._source = source
+        self._marker = 0x80
+
+    def packets(self, digits: str, tone: int, silence: int) -> Iterator[Packet]:
+        """
+        All packets.
+
+        @param tone: milliseconds that each digit sounds.
+        @param silence: milliseconds that follow it: enough to repeat its last packet.
+        """
+        now = 0
+        yield from self._silence(now, AROUND)
+        now += AROUND
+        for digit in digits:
+            yield from self._digit(now, _EVENTS.index(digit), tone)
+            now += tone
+            repeated = (_ENDS - 1) * PERIOD
+            yield from self._silence(now + repeated, silence - repeated)
+            now += silence
+        yield from self._silence(now, AROUND)
+
+    def _silence(self, start: int, length: int) -> Iterator[Packet]:
+        """
+        Silence in the device's codec.
+        """
+        place = self._place
+        if place.silence is None:
+            return
+        body = bytes([_SILENCE[place.silence]]) * (PERIOD * RATE // 1000)
+        for at in range(start + PERIOD, start + length + 1, PERIOD):
+            yield self._packet(at, at - PERIOD, place.silence, body)
+
+    def _digit(self, start: int, event: int, tone: int) -> Iterator[Packet]:
+        """
+        The packets of one digit, with the duration up to there; the first one is
+        marked, and the last one sent three times.
+        """
+        place = self._place
         times = [*range(PERIOD, tone, PERIOD), tone]
         times += [tone + again * PERIOD for again in range(1, _ENDS)]
-        for index, at in enumerate(times):
-            marker = 0x80 if index == 0 else 0
+        self._marker = 0x80
+        for at in times:
             end = 0x80 if at >= tone else 0
             units = min(min(at, tone) * place.rate // 1000, 0xFFFF)
-            yield Packet(
-                start + at,
-                _header.pack(
-                    0x80,
-                    marker | place.payloadType,
-                    sequence & 0xFFFF,
-                    stamp,
-                    source,
-                )
-                + _event.pack(event, end | _VOLUME, units),
-            )
-            sequence += 1
-        start += tone + silence
+            body = _event.pack(event, end | _VOLUME, units)
+            yield self._packet(start + at, start, place.payloadType, body)
+
+    def _packet(self, at: int, since: int, payloadType: int, body: bytes) -> Packet:
+        """
+        @param since: milliseconds that the timestamp says.
+        """
+        header = _header.pack(
+            0x80,
+            self._marker | payloadType,
+            self._sequence,
+            (self._timestamp + since * self._place.rate // 1000) & 0xFFFFFFFF,
+            self._source,
+        )
+        self._marker = 0
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        return Packet(at, header + body)

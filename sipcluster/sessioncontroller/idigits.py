@@ -20,6 +20,7 @@ class IDigitTarget(Interface):
     dtmfMethod: DTMFMethod = Attribute("How it is sent digits.")
     sent: bytes = Attribute("The session description that it was sent last.")
     received: bytes = Attribute("The session description that it sent last.")
+    other: IDigitTarget | None = Attribute("The far end that it talks to.")
 
     def request(method: bytes, contentType: bytes, body: bytes) -> Deferred[int]:
         """

@@ -15,7 +15,7 @@ from sipcluster.app.settings import Extension
 from sipcluster.sessioncontroller.events import DTMFSent
 from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
 from sipcluster.sip.message import Request
-from sipcluster.testing.sip_peer import sdp
+from sipcluster.testing.sip_peer import Phone, sdp
 from sipcluster.wire.correlation import Requester
 from tests.memory.nodes import THEN, NodeTestCase
 from tests.unit.sessioncontroller.test_dtmf import Ports, digitsOf
@@ -181,34 +181,64 @@ class EventsTests(DigitsTestCase):
 
     method = "rfc4733"
 
-    def takeInvite(self, body: bytes, status: int = 200) -> Request:
+    def takeInvite(
+        self, body: bytes, status: int = 200, phone: Phone | None = None
+    ) -> Request:
         """
         Take a re-INVITE, and answer it.
+
+        @param phone: Bob's if not said otherwise.
         """
+        phone = phone or self.bob
+        assert phone.dialog is not None
         invite = self.peer.expectRequest(b"INVITE")
+        self.assertEqual(invite.callID, phone.dialog.callID)
         if status < 300:
-            self.bob.answer(invite, status, body)
+            phone.answer(invite, status, body)
         else:
-            self.bob.refuse(invite, status)
+            phone.refuse(invite, status)
         self.peer.expectRequest(b"ACK")
+        return invite
+
+    def silence(self, status: int = 200) -> Request:
+        """
+        Alice's telephone is asked to be silent, once Bob's has had time to send
+        something: it may be behind a NAT.
+        """
+        self.run_(0.15)
+        invite = self.takeInvite(sdp(direction="inactive"), status, self.alice)
+        self.assertIn(b"a=inactive\r\n", invite.body)
+        return invite
+
+    def speech(self) -> Request:
+        """
+        Alice's telephone may speak again.
+        """
+        invite = self.takeInvite(sdp(), 200, self.alice)
+        self.assertNotIn(b"a=inactive\r\n", invite.body)
         return invite
 
     def test_sent(self) -> None:
         """
-        Bob's telephone is offered a port of the node, gets the digits, and is
-        offered Alice's session again; Alice's telephone sees nothing.
+        Bob's telephone is offered a port of the node, gets the digits while
+        Alice's is silent, and both are offered the session again that they had;
+        nobody is on hold.
         """
         made = self.send("19#A")
         away = self.takeInvite(takesEvents("bob", 4444))
         self.assertIn(b"m=audio 30000 RTP/AVP 8 101\r\n", away.body)
         self.assertIn(b"c=IN IP4 192.0.2.21\r\n", away.body)
+        self.silence()
         self.run_(1.5)
+        self.speech()
         back = self.takeInvite(sdp("bob"))
         self.assertIn(b"m=audio 4000 RTP/AVP 8\r\n", back.body)
         self.assertNotIn(b"telephone-event", back.body)
         self.successResultOf(made)
         self.assertSent("1001", "19#A")
         self.peer.expectNothing()
+        self.assertEqual(self.sink.of("1001")[-1], "DTMFSent")
+        self.assertNotIn("Held", self.sink.of("1001") + self.sink.of("1002"))
         packets = [data for _, data, _, _ in self.ports.sent]
         self.assertEqual(digitsOf(packets), "19#A")
         self.assertEqual({to[2:] for to in self.ports.sent}, {("198.51.100.7", 4444)})
@@ -238,6 +268,19 @@ class EventsTests(DigitsTestCase):
         self.assertRefusedFor(made, Why.UNSUPPORTED)
         self.hangUp()
 
+    def test_notSilent(self) -> None:
+        """
+        When Alice's telephone refuses to be silent the digits are sent all the
+        same.
+        """
+        made = self.send("1")
+        self.takeInvite(takesEvents("bob"))
+        self.silence(488)
+        self.run_(0.8)
+        self.takeInvite(sdp("bob"))
+        self.successResultOf(made)
+        self.hangUp()
+
     def test_refused(self) -> None:
         """
         A telephone that refuses the offer keeps its session.
@@ -260,7 +303,9 @@ class EventsTests(DigitsTestCase):
         self.alice.acknowledgeRefusal(refused, glare)
         self.bob.answer(away, 200, takesEvents("bob"))
         self.peer.expectRequest(b"ACK")
-        self.run_(0.6)
+        self.silence()
+        self.run_(0.8)
+        self.speech()
         self.takeInvite(sdp("bob"))
         self.successResultOf(made)
         self.hangUp()
@@ -271,6 +316,7 @@ class EventsTests(DigitsTestCase):
         """
         made = self.send("123")
         self.takeInvite(takesEvents("bob"))
+        self.silence()
         self.run_(0.1)
         self.hangUp()
         self.assertRefusedFor(made, Why.DISCONNECTED)

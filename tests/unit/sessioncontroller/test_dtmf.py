@@ -49,6 +49,7 @@ class Target:
     dtmfMethod: DTMFMethod = DTMFMethod.INFO
     sent: bytes = SENT
     received: bytes = b""
+    other: Target | None = None
     statuses: list[int] = field(factory=list)
     answers: list[bytes | CallRefused] = field(factory=list)
     requests: list[tuple[float, bytes, bytes, bytes]] = field(factory=list)
@@ -123,6 +124,8 @@ def digitsOf(packets: Sequence[bytes]) -> str:
     """
     seen: dict[int, str] = {}
     for data in packets:
+        if data[1] & 0x7F != 101:
+            continue
         stamp = int.from_bytes(data[4:8], "big")
         seen.setdefault(stamp, "0123456789*#ABCD"[data[12]])
     return "".join(seen.values())
@@ -274,13 +277,13 @@ class EventDigitsTests(DigitsTestCase):
         self.assertIn(b"m=audio 30000 RTP/AVP 8 101\r\n", offer)
         self.assertIn(b"c=IN IP4 192.0.2.21\r\n", offer)
         self.assertIn(b"a=rtpmap:101 telephone-event/8000\r\n", offer)
-        runFor(self.clock, 1.2)
+        runFor(self.clock, 1.5)
         self.successResultOf(made)
         self.assertEqual(digitsOf(self.packets()), "19#D")
         self.assertEqual({to[2:] for to in self.ports.sent}, {("8.8.8.8", 6000)})
         self.assertEqual(self.target.offers[1:], [SENT])
         first, last = self.ports.sent[0][0], self.ports.sent[-1][0]
-        self.assertAlmostEqual(last - first, 3 * 0.24 + 0.18, places=2)
+        self.assertAlmostEqual(last - first, 4 * 0.24 + 0.18, places=2)
 
     def test_takesNone(self) -> None:
         """
@@ -336,7 +339,7 @@ class EventDigitsTests(DigitsTestCase):
         """
         self.target.answers = [TAKES, CallRefused(Why.REJECTED), TAKES]
         made = self.sender.send(self.target, "1")
-        runFor(self.clock, 0.5)
+        runFor(self.clock, 1)
         self.assertNoResult(made)
         self.assertEqual(len(self.target.offers), 2)
         runFor(self.clock, 2)
@@ -407,3 +410,47 @@ class EventDigitsTests(DigitsTestCase):
         runFor(self.clock, 1)
         self.successResultOf(made)
         self.assertEqual({to[2:] for to in self.ports.sent}, {("8.8.8.8", 6000)})
+
+    def test_otherIsSilent(self) -> None:
+        """
+        The other telephone does not speak while the digits are sent.
+        """
+        other = self.target.other = Target(self.clock)
+        made = self.sender.send(self.target, "1")
+        (offer,) = other.offers
+        self.assertIn(b"m=audio 4000 RTP/AVP 8\r\n", offer)
+        self.assertIn(b"a=inactive\r\n", offer)
+        runFor(self.clock, 1)
+        self.successResultOf(made)
+        self.assertEqual(other.offers[1:], [SENT])
+        self.assertEqual(self.target.offers[1:], [SENT])
+
+    def test_otherIsNotSilent(self) -> None:
+        """
+        When the other telephone does not want that, the digits are sent all the
+        same; when the call has ended they are not.
+        """
+        other = self.target.other = Target(self.clock)
+        other.answers = [CallRefused(Why.REJECTED)]
+        made = self.sender.send(self.target, "1")
+        runFor(self.clock, 1)
+        self.successResultOf(made)
+        self.assertEqual(len(other.offers), 1)
+        self.assertEqual(digitsOf([data for _, data, _, _ in self.ports.sent]), "1")
+        self.ports.sent.clear()
+        other.answers = [CallRefused(Why.DISCONNECTED)]
+        self.assertRefused(self.sender.send(self.target, "1"), Why.DISCONNECTED)
+        self.assertEqual(self.ports.sent, [])
+
+    def test_cancelledInSilence(self) -> None:
+        """
+        When nobody waits any more both have their sessions back.
+        """
+        other = self.target.other = Target(self.clock)
+        made = self.sender.send(self.target, "123")
+        runFor(self.clock, 0.1)
+        made.addErrback(lambda failure: None)
+        made.cancel()
+        runFor(self.clock, 0.1)
+        self.assertEqual(other.offers[1:], [SENT])
+        self.assertEqual(self.target.offers[1:], [SENT])

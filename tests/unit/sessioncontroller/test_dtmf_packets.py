@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import contextlib
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.sessioncontroller.dtmf_packets import (
+    AROUND,
     NoTelephoneEvents,
+    Packet,
     Place,
+    Stream,
     offerOf,
-    packetsOf,
     placeOf,
 )
 from sipcluster.sip.sdp import mediaOf
@@ -28,19 +31,30 @@ class PacketsTests(SynchronousTestCase):
     RTP packets of telephone events.
     """
 
+    def packets(
+        self, digits: str, place: Place = PLACE, tone: int = 160, sequence: int = 7
+    ) -> list[Packet]:
+        """
+        The packets of some digits.
+        """
+        stream = Stream(place, sequence, 0xFFFFFF00, 0xA0B0C0D0)
+        return list(stream.packets(digits, tone, 80))
+
     def test_bytes(self) -> None:
         """
         The packets of one digit, byte by byte.
         """
-        packets = list(packetsOf("5", PLACE, 0xFFFE, 0x01020304, 0xA0B0C0D0, 60, 80))
         self.assertEqual(
-            [(packet.at, packet.data.hex(" ", 4)) for packet in packets],
             [
-                (20, "80e5fffe 01020304 a0b0c0d0 050a00a0"),
-                (40, "8065ffff 01020304 a0b0c0d0 050a0140"),
-                (60, "80650000 01020304 a0b0c0d0 058a01e0"),
-                (80, "80650001 01020304 a0b0c0d0 058a01e0"),
-                (100, "80650002 01020304 a0b0c0d0 058a01e0"),
+                (packet.at, packet.data.hex(" ", 4))
+                for packet in self.packets("5", tone=60, sequence=0xFFFE)
+            ],
+            [
+                (120, "80e5fffe 00000220 a0b0c0d0 050a00a0"),
+                (140, "8065ffff 00000220 a0b0c0d0 050a0140"),
+                (160, "80650000 00000220 a0b0c0d0 058a01e0"),
+                (180, "80650001 00000220 a0b0c0d0 058a01e0"),
+                (200, "80650002 00000220 a0b0c0d0 058a01e0"),
             ],
         )
 
@@ -50,30 +64,48 @@ class PacketsTests(SynchronousTestCase):
         packet and three last ones; the sequence goes on.
         """
         digits = "0123456789*#ABCD"
-        packets = list(packetsOf(digits, PLACE, 7, 0xFFFFFF00, 1, 160, 80))
+        packets = self.packets(digits)
         each = len(packets) // len(digits)
         for number in range(16):
             of = [p.data for p in packets[number * each : (number + 1) * each]]
             self.assertEqual({data[12] for data in of}, {number})
             stamps = {int.from_bytes(data[4:8], "big") for data in of}
-            self.assertEqual(stamps, {(0xFFFFFF00 + number * 240 * 8) % 2**32})
+            since = AROUND + number * 240
+            self.assertEqual(stamps, {(0xFFFFFF00 + since * 8) % 2**32})
             self.assertEqual([data[1] >> 7 for data in of], [1] + [0] * (each - 1))
             ends = [data[13] >> 7 for data in of]
             self.assertEqual(ends, [0] * (each - 3) + [1] * 3)
             self.assertEqual(int.from_bytes(of[-1][14:16], "big"), 1280)
         sequence = [int.from_bytes(p.data[2:4], "big") for p in packets]
         self.assertEqual(sequence, list(range(7, 7 + len(packets))))
-        times = [packet.at for packet in packets]
-        self.assertEqual(times, sorted(times))
+
+    def test_silence(self) -> None:
+        """
+        With G.711 there is a packet at every moment; the timestamps of silence
+        are where it begins.
+        """
+        packets = self.packets("12", evolve(PLACE, silence=8))
+        self.assertEqual(
+            [packet.at for packet in packets],
+            list(range(20, 2 * AROUND + 2 * 240 + 1, 20)),
+        )
+        kinds = "".join("e" if p.data[1] & 0x7F == 101 else "-" for p in packets)
+        self.assertEqual(kinds, "-----eeeeeeeeee--eeeeeeeeee-------")
+        self.assertEqual(packets[0].data[1], 0x88)
+        for packet in packets:
+            stamp = (int.from_bytes(packet.data[4:8], "big") - 0xFFFFFF00) % 2**32
+            if packet.data[1] & 0x7F == 8:
+                self.assertEqual(stamp, (packet.at - 20) * 8)
+                self.assertEqual(packet.data[12:], b"\xd5" * 160)
 
     def test_otherRate(self) -> None:
         """
         Durations and timestamps count in the rate that was agreed on.
         """
-        place = Place("192.0.2.9", 6000, 110, 48000)
-        packets = list(packetsOf("11", place, 0, 0, 1, 160, 80))
+        packets = self.packets("11", Place("192.0.2.9", 6000, 110, 48000), sequence=0)
         self.assertEqual(int.from_bytes(packets[-1].data[14:16], "big"), 7680)
-        self.assertEqual(int.from_bytes(packets[-1].data[4:8], "big"), 240 * 48)
+        stamp = int.from_bytes(packets[-1].data[4:8], "big")
+        self.assertEqual(stamp, (0xFFFFFF00 + (AROUND + 240) * 48) % 2**32)
         self.assertEqual(packets[0].data[1] & 0x7F, 110)
 
 
@@ -151,6 +183,9 @@ class OfferTests(SynchronousTestCase):
             b"a=rtpmap:99 Telephone-Event/16000\r\n"
         )
         self.assertEqual(placeOf(answer), Place("198.51.100.2", 6000, 99, 16000))
+        plain = answer.replace(b"/16000", b"/8000")
+        self.assertEqual(placeOf(plain).silence, 8)
+        self.assertIsNone(placeOf(plain.replace(b"8 99", b"9 99")).silence)
         for bad in (
             answer.replace(b"8 99", b"8"),
             answer.replace(b"m=audio 6000", b"m=audio 0"),
