@@ -17,7 +17,7 @@ from tests.interop.shared import ClusterTestCase, lacking, reactor
 from tests.interop.sipp import Report
 from tests.interop.status import fetch, until
 from tests.interop.tlib_client import TLibClient
-from tests.scenarios import agents, dn_states, holding, two_party, user_data
+from tests.scenarios import agents, digits, dn_states, holding, two_party, user_data
 from tests.scenarios.compare import Comparison, Got
 from tests.scenarios.playing import Play
 from tests.scenarios.table import NUMBERS, Scenario, Step, number
@@ -252,7 +252,7 @@ class ScenarioTestCase(ClusterTestCase):
                 reference = self.clients[step.do[1]].request(request)
             await self.perform(step)
             rows = play.rows(step)
-            mine = rows["TCport"]
+            mine = rows["own"]
             witnesses = {
                 port: await self.take(one, len(rows[port]))
                 for port, one in self.witnesses.items()
@@ -397,6 +397,7 @@ _SCENARIOS: dict[str, Scenario] = {}
 
 ALL = (
     *two_party.SCENARIOS,
+    *digits.SCENARIOS,
     *holding.SCENARIOS,
     *user_data.SCENARIOS,
     *dn_states.SCENARIOS,

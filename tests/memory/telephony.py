@@ -187,6 +187,10 @@ class TelephonyTestCase(NodeTestCase):
                 self.telephones[letter].refuses = more[-1]
             reference = self.clients[letter].request(request)
         self.settle()
+        if what == "RequestSendDTMF":
+            for _ in range(20):
+                self.run_(0.1)  # they are sent one after another
+                self.settle()
         if what == "RequestMakeCall" and self.telephones[letter].rings is not None:
             self.telephones[letter].answer()  # it does not do so by itself
             self.settle()

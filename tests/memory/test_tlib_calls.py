@@ -6,10 +6,10 @@ telephones in memory.  Each is played with the asking clients at either port.
 from __future__ import annotations
 
 from tests.memory.telephony import TelephonyTestCase, plays
-from tests.scenarios import holding, two_party, user_data
+from tests.scenarios import digits, holding, two_party, user_data
 
 
-@plays(*two_party.SCENARIOS)
+@plays(*two_party.SCENARIOS, *digits.SCENARIOS)
 class TwoPartyTests(TelephonyTestCase):
     """
     Two-party calls and how they fail: call model 3.1.

@@ -15,7 +15,7 @@ from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import Message
 from sipcluster.tlib.messages.base import PartyRequest
 from tests.scenarios.compare import Comparison, Got, enumerated
-from tests.scenarios.table import Row, Scenario, Step, number, withHooks
+from tests.scenarios.table import HERE, Row, Scenario, Step, number, withHooks
 
 #: The attributes of a request besides ThisDN and ConnID, from what follows the
 #: letter in its step; for all others that are the attributes themselves.
@@ -67,12 +67,21 @@ class Play:
 
     def rows(self, step: Step) -> dict[str, list[Row]]:
         """
-        The rows of a step as they come at each port; to be asked for once.
+        The rows of a step as they come to whom sees all, by port, and as C{"own"}
+        to the clients that ask; to be asked for once.
         """
         here = withHooks(step.rows, self._offHook)
+
+        def at(port: str) -> list[Row]:
+            wanted = {"", port, HERE if port == self.portName else port}
+            return [row for row in here if row.port in wanted]
+
         return {
-            "TCport": here,
-            "default": [row for row in here if row.port != "TCport"],
+            "own": at(self.portName),
+            **{
+                port: [row for row in at(port) if not row.private]
+                for port in ("default", "TCport")
+            },
         }
 
     def wrong(
@@ -103,7 +112,7 @@ class Play:
             if letter == asking and step.error:
                 wrong += self._notRefused(step, got, reference)
                 continue
-            mine = [row for row in rows[self.portName] if row.this == letter]
+            mine = [row for row in rows["own"] if row.this == letter]
             found = self.comparison.differences(mine, got)
             answers = letter == asking
             wanted = [reference if answers and row.answers else 0 for row in mine]

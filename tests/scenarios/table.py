@@ -23,6 +23,9 @@ NUMBERS = {
     "P": "5000",
 }
 
+#: As the port of a row: that at which somebody asked.
+HERE = "the asking client's port"
+
 #: What those inside dial to reach O.
 PREFIX = "9"
 
@@ -48,7 +51,9 @@ class Row:
     @ivar more: other attributes, by field.
     @ivar answers: the event answers the request of its step: the asking client's
         copy has the ReferenceID.
-    @ivar port: C{"TCport"} for what only the T-Controller tells.
+    @ivar private: only the client that asked gets it.
+    @ivar port: C{"TCport"} for what only the T-Controller tells, L{HERE} for what
+        only clients of the port get at which somebody asked.
     """
 
     event: str
@@ -66,6 +71,7 @@ class Row:
     more: tuple[tuple[str, Any], ...] = ()
     answers: bool = False
     port: str = ""
+    private: bool = False
 
 
 @frozen

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from sipcluster.wire.kvlist import KVList
 from tests.scenarios.table import (
+    HERE,
     Row,
     Scenario,
     Step,
@@ -147,6 +148,42 @@ SCENARIOS = (
                 (
                     caller("EventReleased", "A", "C", dnis="B", data=FIRST),
                     called("EventAbandoned", "C", "A", dnis="B", data=FIRST),
+                ),
+            ),
+        ),
+    ),
+    Scenario(
+        "userEvent",
+        "B's client tells the clients of its own DN something",
+        "3.9",
+        (
+            Step(
+                "B's client sends a user event",
+                (
+                    "RequestDistributeUserEvent",
+                    "B",
+                    (("userEvent", 1000), ("userData", FIRST)),
+                ),
+                (
+                    Row(
+                        "EventUserEvent",
+                        "B",
+                        conn="",
+                        ani="",
+                        dnis="",
+                        more=(("userEvent", 1000), ("userData", FIRST)),
+                        port=HERE,
+                    ),
+                    Row(
+                        "EventACK",
+                        "B",
+                        conn="",
+                        ani="",
+                        dnis="",
+                        answers=True,
+                        port=HERE,
+                        private=True,
+                    ),
                 ),
             ),
         ),
