@@ -159,6 +159,9 @@ class NodeMember(Service):
             ProxyAddress(proxy.name, proxy.sipAddress, proxy.sipPort)
             for proxy in configuration.proxies
         )
+        plan = FeatureDialPlan(
+            StaticDialPlan(directory), directory, self.cti.controller
+        )
         authenticator = Authenticator(challenger, directory, configuration.ha1For)
         self.controller = SessionController(
             runtime.clock,
@@ -167,7 +170,7 @@ class NodeMember(Service):
             runtime.wallTime,
             self.proxies,
             authenticator,
-            FeatureDialPlan(StaticDialPlan(directory), directory, self.cti.controller),
+            plan,
             Lifetimes(nodes.minExpires, nodes.maxExpires, nodes.maxExpires),
             switch.domain,
             configuration.pairHost(pair),
@@ -187,6 +190,7 @@ class NodeMember(Service):
             features,
             features,
         )
+        plan.unanswering = self.devices.watch.leavesUnanswered
         waiting = self.devices.waiting
         features.messageWaitingChanged = lambda dn, on: waiting.changed(dn)
         self.checker = ServiceRegistry(

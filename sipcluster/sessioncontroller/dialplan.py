@@ -5,7 +5,7 @@ what is switched on at them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
@@ -34,6 +34,8 @@ _FORBIDDEN = Refusal(403, Cause.FORBIDDEN)
 _ONESELF = Refusal(486, Cause.BUSY)
 #: The called DN does not want to be disturbed.
 _DISTURBED = Refusal(486, Cause.BUSY)
+#: The called DN's telephone does not answer OPTIONS.
+_GONE = Refusal(480, Cause.UNREACHABLE)
 #: Forwarding in a circle, or through too many DNs.
 _CIRCLE = Refusal(480, Cause.UNREACHABLE)
 
@@ -195,6 +197,10 @@ class StaticDialPlan:
         )
 
 
+def _nobody(dn: str) -> bool:
+    return False
+
+
 @implementer(IDialPlan)
 class FeatureDialPlan:
     """
@@ -204,9 +210,13 @@ class FeatureDialPlan:
     is busy, and calls go where it forwards them when busy, if it does.  A number
     that is forwarded to is called in the name of the DN that forwards; its own
     features count as well.
+
+    @ivar unanswering: whether it is known of a DN that its telephone does not
+        answer: then it is not called, and calls go where it forwards them on no
+        answer, if it does.
     """
 
-    __slots__ = ("_directory", "_features", "_plan")
+    __slots__ = ("_directory", "_features", "_plan", "unanswering")
 
     def __init__(
         self, plan: IDialPlan, directory: Directory, features: IFeatures
@@ -214,6 +224,7 @@ class FeatureDialPlan:
         self._plan = plan
         self._directory = directory
         self._features = features
+        self.unanswering: Callable[[str], bool] = _nobody
 
     def route(self, asked: Asked) -> Deferred[Destination | Refusal]:
         return self._plan.route(asked).addCallback(self._apply, asked, ())
@@ -248,6 +259,10 @@ class FeatureDialPlan:
                 return self._forward(asked, found.dn, to, forwardedBy)
             if features.dnd:
                 return _DISTURBED
+            if self.unanswering(found.dn):
+                if to and mode in _ON_NO_ANSWER:
+                    return self._forward(asked, found.dn, to, forwardedBy)
+                return _GONE
         return evolve(found, forwardedBy=forwardedBy) if forwardedBy else found
 
     def _forward(

@@ -270,6 +270,19 @@ class FeatureDialPlanTests(SynchronousTestCase):
         assert isinstance(found, Destination)
         self.assertIs(found.callType, CallType.OUTBOUND)
 
+    def test_doesNotAnswer(self) -> None:
+        """
+        A telephone that is known not to answer is not called: calls go where it
+        forwards them on no answer, or nowhere.
+        """
+        self.plan.unanswering = lambda dn: dn == "1002"
+        self.assertEqual(self.route("1002"), Refusal(480, Cause.UNREACHABLE))
+        self.features.forward("1002", ForwardMode.ON_BUSY, "1003")
+        self.assertEqual(self.route("1002"), Refusal(480, Cause.UNREACHABLE))
+        self.features.forward("1002", ForwardMode.ON_NO_ANSWER, "1003")
+        self.assertEqual(self.found("1002").dn, "1003")
+        self.assertEqual(self.found("90123").dn, "0123")
+
     def test_slowPlan(self) -> None:
         """
         A plan that takes its time is waited for at each step, and cancelled
