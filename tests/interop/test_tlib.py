@@ -30,7 +30,7 @@ HOSTS = {"A": 101, "B": 102, "C": 103, "O": 40}
 PORTS = {"default": 3000, "TCport": 3001}
 
 #: What telephones play into their calls, in hertz.
-_TONES = {"A": 440, "B": 600, "C": 700, "O": 800}
+TONES = {"A": 440, "B": 600, "C": 700, "O": 800}
 
 #: Seconds that the events of a step may take; nobody answers within 5.
 _PATIENCE = 15.0
@@ -88,7 +88,8 @@ class ScenarioTestCase(ClusterTestCase):
             lacking("baresip has no ctrl_tcp module here")
         self.phones: dict[str, Baresip] = {}
         self.runs: dict[str, Any] = {}
-        self.scenario = _SCENARIOS[f"{type(self).__name__}.{self._testMethodName}"]
+        name = f"{type(self).__name__}.{self._testMethodName}"
+        self.scenario = _SCENARIOS.get(name, _NONE)
         # Each node knows its own calls only: there is one.
         if "node2" in self.cluster.programs:
             await self.cluster.programs.pop("node2").stop(reactor)
@@ -130,7 +131,7 @@ class ScenarioTestCase(ClusterTestCase):
             self.namespace(letter),
             self.work / letter,
             f"sip:{BASE}.{11 if letter in 'AO' else 12}",
-            _TONES[letter],
+            TONES[letter],
             registers=letter != "O",
         )
         self.phones[letter] = phone
@@ -391,6 +392,9 @@ def _scripted(scenario: Scenario, letter: str) -> tuple[str, dict[str, str]] | N
             return "callee-rings-and-declines", {}
     return None
 
+
+#: Of a test that plays none.
+_NONE = Scenario("", "", "", ())
 
 #: The scenarios of test methods, by class and method.
 _SCENARIOS: dict[str, Scenario] = {}
