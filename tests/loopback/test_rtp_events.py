@@ -4,6 +4,11 @@ L{sipcluster.net.rtp_events} on the loopback interface.
 
 from __future__ import annotations
 
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -13,7 +18,10 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from sipcluster.net.rtp_events import RTPPorts
+from sipcluster.sessioncontroller.dtmf_packets import Place, Stream
 from sipcluster.sip.imedia import IMediaPort, IMediaPorts
+
+TSHARK = shutil.which("tshark")
 
 
 class RTPPortsTests(TestCase):
@@ -106,3 +114,57 @@ class RTPPortsTests(TestCase):
             if self.flushLoggedErrors(ValueError):
                 return
         self.fail("nothing was logged")
+
+
+class DissectedTests(TestCase):
+    """
+    What somebody else reads in the packets.
+    """
+
+    skip = (
+        None if TSHARK or os.environ.get("CI") == "true" else "tshark is not installed"
+    )
+
+    def test_dissected(self) -> None:
+        """
+        Wireshark sees the digits, their durations and ends, and one stream without
+        a gap.
+        """
+        assert TSHARK is not None
+        place = Place("192.0.2.9", 6000, 101, silence=0)
+        stream = Stream(place, 65530, 5, 0xABCDEF)
+        # A capture file of raw IPv4 packets.
+        capture = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
+        for packet in stream.packets("159*#D", 160, 80):
+            size = len(packet.data)
+            datagram = struct.pack(
+                "!BBHHHBBH4s4sHHHH",
+                *(0x45, 0, 28 + size, 0, 0, 64, 17, 0),
+                *(bytes([192, 0, 2, 21]), bytes([192, 0, 2, 9])),
+                *(30000, 6000, 8 + size, 0),
+            )
+            seconds, rest = divmod(packet.at, 1000)
+            length = len(datagram) + size
+            capture += struct.pack("<IIII", seconds, rest * 1000, length, length)
+            capture += datagram + packet.data
+        file = Path(self.mktemp())
+        file.write_bytes(capture)
+        fields = ("event_id", "end_of_event", "duration")
+        command = [
+            *(TSHARK, "-r", str(file), "-d", "udp.port==6000,rtp"),
+            *("-o", "rtpevent.event_payload_type_value:101", "-T", "fields"),
+            *(word for name in fields for word in ("-e", f"rtpevent.{name}")),
+        ]
+        out = subprocess.run(command, capture_output=True, text=True, check=True)
+        lines = [line.split("\t") for line in out.stdout.splitlines()]
+        events = [line for line in lines if line[0]]
+        digits = [events[at][0] for at in range(0, len(events), 10)]
+        self.assertEqual(digits, ["1", "5", "9", "10", "11", "15"])
+        self.assertEqual(
+            [(line[1], line[2]) for line in events[:10]],
+            [("0", str(160 * n)) for n in range(1, 8)] + [("1", "1280")] * 3,
+        )
+        command = [TSHARK, *command[1:5], "-q", "-z", "rtp,streams"]
+        out = subprocess.run(command, capture_output=True, text=True, check=True)
+        self.assertIn("g711U, rtpevent", out.stdout)
+        self.assertIn("0 (0.0%)", out.stdout)
