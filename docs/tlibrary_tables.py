@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -99,9 +100,31 @@ def pages() -> dict[Path, str]:
     """
     return {
         PAGE: _between(PAGE.read_text(), PAGE_MARKS, pageTables()),
-        TABLES: json.dumps(tables(), indent=1, ensure_ascii=False) + "\n",
+        TABLES: "".join(f"{line}\n" for line in _json(tables())),
         DISSECTOR: _between(DISSECTOR.read_text(), DISSECTOR_MARKS, luaTables()),
     }
+
+
+def _json(tables: dict[str, Any]) -> Iterator[str]:
+    """
+    JSON with a line for each row, for those who compare versions of it.
+    """
+    opening = "{"
+    for name, table in tables.items():
+        begin, end = ("[", "]") if isinstance(table, list) else ("{", "}")
+        if not isinstance(table, list | dict):
+            yield f"{opening}{json.dumps(name)}: {json.dumps(table)}"
+        else:
+            yield f"{opening}{json.dumps(name)}: {begin}"
+            rows = (
+                [json.dumps(row) for row in table]
+                if isinstance(table, list)
+                else [f"{json.dumps(key)}: {json.dumps(table[key])}" for key in table]
+            )
+            yield ",\n".join(f"  {row}" for row in rows)
+            yield end
+        opening = ", "
+    yield "}"
 
 
 def _between(text: str, marks: tuple[str, str], lines: Iterator[str]) -> str:
@@ -179,7 +202,7 @@ def members(cls: type[enums.Labelled]) -> list[enums.Labelled]:
 # For programs
 
 
-def tables() -> dict[str, object]:
+def tables() -> dict[str, Any]:
     """
     What C{tlibrary.json} holds.
     """

@@ -19,11 +19,12 @@ from zope.interface import implementer
 
 from sipcluster.net.tlib import TLibFactory
 from sipcluster.testing.tlib_peer import Addresses
-from sipcluster.tlib.messages import EventACK, Message
+from sipcluster.tlib.messages import EventACK, EventUserEvent, Message
 from sipcluster.tserver.itserver import ClientView, IRequests
 from sipcluster.tserver.limits import Application, Limits
 from sipcluster.tserver.server import TServer
 from sipcluster.wire.correlation import Requester
+from sipcluster.wire.kvlist import KVList
 from tests.loopback.processes import TOP, Running
 
 reactor: Any = _reactor
@@ -34,6 +35,21 @@ EXAMPLES = TOP / "docs" / "examples"
 CLIENT = EXAMPLES / "tlibrary.js"
 
 PASSWORD = "s3cret"
+
+#: When everything happens.
+NOW = (1_795_165_200, 250_000)
+
+#: Everything that a key-value list may hold.
+DATA: KVList = (
+    ("CUSTOMER", "4711"),
+    ("TRIES", -2),
+    ("CUSTOMER", "Zoë"),
+    ("BLOB", bytes(range(256))),
+    ("LEAST", -0x80000000),
+    ("MOST", 0x7FFFFFFF),
+    ("ROUTE", (("SKILL", "billing"), ("NESTED", (("EMPTY", ()), ("DEEP", 1))))),
+    ("", ""),
+)
 
 
 def skipWithoutNode() -> str | None:
@@ -250,3 +266,10 @@ def acknowledging(server: TServer) -> Echo:
     )
     server.add(echo)
     return echo
+
+
+def user(number: int, dn: str = "1001", **more: Any) -> EventUserEvent:
+    """
+    A numbered event.
+    """
+    return EventUserEvent(time=NOW, thisDN=dn, userEvent=number, **more)
