@@ -34,6 +34,7 @@ from sipcluster.sessioncontroller.session_description import (
     silent,
     talking,
 )
+from sipcluster.sessioncontroller.session_refresh import again
 from sipcluster.sessioncontroller.undertakings import Undertaking
 from sipcluster.wire.correlation import Requester
 
@@ -140,7 +141,8 @@ class Sessions(Ringing):
                     self._ua.wallTime(),
                     b"INVITE",
                     offer(),
-                    masked=masked,
+                    again(leg.refresh),
+                    masked,
                 )
             )
             answer = await answered

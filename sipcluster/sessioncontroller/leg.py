@@ -234,5 +234,6 @@ class Leg(ServerSide, ClientSide, Changes):
             proxy="" if self.proxy is None else self.proxy.name,
             secure=self.secure,
             holding=self.holding,
+            refresh=self.refresh,
             dtmfMethod=self.dtmfMethod,
         )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ProxyAddress,
     )
     from sipcluster.sessioncontroller.party import Party
+    from sipcluster.sessioncontroller.session_refresh import Refresh
     from sipcluster.sessioncontroller.useragent import UserAgent
     from sipcluster.sip.dialog import Dialog, DialogSet
     from sipcluster.sip.timers import Timer
@@ -80,6 +81,7 @@ class LegBase:
     @ivar muted: the last offer or answer that the far end was sent says less than
         the other side would like, because somebody holds by request: what the far
         end answers does not tell what it would like itself.
+    @ivar refresh: who refreshes the session; L{None}: nobody.
     @ivar dtmfMethod: how the far end is sent digits.
     @ivar proxy: the SIP Proxy in between.
     @ivar secure: a SIPS leg.
@@ -121,6 +123,7 @@ class LegBase:
         "proxy",
         "reason",
         "received",
+        "refresh",
         "relays",
         "secure",
         "ua",
@@ -161,6 +164,7 @@ class LegBase:
         self.allow = b""
         self.held = False
         self.holding = False
+        self.refresh: Refresh | None = None
         self.muted = False
         self.dtmfMethod = DTMFMethod.INFO
         self.proxy: ProxyAddress | None = None

@@ -20,6 +20,7 @@ from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_base import LegBase, sessionDescription
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SDP
+from sipcluster.sessioncontroller.session_refresh import agreed
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sip.server_transaction import ServerTransaction
@@ -157,6 +158,7 @@ class Changes(LegBase):
             self.withdrawn = False
             return
         if accepted:
+            self.refresh = agreed(event.fields, True)
             self._refresh(change.request)
             if self.offered:
                 self.received = self.offered
@@ -259,7 +261,9 @@ class Changes(LegBase):
         change = self.change
         status = response.status
         body = b""
+        fields = sessionFields(response)
         if status < 300:
+            self.refresh = agreed(fields, False)
             self._refresh(response)
             body = sessionDescription(response)
             asked = not isinstance(change, OutgoingInvite) or change.offered
@@ -270,9 +274,7 @@ class Changes(LegBase):
                 self._acknowledgeChange(change, b"")
         else:
             self._changeOver()
-        self.tellModificationAnswered(
-            status, response.reason, body, sessionFields(response)
-        )
+        self.tellModificationAnswered(status, response.reason, body, fields)
         if status in _GONE:
             self.machine.vanished(f"{status} inside the dialog")
 

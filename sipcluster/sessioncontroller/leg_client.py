@@ -21,6 +21,7 @@ from sipcluster.sessioncontroller.isessioncontroller import Destination, ProxyAd
 from sipcluster.sessioncontroller.leg_base import LegBase, sessionDescription
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SDP
+from sipcluster.sessioncontroller.session_refresh import agreed
 from sipcluster.sip.dialog import Dialog, DialogSet
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import Headers
@@ -219,6 +220,8 @@ class ClientSide(LegBase):
             body = media.get(response.toTag, b"")
         self.received = body
         self.allow = commonMethods(response)
+        fields = sessionFields(response)
+        self.refresh = agreed(fields, False)
         if invite.offered:
             self._acknowledge(b"")
         self.emit(
@@ -227,7 +230,7 @@ class ClientSide(LegBase):
                 self.ua.wallTime(),
                 body,
                 response.toTag,
-                sessionFields(response),
+                fields,
             )
         )
 

@@ -16,6 +16,7 @@ from sipcluster.sessioncontroller.events import (
 from sipcluster.sessioncontroller.fields import commonMethods, sessionFields
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_base import LegBase, sessionDescription
+from sipcluster.sessioncontroller.session_refresh import agreed
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request
@@ -102,6 +103,7 @@ class ServerSide(LegBase):
         if event.body and self.mediaFork not in (None, event.fork):
             self.retag()
         self.dialog = self.dialog.confirmed()
+        self.refresh = agreed(event.fields, True)
         body = self.origin.rewrite(event.body) if event.body else b""
         self.invite.respond(
             200, self.localTag, b"", self.sessionHeaders(event.fields), body

@@ -78,5 +78,6 @@ def _restoreLeg(call: Call, value: LegValue, ua: UserAgent) -> None:
     leg.allow = value.allow
     leg.held = value.held
     leg.holding = value.holding
+    leg.refresh = value.refresh
     leg.dtmfMethod = value.dtmfMethod
     leg.secure = value.secure

@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 
 from sipcluster.sessioncontroller.events import CallType, Role
 from sipcluster.sessioncontroller.isessioncontroller import DTMFMethod
+from sipcluster.sessioncontroller.session_refresh import Refresh
 from sipcluster.sip.dialog import Dialog
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import asKVList
@@ -61,6 +62,7 @@ class LegValue:
     @ivar held: the far end listens to nobody.
     @ivar proxy: name of the SIP Proxy in between.
     @ivar secure: all hops use TLS: a SIPS call.
+    @ivar refresh: who refreshes the session; L{None}: nobody.
     @ivar holding: its DN holds the other one by request.
     @ivar dtmfMethod: how the far end is sent digits.
     """
@@ -84,6 +86,7 @@ class LegValue:
     proxy: str = ""
     secure: bool = False
     holding: bool = False
+    refresh: Refresh | None = None
     dtmfMethod: DTMFMethod = DTMFMethod.INFO
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from sipcluster.sessioncontroller.isessioncontroller import Why
+from sipcluster.sessioncontroller.session_refresh import Refresh
 from sipcluster.sessioncontroller.values import CallValue, decodeCall, encodeCall
 from sipcluster.sip.message import Request
 from sipcluster.sip.sdp import directionOf
@@ -447,6 +448,57 @@ class PhoneTests(HoldTestCase):
         self.takes(self.bob, self.asked(self.bob, b"inactive", 4002), "inactive")
         self.takes(self.alice, self.asked(self.alice, b"inactive", 5000), "inactive")
         self.assertDone(done)
+        self.hangUp()
+
+
+class RefreshTests(HoldTestCase):
+    """
+    Session timers (RFC 4028) that the phones have agreed on.
+    """
+
+    AGREED = (
+        (b"Supported", b"timer"),
+        (b"Session-Expires", b"1800;refresher=uac"),
+    )
+
+    def test_goesOn(self) -> None:
+        """
+        A re-INVITE of ours says again who refreshes, so that whoever does goes on
+        with it; where nothing was agreed it says nothing.
+        """
+        done = self.hold(self.alice)
+        ours = self.peer.expectRequest(b"INVITE")
+        self.assertNotIn(b"Session-Expires", ours.headers)
+        self.bob.refuse(ours, 488)
+        self.peer.expectRequest(b"ACK")
+        self.assertNotDone(done, Why.REJECTED)
+        self.alice.within(b"UPDATE", self.AGREED)
+        theirs = self.peer.expectRequest(b"UPDATE")
+        answer = [self.bob.contact, (b"Require", b"timer"), self.AGREED[1]]
+        self.peer.respond(theirs, 200, fields=answer)
+        self.peer.expectResponse(200)
+        (value,) = self.node.controller.values()
+        self.assertEqual(
+            [leg.refresh for leg in value.legs],
+            [Refresh(1800, True), Refresh(1800, False)],
+        )
+        done = self.hold(self.alice)
+        ours = self.peer.expectRequest(b"INVITE")
+        self.assertEqual(ours.headers.first(b"Supported"), b"timer")
+        self.assertEqual(ours.headers.first(b"Session-Expires"), self.AGREED[1][1])
+        self.bob.answer(
+            ours, 200, sdp("1002", 5000, "inactive"), fields=[self.AGREED[1]]
+        )
+        self.peer.expectRequest(b"ACK")
+        ours = self.peer.expectRequest(b"INVITE")
+        self.assertEqual(ours.headers.first(b"Session-Expires"), b"1800;refresher=uas")
+        self.takes(self.alice, ours, "inactive")
+        self.assertDone(done)
+        # Alice's phone has not said it again: it does not any more.
+        (value,) = self.node.controller.values()
+        self.assertEqual(
+            [leg.refresh for leg in value.legs], [None, Refresh(1800, False)]
+        )
         self.hangUp()
 
 

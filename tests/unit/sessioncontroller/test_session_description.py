@@ -10,10 +10,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.sessioncontroller.session_description import (
     SessionOrigin,
+    differ,
     holds,
     isSessionDescription,
+    nothingYet,
+    silent,
+    talking,
 )
-from sipcluster.sip.sdp import originOf
+from sipcluster.sip.sdp import mediaOf, originOf
 from sipcluster.testing.sip_peer import sdp
 
 
@@ -120,3 +124,110 @@ class HoldTests(SynchronousTestCase):
         body = b"v=0\r\na=sendonly\r\nm=" + junk
         self.assertIn(holds(body), (True, False))
         self.assertFalse(holds(junk))
+
+
+class DirectionTests(SynchronousTestCase):
+    """
+    Sessions in which nobody, or everybody, is heard.
+    """
+
+    def directions(self, body: bytes) -> list[bytes]:
+        """
+        Of all streams.
+        """
+        return [media.direction for media in mediaOf(body)]
+
+    @given(
+        st.lists(
+            st.sampled_from(["", "sendrecv", "sendonly", "recvonly", "inactive"]),
+            min_size=1,
+            max_size=4,
+        ),
+        st.sampled_from([b"", b"a=sendonly\r\n"]),
+        st.booleans(),
+    )
+    def test_everyStream(self, streams: list[str], session: bytes, bare: bool) -> None:
+        """
+        Each stream gets the direction, whatever it and the session have said before;
+        nothing else changes, and the same once more changes nothing.
+        """
+        body = sdp("alice").partition(b"m=")[0] + session
+        for port, direction in enumerate(streams, 4000):
+            body += b"m=audio %d RTP/AVP 8\r\n" % port
+            if direction:
+                body += f"a={direction}\r\na=ptime:20\r\n".encode()
+        if bare:
+            body = body.replace(b"\r\n", b"\n")
+        for turned, wanted in ((silent, b"inactive"), (talking, b"sendrecv")):
+            result = turned(body)
+            self.assertEqual(self.directions(result), [wanted] * len(streams))
+            self.assertEqual(turned(result), result)
+            kept = [
+                [line for line in one.splitlines() if line[2:] not in _DIRECTIONS]
+                for one in (result, body)
+            ]
+            self.assertEqual(kept[0], kept[1])
+            self.assertEqual(b"\r" in result, not bare)
+
+    def test_lastLineWithoutAnEnd(self) -> None:
+        """
+        A body whose last line has no end gets one.
+        """
+        self.assertTrue(
+            silent(sdp("alice")[:-2]).endswith(b"RTP/AVP 8\r\na=inactive\r\n")
+        )
+        self.assertTrue(
+            silent(sdp("alice", 4000, "sendonly")[:-2]).endswith(
+                b"RTP/AVP 8\r\na=inactive\r\n"
+            )
+        )
+
+    def test_nothing(self) -> None:
+        """
+        No body stays none.
+        """
+        self.assertEqual(silent(b""), b"")
+
+    def test_nobodyThereYet(self) -> None:
+        """
+        An answer for nobody takes each stream that is offered, sends none, and does
+        not lead media to who has offered; a stream that is refused stays so.
+        """
+        offer = sdp("alice", 4000) + b"m=video 0 RTP/AVP 99\r\n"
+        offer += b"m=audio 5000/2 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n"
+        answer = nothingYet(offer, b"IN IP4 192.0.2.1")
+        media = mediaOf(answer)
+        self.assertEqual([one.port for one in media], [9, 0, 9])
+        self.assertEqual({one.address for one in media}, {b"192.0.2.1"})
+        self.assertEqual(self.directions(answer), [b"inactive"] * 3)
+        self.assertEqual(
+            [one.formats for one in media], [one.formats for one in mediaOf(offer)]
+        )
+
+
+class DifferTests(SynchronousTestCase):
+    """
+    Whether a far end is at another place.
+    """
+
+    def test_places(self) -> None:
+        """
+        Another port, address or direction is told; another codec or origin is not.
+        """
+        body = sdp("alice", 4000)
+        self.assertFalse(differ(body, sdp("bob", 4000)))
+        self.assertFalse(differ(body, body.replace(b"AVP 8", b"AVP 8 0")))
+        self.assertFalse(differ(body, sdp("alice", 4000, "sendrecv")))
+        self.assertTrue(differ(body, sdp("alice", 4002)))
+        self.assertTrue(differ(body, sdp("alice", 4000, "sendonly")))
+        self.assertTrue(differ(body, body.replace(b"100.7\r\nt", b"100.8\r\nt")))
+        self.assertTrue(differ(body, body + b"m=video 0 RTP/AVP 99\r\n"))
+
+    def test_unreadable(self) -> None:
+        """
+        What cannot be read is no reason to do anything.
+        """
+        self.assertFalse(differ(sdp("alice"), b"v=0\r\no=x\r\nm=audio x\r\n"))
+
+
+_DIRECTIONS = {b"sendrecv", b"sendonly", b"recvonly", b"inactive"}

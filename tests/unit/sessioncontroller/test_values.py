@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.sessioncontroller.events import CallType, Role
+from sipcluster.sessioncontroller.isessioncontroller import DTMFMethod
+from sipcluster.sessioncontroller.session_refresh import Refresh
 from sipcluster.sessioncontroller.values import (
     CallValue,
     LegValue,
     PartyValue,
+    UndertakingValue,
     decodeCall,
     encodeCall,
 )
 from sipcluster.sip.dialog import Dialog
+from sipcluster.wire.correlation import Requester
 
 octets = st.binary(max_size=12)
 words = st.text(max_size=8)
@@ -50,6 +54,15 @@ legs = st.builds(
     accepted=octets,
     originID=numbers,
     received=octets,
+    holding=st.booleans(),
+    refresh=st.none() | st.builds(Refresh, seconds=numbers, byFarEnd=st.booleans()),
+    dtmfMethod=st.sampled_from(DTMFMethod),
+)
+undertakings = st.builds(
+    UndertakingValue,
+    kind=words,
+    party=numbers,
+    requester=st.none() | st.builds(Requester, client=words, reference=numbers),
 )
 parties = st.builds(
     PartyValue,
@@ -69,7 +82,13 @@ calls = st.builds(
     created=st.floats(allow_nan=False),
     parties=st.lists(parties, max_size=3).map(tuple),
     legs=st.lists(legs, max_size=3).map(tuple),
-    userData=st.lists(st.tuples(words, words), max_size=3).map(tuple),
+    userData=st.recursive(
+        words | st.integers(-(2**31), 2**31 - 1) | octets,
+        lambda deeper: st.lists(st.tuples(words, deeper), max_size=3).map(tuple),
+        max_leaves=4,
+    ).flatmap(lambda value: st.just((("k", value),))),
+    callID=numbers,
+    undertakings=st.lists(undertakings, max_size=2).map(tuple),
 )
 
 

@@ -1,0 +1,1 @@
+Calls can be made, answered, held, retrieved, redirected, released and cleared by request, with digits and user data: the caller's telephone is called first, ringing telephones answer on ``Event: talk``, and a call that is held stays held whatever its telephones refresh.
