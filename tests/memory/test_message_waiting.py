@@ -5,6 +5,8 @@ waiting at a node, behind a scripted SIP Proxy.
 
 from __future__ import annotations
 
+from random import Random
+
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
@@ -18,7 +20,8 @@ from sipcluster.sessioncontroller.notifier import (
     MessageWaiting,
 )
 from sipcluster.sip.dialog import Dialog
-from sipcluster.sip.message import Request, Response
+from sipcluster.sip.message import Request, Response, makeResponse
+from sipcluster.testing.mutate import Mutator
 from sipcluster.testing.sip_peer import Phone, SIPPeer
 from tests.memory.nodes import PROXY1, NodeTestCase
 from tests.unit.sessioncontroller.test_dialplan_features import Features
@@ -580,3 +583,51 @@ class UnsolicitedTests(MessageWaitingTestCase):
         self.setWaiting("7777", True)
         self.peer.expectNothing()
         self.peer2.expectNothing()
+
+
+class MutatedTests(MessageWaitingTestCase):
+    """
+    Telephones send anything.
+    """
+
+    def test_mutated(self) -> None:
+        """
+        Mutated SUBSCRIBEs, in the dialog and outside of it, and mutated answers to
+        NOTIFYs end in answers or in the counters; another telephone's subscription
+        is not disturbed.
+        """
+        random = Random(5)
+        bobs = self.subscribe(3600, self.bob)
+        self.peer.respond(bobs, 200)
+        self.peer2.target = self.peer.target
+        for _ in range(150):
+            self.run_(1.1)
+            self.alice.challenges = []
+            self.peer.respond(self.subscribe(), 200)
+            self.run_(1.1)
+            self.setWaiting("1001", bool(random.getrandbits(1)))
+            notify = self.expectNotify()
+            answer = makeResponse(notify, random.choice((200, 481, 500))).render()
+            refresh = self.refresh(random.choice((0, 60, 600))).render()
+            self.peer.inbox.clear()
+            outside = self.alice.build(b"SUBSCRIBE", "1001", [EVENT, ACCEPT])
+            mutator = Mutator(random, [answer, refresh, outside.render()])
+            for _ in range(8):
+                self.peer2.send(mutator.message())
+                self.pump()
+            self.peer.inbox.clear()
+            self.peer2.inbox.clear()
+        counts = self.node.runtime.transport.status()["counts"]  # type: ignore[attr-defined]
+        self.assertEqual(counts.get("bugs", 0), 0)
+        self.assertLessEqual(
+            len(self.waiting._byDN.get("1001", ())), notifier.MOST_EACH
+        )
+        self.peer.inbox.clear()
+        self.setWaiting("1002", True)
+        notify = self.peer.expectRequest(
+            b"NOTIFY", lambda request: request.callID == bobs.callID
+        )
+        self.assertIn(b"Messages-Waiting: yes", notify.body)
+        self.peer.respond(notify, 200)
+        self.waiting.stop()
+        self.run_(1)
