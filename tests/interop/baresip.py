@@ -95,6 +95,7 @@ class Baresip:
         authority: Path | None = None,
         account: str = "",
         registers: bool = True,
+        settings: str = "",
         modules: Sequence[str] = (),
     ) -> Baresip:
         """
@@ -104,6 +105,7 @@ class Baresip:
         @param frequency: what it plays into its calls, in hertz.
         @param authority: certificate authority for TLS.
         @param registers: whether it registers.
+        @param settings: further lines of its configuration.
         @param account: further account parameters, each with a semicolon before.
         @param modules: further application modules.
         """
@@ -123,6 +125,7 @@ class Baresip:
                 heard=heard,
                 control=_CONTROL,
             )
+            + settings
         )
         (folder / "accounts").write_text(
             f"<sip:{number}@lab.example>;auth_user={number}"

@@ -73,6 +73,7 @@ class ScenarioTestCase(ClusterTestCase):
     """
     One node, two SIP Proxies, and telephones each in a network namespace of its own.
 
+    @cvar phoneSettings: further lines of baresip's configuration.
     @ivar phones: those that are baresip, by their letters.
     @ivar runs: those that are SIPp: their reports.
     """
@@ -81,6 +82,7 @@ class ScenarioTestCase(ClusterTestCase):
     base = BASE
     hosts = tuple(HOSTS.values())
     change = staticmethod(configured())
+    phoneSettings = ""
 
     async def setUp(self) -> None:  # type: ignore[override]
         await super().setUp()
@@ -133,6 +135,7 @@ class ScenarioTestCase(ClusterTestCase):
             f"sip:{BASE}.{11 if letter in 'AO' else 12}",
             TONES[letter],
             registers=letter != "O",
+            settings=self.phoneSettings,
         )
         self.phones[letter] = phone
         self.addCleanup(self.endPhone, phone)
