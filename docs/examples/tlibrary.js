@@ -466,13 +466,23 @@ class TLibraryClient extends EventEmitter {
     return this;
   }
 
-  /** Register a DN, and again whenever the session was lost. */
+  /**
+   * Register a DN, and again whenever the session was lost.
+   *
+   * @returns {Promise<object|null>} EventRegistered; null when the session of another
+   *   process, which this client goes on with, has registered the DN already.
+   */
   register(dn, attributes = {}) {
     const asked = { ThisDN: dn, ...attributes };
-    return this.request('RequestRegisterAddress', asked).then((event) => {
-      this.registrations.set(dn, asked);
-      return event;
-    });
+    return this.request('RequestRegisterAddress', asked)
+      .catch((error) => {
+        if (error.code !== 43) throw error;
+        return null;
+      })
+      .then((event) => {
+        this.registrations.set(dn, asked);
+        return event;
+      });
   }
 
   unregister(dn) {
@@ -944,13 +954,14 @@ function readArguments(words) {
   return [options, rest];
 }
 
+/**
+ * Write down where we are: behind the listener that prints the event, and before it
+ * counts as handled, since what is acknowledged the server forgets.
+ */
 function keepSession(client, file) {
-  client.on('event', () => {
-    // The event itself is handled when it is printed: after this.
-    setImmediate(() => {
-      fs.writeFileSync(`${file}.new`, JSON.stringify(client.session));
-      fs.renameSync(`${file}.new`, file);
-    });
+  client.on('event', ({ position }) => {
+    fs.writeFileSync(`${file}.new`, JSON.stringify({ ...client.session, position }));
+    fs.renameSync(`${file}.new`, file);
   });
 }
 
@@ -1013,7 +1024,7 @@ function pipe(client) {
         ? client.register(attributes.ThisDN, attributes)
         : client.request(name, attributes);
       return asked.then(
-        (event) => say('answer', { id, name: event.name, attributes: event.attributes }),
+        (event) => say('answer', { id, name: event?.name, attributes: event?.attributes }),
         (error) => say('failed', { id, code: error.code ?? null, why: error.message }),
       );
     },
@@ -1051,18 +1062,18 @@ function main(words) {
     return;
   }
   const client = new TLibraryClient(options);
-  if (options.file) keepSession(client, options.file);
   const [name, ...rest] = command;
-  if (name === 'pipe') {
-    pipe(client);
-    client.start();
-    return;
-  }
-  watchOver(client);
-  client.start();
+  if (name === 'pipe') pipe(client);
+  else watchOver(client);
   if (name === 'monitor') monitor(client, rest);
   else if (name === 'send') sendOne(client, rest);
-  else process.stderr.write(USAGE);
+  else if (name !== 'pipe') {
+    process.stderr.write(USAGE);
+    process.exitCode = 2;
+    return;
+  }
+  if (options.file) keepSession(client, options.file);
+  client.start();
 }
 
 if (require.main === module) main(process.argv.slice(2));

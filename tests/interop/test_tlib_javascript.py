@@ -115,7 +115,7 @@ class AgentTests(ClusterTestCase):
         self.assertEqual(said.splitlines()[-1], "done")
         names = re.findall(r"^(Event\w+) \(\d+\)$", said, re.MULTILINE)
         self.assertEqual(tuple(names), EVENTS)
-        connIDs = set(re.findall(r"AttributeConnID\t'(\w+)'", said))
+        connIDs = set(re.findall(r"AttributeConnID\t(\w+)", said))
         self.assertEqual(len(connIDs), 1)
         for report in await gatherResults(calls):
             self.assertAsWritten(report)
