@@ -4,6 +4,7 @@ T-Library ports over TCP and TLS: bytes, and how many of them wait.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IPushProducer, ITCPTransport
@@ -14,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sipcluster.net.addresses import hostPort, plainHost
+from sipcluster.net.direct import DirectWriter
 from sipcluster.net.sip_stream import setPatience
 from sipcluster.net.sip_tls import why
 from sipcluster.tserver.itserver import (
@@ -37,6 +39,7 @@ class TLibProtocol(Protocol):
         self.peer = peer
         self._taker = taker
         self._user: IConnectionUser | None = None
+        self._direct: DirectWriter | None = None
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
@@ -44,9 +47,14 @@ class TLibProtocol(Protocol):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
             setPatience(transport)
-        transport.registerProducer(self, True)
+        if isinstance(transport.getHandle(), socket.socket):
+            self._direct = DirectWriter(
+                transport, self.pauseProducing, self.resumeProducing
+            )
+        else:
+            transport.registerProducer(self, True)
         # A method of our own would cost as much as what it calls.
-        self.write = transport.write  # type: ignore[method-assign]
+        self.write = (self._direct or transport).write  # type: ignore[method-assign]
         with self.log.failuresHandled("T-Library connection"):
             self._user = self._taker.connectionMade(self)
 
@@ -58,6 +66,7 @@ class TLibProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         user, self._user = self._user, None
         self.__dict__.pop("write", None)
+        self._direct = None
         if user is not None:
             with self.log.failuresHandled("T-Library connection lost"):
                 user.connectionLost(why(reason))
@@ -92,7 +101,7 @@ class TLibProtocol(Protocol):
         ours is ended first; the client ends the other one.
         """
         transport: Any = self.transport
-        transport.unregisterProducer()
+        self._stopWriting()
         transport.resumeProducing()
         if isinstance(transport, TLSMemoryBIOProtocol):
             transport.loseConnection()
@@ -104,8 +113,15 @@ class TLibProtocol(Protocol):
         See L{IConnection}.
         """
         transport: Any = self.transport
-        transport.unregisterProducer()
+        self._stopWriting()
         transport.abortConnection()
+
+    def _stopWriting(self) -> None:
+        transport: Any = self.transport
+        if self._direct is None:
+            transport.unregisterProducer()
+        else:
+            self._direct.stop()
 
     # What the transport says of its buffer.
 
