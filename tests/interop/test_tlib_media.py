@@ -61,7 +61,7 @@ class MediaTestCase(ScenarioTestCase):
         client.take()
         return got.message
 
-    async def made(self) -> dict[str, str]:
+    async def made(self) -> dict[str, Any]:
         """
         A's client makes a call; both telephones answer.
 
