@@ -146,6 +146,14 @@ class TController:
         if (hook is None and not released) or not party.internal:
             self._next(event)
             return
+        self._office.moment = event.time
+        try:
+            self._tell(event, hook)
+        finally:
+            self._office.moment = None
+
+    def _tell(self, event: CallEvent, hook: Hook | None) -> None:
+        party = event.party
         device = self._devices.get(party.thisDN)
         if device is None or not isinstance(device.dn, ExtensionDN):
             self._next(event)

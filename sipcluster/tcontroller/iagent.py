@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from attrs import field, frozen
+from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import Attribute, Interface
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from sipcluster.tcontroller.agent import Agent
 
 
-@frozen
+@define
 class Office:
     """
     What all agents of a T-Controller share.
 
     @ivar wallTime: seconds since 1970.
+    @ivar moment: the time of the call event that is being told, so that what it
+        entails is not later than what follows it; L{None} else.
     @ivar publisher: the TCport.
     """
 
@@ -32,13 +34,14 @@ class Office:
     wallTime: Callable[[], float]
     publisher: IEventPublisher
     settings: AgentSettings = field(factory=AgentSettings)
+    moment: float | None = None
 
     def now(self) -> tuple[int, int]:
         """
         AttributeTime of an event: seconds since 1970 and microseconds.
         """
-        now = self.wallTime()
-        return int(now), int(now % 1 * 1000000)
+        now = self.wallTime() if self.moment is None else self.moment
+        return divmod(round(now * 1_000_000), 1_000_000)
 
 
 class IAgentKeeper(Interface):

@@ -33,7 +33,6 @@ from sipcluster.tlib.messages import (
     RequestAgentSetIdleReason,
     RequestCallForwardCancel,
     RequestCallForwardSet,
-    RequestReserveAgent,
     RequestSetDNDOff,
     RequestSetDNDOn,
     RequestSetMessageWaitingOff,
@@ -153,12 +152,6 @@ def _setReason(
     _agentOf(shared, device).inputs.setReason(asked)
 
 
-def _reserve(
-    shared: Surroundings, device: Device, request: DNRequest, asked: Asked
-) -> None:
-    raise CannotBe(TErrorCode.UNSUPPORTED_OPERATION)
-
-
 # What a DN has switched on
 
 
@@ -242,7 +235,6 @@ REQUESTS: Mapping[int, Doing] = {
     RequestAgentReady.number: _ready,
     RequestAgentNotReady.number: _notReady,
     RequestAgentSetIdleReason.number: _setReason,
-    RequestReserveAgent.number: _reserve,
     RequestSetDNDOn.number: _dndOn,
     RequestSetDNDOff.number: _dndOff,
     RequestCallForwardSet.number: _forwardSet,

@@ -31,7 +31,6 @@ from sipcluster.tlib.messages import (
     RequestAgentReady,
     RequestCallForwardCancel,
     RequestCallForwardSet,
-    RequestReserveAgent,
     RequestSetDNDOff,
     RequestSetDNDOn,
     RequestSetMessageWaitingOff,
@@ -77,14 +76,12 @@ class SeamTests(TControllerTestCase):
     def test_answersTheRequestsOfAgentsAndDNs(self) -> None:
         """
         Its requests are those of tlibrary 2.2 about agents, do not disturb,
-        forwarding and waiting messages; reserving an agent is refused with 51.
+        forwarding and waiting messages; not to reserve an agent.
         """
         self.assertEqual(
             sorted(self.controller.numbers),
-            [8, 9, 10, 11, 12, 13, 34, 35, 46, 47, 127, 130],
+            [8, 9, 10, 11, 12, 13, 34, 35, 46, 47, 130],
         )
-        reserve = RequestReserveAgent(thisDN="1001", agentID="7001")
-        self.assertEqual(self.ask(reserve), ["51"])
 
     def test_ourOwnFault(self) -> None:
         """
