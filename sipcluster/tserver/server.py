@@ -257,7 +257,7 @@ class TServer:
                 "{event} of {dn} is lost: {why}",
                 event=type(event.message).__name__,
                 dn=dn,
-                why=e,
+                why=str(e),
             )
 
     def answer(self, requester: Requester, event: Message | Outgoing) -> None:
@@ -304,7 +304,7 @@ class TServer:
         except MessageTooLong as e:
             self.counts["tooLong"] += 1
             log.error(
-                "{event} is lost: {why}", event=type(event.message).__name__, why=e
+                "{event} is lost: {why}", event=type(event.message).__name__, why=str(e)
             )
             code = TErrorCode.INTERNAL_ERROR
             self.requests.refuse(session, reference, None, code, "answer is too long")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 from twisted.logger import Logger
 
+from sipcluster.tlib.attributes import BY_FIELD
 from sipcluster.tlib.codec import Envelope, missing
 from sipcluster.tlib.enums import ClientRole, ResumeResult, ServerRole
 from sipcluster.tlib.errors import TErrorCode
@@ -240,7 +241,7 @@ def checkAttributes(request: Message) -> None:
     """
     lacking = missing(request)
     if lacking:
-        names = ", ".join(name[0].upper() + name[1:] for name in lacking)
+        names = ", ".join(BY_FIELD[name].name for name in lacking)
         raise Refused(TErrorCode.INVALID_ATTRIBUTE, f"{names} is missing")
 
 
