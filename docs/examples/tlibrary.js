@@ -446,6 +446,7 @@ class TLibraryClient extends EventEmitter {
     this.handled = position;
     this.info = null;
     this.acknowledged = position;
+    this.unacknowledgedBytes = 0;
     this.waiting = new Map(); // reference -> { name, attributes, resolve, ... }
     this.registrations = new Map(); // DN -> attributes of its request
     // A client that goes on with the session of another process does not know which
@@ -583,6 +584,7 @@ class TLibraryClient extends EventEmitter {
         reader.receive(bytes);
         let payload = reader.next();
         while (payload !== undefined) {
+          this.unacknowledgedBytes += payload.length;
           this.received(parse(payload));
           if (this.socket !== socket) return;
           payload = reader.next();
@@ -658,6 +660,7 @@ class TLibraryClient extends EventEmitter {
   send(reference, name, attributes) {
     this.socket.write(frame(this.handled, reference, name, attributes));
     this.acknowledged = this.handled;
+    this.unacknowledgedBytes = 0;
   }
 
   received(message) {
@@ -788,7 +791,7 @@ class TLibraryClient extends EventEmitter {
   acknowledge() {
     const behind = this.handled - this.acknowledged;
     if (this.state !== 'working' || behind === 0) return;
-    if (behind >= 256) this.send(0, 'LinkPollAnswer');
+    if (behind >= 256 || this.unacknowledgedBytes >= 262144) this.send(0, 'LinkPollAnswer');
     else if (this.timers.acknowledging === undefined) {
       this.timers.acknowledging = setTimeout(() => {
         delete this.timers.acknowledging;

@@ -292,13 +292,13 @@ class Connector:
 
     # What the server says.
 
-    def _received(self, envelope: Envelope) -> None:
+    def _received(self, envelope: Envelope, size: int) -> None:
         message = envelope.message
         if isinstance(message, LinkClosing):
             self._closedByServer(message)
         elif self.info is None:
             self._starting(envelope)
-        elif not self._session.received(envelope):
+        elif not self._session.received(envelope, size):
             self._cut(f"events are missing before {envelope.position}")
 
     def _starting(self, envelope: Envelope) -> None:

@@ -25,14 +25,14 @@ class Ends:
     """
     Whom a connection tells.
 
-    @ivar received: is given each message, polls aside.
+    @ivar received: is given each message, polls aside, and how many bytes it had.
     @ivar unreadable: is given what is wrong with a message that could not be read;
         the frames around it can be.
     @ivar lost: is told why the connection is gone, or of no use; called once.
     @ivar position: tells what to acknowledge.
     """
 
-    received: Callable[[Envelope], None]
+    received: Callable[[Envelope, int], None]
     unreadable: Callable[[BadMessage], None]
     lost: Callable[[str], None]
     position: Callable[[], int]
@@ -207,7 +207,7 @@ class ClientProtocol(Protocol):
         if kind is LinkPoll:
             self.write(encode(LinkPollAnswer(), ends.position(), envelope.reference))
         elif kind is not LinkPollAnswer:
-            ends.received(envelope)
+            ends.received(envelope, len(frame))
 
     def _fail(self, why: str) -> None:
         ends = self._ends

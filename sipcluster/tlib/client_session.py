@@ -48,6 +48,9 @@ from sipcluster.wire.correlation import TooManyRequests as CorrelationFull
 #: nothing else to say.
 ACKNOWLEDGE = 256
 
+#: Bytes of messages after which it is told so, too: it keeps them until then.
+ACKNOWLEDGE_BYTES = 262144
+
 #: Requests that may be on their way at one time: the server refuses the 1001st.
 WINDOW = 500
 
@@ -123,6 +126,8 @@ class ClientSession:
         self.gaps = 0
         self.handled = self.position
         self._acknowledged = 0
+        #: Bytes that came since the server was last told.
+        self._unacknowledged = 0
         self._mayJump = False
         self._gapBefore = 0
         self._acknowledging: IDelayedCall | None = None
@@ -285,6 +290,7 @@ class ClientSession:
     def _put(self, data: bytes) -> None:
         assert self._write is not None
         self._acknowledged = self.handled
+        self._unacknowledged = 0
         self._write(data)
 
     def _timedOut(self, reference: int, asked: _Asked) -> None:
@@ -296,9 +302,11 @@ class ClientSession:
 
     # What comes.
 
-    def received(self, envelope: Envelope) -> bool:
+    def received(self, envelope: Envelope, size: int) -> bool:
         """
         Take a message of the server.
+
+        @param size: bytes that it had.
 
         @return: false: messages are missing before it; it was not taken.
         """
@@ -323,6 +331,7 @@ class ClientSession:
                 )
             self._mayJump = False
             self.position = position
+            self._unacknowledged += size
         if envelope.reference and envelope.reference in self._restoring:
             envelope = self._restored(envelope)
         elif type(envelope.message) is EventUnregistered:
@@ -348,7 +357,10 @@ class ClientSession:
         if self.position != position or self._write is None:
             return  # meanwhile the session or the link was given up
         self.handled = position
-        if position - self._acknowledged >= ACKNOWLEDGE:
+        if (
+            position - self._acknowledged >= ACKNOWLEDGE
+            or self._unacknowledged >= ACKNOWLEDGE_BYTES
+        ):
             self._acknowledge()
         elif self._acknowledging is None:
             self._acknowledging = self._clock.callLater(

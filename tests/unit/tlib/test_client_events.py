@@ -22,6 +22,7 @@ from sipcluster.tlib.messages import (
     EventLinkConnected,
     EventRegistered,
     EventUnregistered,
+    EventUserEvent,
     LinkClosing,
     LinkPoll,
     LinkPollAnswer,
@@ -124,6 +125,20 @@ class EventTests(ClientTestCase):
         runFor(self.clock, 1.1)
         self.assertEqual(self.expect(server, LinkPollAnswer).position, 299)
         runFor(self.clock, 5)
+        self.assertEqual(server.received, [])
+
+    def test_acknowledgesManyBytes(self) -> None:
+        """
+        Large events are acknowledged earlier: the server keeps them until then.
+        """
+        _, server = self.linked()
+        large = EventUserEvent(
+            thisDN="1001", userEvent=57, userData=(("text", "x" * 40000),)
+        )
+        for position in range(1, 8):
+            server.send(large, position)
+        self.run_()
+        self.assertEqual(self.expect(server, LinkPollAnswer).position, 7)
         self.assertEqual(server.received, [])
 
     def test_unknownEvent(self) -> None:
