@@ -1,5 +1,6 @@
 """
-C{bin/bench}: what a call costs us, and what it costs a peer in the same run.
+C{bin/bench}: what a call costs us, and what it costs a peer in the same run; what an
+event for many T-Library clients costs (L{tests.bench.bench_tlib}).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from tests.bench import bench_tlib
 from tests.bench.calls import Price, price, register
 from tests.bench.processes import whole
 from tests.bench.subjects import (
@@ -257,4 +259,7 @@ def run(reactor: Any, *arguments: str) -> Deferred[None]:
 
 
 if __name__ == "__main__":
-    react(run, sys.argv[1:])
+    if sys.argv[1:2] == ["tlib"]:
+        bench_tlib.main(sys.argv[2:])
+    else:
+        react(run, sys.argv[1:])

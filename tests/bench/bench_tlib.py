@@ -28,7 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP4ServerEndpoint,
+    connectProtocol,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.stdio import StandardIO
 from twisted.internet.task import LoopingCall, deferLater, react
@@ -36,6 +40,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sipcluster.app.cti import Trace
 from sipcluster.app.garbage import GarbageCollector
 from sipcluster.net.tlib import TLibFactory
 from sipcluster.tlib.client_values import Times
@@ -127,6 +132,8 @@ class Ours:
     A T-Library port.
     """
 
+    trace: Trace | None = None
+
     def __init__(self, reactor: Any, registered: int, dns: Sequence[str]) -> None:
         self.server = TServer(
             "TCport",
@@ -135,6 +142,7 @@ class Ours:
             os.urandom,
             {"bench": Application("bench", "secret")},
             Everything(),
+            trace=self.trace,
         )
         self._dns = dns
         self._number = 0
@@ -160,10 +168,12 @@ class _Written(Protocol):
     """
 
     def connectionMade(self) -> None:
-        self.factory.made.append(self)  # type: ignore[union-attr]
+        factory: Any = self.factory
+        factory.made.append(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.factory.made.remove(self)  # type: ignore[union-attr]
+        factory: Any = self.factory
+        factory.made.remove(self)
 
 
 class Floor:
@@ -177,10 +187,11 @@ class Floor:
         self._frame = frame(1, 0, encodeBody(event(1, dns[0])))
 
     def factory(self) -> Factory:
-        factory = Factory.forProtocol(_Written)
+        factory: Any = Factory.forProtocol(_Written)
         factory.noisy = False
-        factory.made = self._made  # type: ignore[attr-defined]
-        return factory
+        factory.made = self._made
+        made: Factory = factory
+        return made
 
     def publish(self) -> None:
         """
@@ -192,6 +203,37 @@ class Floor:
 
     def counts(self) -> Mapping[str, int]:
         return {}
+
+
+class Bare(Floor):
+    """
+    The same without Twisted: what the system alone takes for a small piece.
+    """
+
+    def publish(self) -> None:
+        """
+        One event; what a socket does not take is lost.
+        """
+        data = self._frame
+        for one in self._made[: self._registered]:
+            one.transport.getHandle().send(data)
+
+
+class Traced(Ours):
+    """
+    A T-Library port that writes its messages down, to nowhere.
+    """
+
+    trace = Trace(lambda *_: None)
+
+
+#: What is measured; ratios are to the first.
+KINDS: Mapping[str, type[Ours] | type[Floor]] = {
+    "floor": Floor,
+    "bare": Bare,
+    "ours": Ours,
+    "traced": Traced,
+}
 
 
 class Control(LineOnlyReceiver):
@@ -224,7 +266,7 @@ async def serve(reactor: Any, given: argparse.Namespace) -> None:
     files(given.clients)
     GarbageCollector(reactor).start()
     dns = [str(number) for number in range(1000, 1000 + given.dns)]
-    made = (Ours if given.serve == "ours" else Floor)(reactor, given.registered, dns)
+    made = KINDS[given.serve](reactor, given.registered, dns)
     endpoint = TCP4ServerEndpoint(reactor, 0, backlog=1024, interface="127.0.0.1")
     port = (await endpoint.listen(made.factory())).getHost().port
 
@@ -361,7 +403,7 @@ class Clients:
     def __init__(self, reactor: Any, given: argparse.Namespace) -> None:
         self._reactor = reactor
         self._given = given
-        self.talking = given.connect == "ours"
+        self.talking = issubclass(KINDS[given.connect], Ours)
         self.lost = 0
         self._waiting: tuple[int, Deferred[None]] | None = None
 
@@ -378,9 +420,7 @@ class Clients:
             made = []
             for number in range(first, min(first + 100, given.clients)):
                 client = Client(self, dns if number < given.registered else ())
-                factory: Any = Factory.forProtocol(lambda one=client: one)
-                factory.noisy = False
-                await endpoint.connect(factory)
+                await connectProtocol(endpoint, client)
                 made.append(client.ready)
             for ready in made:
                 await ready
@@ -544,8 +584,8 @@ def tell(line: str = "") -> None:
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("bin/bench tlib", description=__doc__)
-    parser.add_argument("--serve", choices=("ours", "floor"), help=argparse.SUPPRESS)
-    parser.add_argument("--connect", choices=("ours", "floor"), help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=tuple(KINDS), help=argparse.SUPPRESS)
+    parser.add_argument("--connect", choices=tuple(KINDS), help=argparse.SUPPRESS)
     parser.add_argument("--clients", type=int, default=2000)
     parser.add_argument("--registered", type=int, default=1000)
     parser.add_argument("--dns", type=int, default=50)
@@ -570,7 +610,7 @@ def main(arguments: Sequence[str]) -> None:
         f"{given.clients} clients, {given.registered} of them registered for the same "
         f"{given.dns} DNs; each event goes to {given.registered}"
     )
-    rounds: dict[str, list[dict[str, float]]] = {"floor": [], "ours": []}
+    rounds: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
     for number in range(given.rounds):
         for kind, found in rounds.items():
             found.append(measure(given, kind))
@@ -581,11 +621,13 @@ def main(arguments: Sequence[str]) -> None:
         for kind, found in rounds.items()
     }
     tell()
-    tell(f"{'':24}{'floor':>12}{'ours':>12}{'ratio':>9}")
-    for name, ours in medians["ours"].items():
-        floor = medians["floor"][name]
-        ratio = f"{ours / floor:9.2f}" if floor else ""
-        tell(f"{name:24}{floor:12.2f}{ours:12.2f}{ratio}")
+    tell(f"{'':24}{'':12}" + "".join(f"{kind:>20}" for kind in KINDS))
+    for name, floor in medians["floor"].items():
+        cells = ""
+        for figures in medians.values():
+            ratio = f"({figures[name] / floor:.2f})" if floor > 0.1 else ""
+            cells += f"{figures[name]:12.2f}{ratio:>8}"
+        tell(f"{name:36}{cells}")
     cost = encoding(given)
     delivered = medians["ours"]["flood, CPU us"]
     share = cost["event us"] / given.registered / delivered
