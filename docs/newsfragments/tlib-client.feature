@@ -1,0 +1,1 @@
+``sipcluster.tlib.client`` is a T-Library client for Twisted applications: it stays connected, resumes where it was, hands each event over exactly once, and answers requests by Deferreds. ``sipclusterctl tlib`` prints the events of DNs, sends requests, and records and replays sessions.
