@@ -206,7 +206,7 @@ class Relay(Factory):
     def buildProtocol(self, addr: object) -> _Half:
         near, far = _Half(self), _Half(self)
         self.halves.add(near)
-        factory: Any = Factory.forProtocol(lambda: far)  # type: ignore[arg-type]
+        factory: Any = Factory.forProtocol(lambda: far)
         factory.noisy = False
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self._port)
         made: Deferred[Any] = endpoint.connect(factory)
