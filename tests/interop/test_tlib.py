@@ -257,18 +257,18 @@ class ScenarioTestCase(ClusterTestCase):
             await self.perform(step)
             rows = play.rows(step)
             mine = rows["own"]
-            witnesses = {
-                port: await self.take(one, len(rows[port]))
-                for port, one in self.witnesses.items()
+            error = step.do[1] if step.error else ""
+            due = {
+                **{(port, ""): len(rows[port]) for port in self.witnesses},
+                **{
+                    ("", letter): sum(row.this == letter for row in mine)
+                    + (letter == error)
+                    for letter in self.clients
+                },
             }
-            clients = {
-                letter: await self.take(
-                    one,
-                    sum(row.this == letter for row in mine)
-                    + (bool(step.error) and letter == step.do[1]),
-                )
-                for letter, one in self.clients.items()
-            }
+            got = await self.take(due)
+            witnesses = {port: got[port, ""] for port in self.witnesses}
+            clients = {letter: got["", letter] for letter in self.clients}
             wrong = play.wrong(step, rows, reference, witnesses, clients)
             if wrong:
                 self.fail("\n".join((f"{step.what}:", *wrong, self.said())))
@@ -297,19 +297,32 @@ class ScenarioTestCase(ClusterTestCase):
 
         await until(reactor, known, 10.0, "the node knows the telephones", 0.05)
 
-    async def take(self, client: TLibClient, count: int) -> list[Got]:
+    async def take(
+        self, due: Mapping[tuple[str, str], int]
+    ) -> dict[tuple[str, str], list[Got]]:
         """
         Take as many events as are due; all, when they do not come.
+
+        @param due: how many, by port of one that sees all, or letter of a DN whose
+            client it is.
         """
+
+        def events(port: str, letter: str) -> list[Got]:
+            return (self.witnesses[port] if port else self.clients[letter]).got
+
+        def come() -> bool:
+            return all(len(events(*key)) >= count for key, count in due.items())
+
         try:
-            await until(
-                reactor, lambda: len(client.got) >= count, _PATIENCE, "events", 0.02
-            )
+            await until(reactor, come, _PATIENCE, "events", 0.02)
         except AssertionError:
-            return client.take()
-        got = client.got[:count]
-        del client.got[:count]
-        return got
+            due = {key: len(events(*key)) for key in due}
+        taken = {}
+        for key, count in due.items():
+            got = events(*key)
+            taken[key] = got[:count]
+            del got[:count]
+        return taken
 
     async def over(self) -> None:
         """
