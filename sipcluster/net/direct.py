@@ -9,11 +9,22 @@ port does with each event, pays for that more than for everything else together.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IPullProducer
 from zope.interface import implementer
+
+
+def takesAtOnce(transport: Any) -> bool:
+    """
+    Whether a L{DirectWriter} can write to a transport: not where there is TLS in
+    between, and not where a reactor leaves its sockets blocking, as that for the
+    completion ports of Windows does: one full socket would hold up everybody.
+    """
+    handle = transport.getHandle()
+    return isinstance(handle, socket.socket) and not handle.getblocking()
 
 
 @implementer(IPullProducer)
@@ -40,8 +51,8 @@ class DirectWriter:
         resumed: Callable[[], object],
     ) -> None:
         """
-        @param transport: a connected one, whose handle is a socket; nobody else
-            writes to it or is its producer.
+        @param transport: a connected one that L{takesAtOnce}; nobody else writes
+            to it or is its producer.
         @param paused: called when the socket takes no more for now.
         @param resumed: called when all that was written is on its way again.
         """

@@ -4,7 +4,6 @@ T-Library ports over TCP and TLS: bytes, and how many of them wait.
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IPushProducer, ITCPTransport
@@ -15,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sipcluster.net.addresses import hostPort, plainHost
-from sipcluster.net.direct import DirectWriter
+from sipcluster.net.direct import DirectWriter, takesAtOnce
 from sipcluster.net.sip_stream import setPatience
 from sipcluster.net.sip_tls import why
 from sipcluster.tserver.itserver import (
@@ -47,7 +46,7 @@ class TLibProtocol(Protocol):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
             setPatience(transport)
-        if isinstance(transport.getHandle(), socket.socket):
+        if takesAtOnce(transport):
             self._direct = DirectWriter(
                 transport, self.pauseProducing, self.resumeProducing
             )
@@ -66,6 +65,8 @@ class TLibProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         user, self._user = self._user, None
         self.__dict__.pop("write", None)
+        # TLS would keep its producer, and so the two each other.
+        self._stopWriting()
         self._direct = None
         if user is not None:
             with self.log.failuresHandled("T-Library connection lost"):

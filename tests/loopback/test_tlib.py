@@ -4,10 +4,12 @@ T-Library ports on real sockets.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import struct
 import time
+import weakref
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -18,6 +20,7 @@ from twisted.internet.endpoints import (
     connectProtocol,
     wrapClientTLS,
 )
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -233,7 +236,9 @@ class ConnectionTests(TLibTestCase):
         """
         A protocol is what a port wants of a connection.
         """
-        verifyObject(IConnection, TLibProtocol(None, "192.0.2.1:1"))  # type: ignore[arg-type]
+        protocol = TLibProtocol(None, "192.0.2.1:1")  # type: ignore[arg-type]
+        verifyObject(IConnection, protocol)
+        verifyObject(IPushProducer, protocol)
 
     @inlineCallbacks
     def test_works(self) -> Any:
@@ -377,6 +382,28 @@ class ConnectionTests(TLibTestCase):
         self.assertEqual(
             [one.position for one in slow.got if one.position], list(range(1, 2002))
         )
+
+    @inlineCallbacks
+    def test_keptByNobody(self) -> Any:
+        """
+        A connection that its client has broken is gone at once: nothing of it waits
+        for the garbage collector.
+        """
+        yield self.listen()
+        client = yield self.client("1000")
+        self.publish("1000")
+        yield client.when(EventRinging)
+        [connection] = self.server._connections
+        gone: list[Any] = [
+            weakref.ref(one) for one in (connection, connection.transport)
+        ]
+        del connection
+        gc.disable()
+        self.addCleanup(gc.enable)
+        client.transport.abortConnection()
+        yield self.until(lambda: self.server.status()["away"])
+        yield deferLater(reactor, 0, lambda: None)
+        self.assertEqual([one() for one in gone], [None, None])
 
     @inlineCallbacks
     def test_stop(self) -> Any:

@@ -4,13 +4,14 @@ Tests for L{sipcluster.net.direct}.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.interfaces import IPullProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sipcluster.net.direct import DirectWriter
+from sipcluster.net.direct import DirectWriter, takesAtOnce
 
 
 class Socket:
@@ -100,6 +101,21 @@ class DirectTests(SynchronousTestCase):
             lambda: self.told.append("paused"),
             lambda: self.told.append("resumed"),
         )
+
+    def test_whereItCan(self) -> None:
+        """
+        It is for sockets that never wait: one that does would hold up everybody, and
+        what is no socket, as with TLS, has nothing that could be written past.
+        """
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        self.transport.getHandle = lambda: ours  # type: ignore[method-assign,assignment,return-value]
+        self.assertFalse(takesAtOnce(self.transport))
+        ours.setblocking(False)
+        self.assertTrue(takesAtOnce(self.transport))
+        self.transport.getHandle = object  # type: ignore[method-assign,assignment]
+        self.assertFalse(takesAtOnce(self.transport))
 
     def test_isAProducer(self) -> None:
         """
