@@ -73,11 +73,22 @@ class Ringing(AskedOf):
 
         @raise CallRefused: it does not ring.
         """
-        leg = self._alerted(party)
+        return self.askToTalk("answer", self._alerted(party), requester)
+
+    def askToTalk(
+        self, kind: str, leg: Leg, requester: Requester | None
+    ) -> Deferred[None]:
+        """
+        Ask a telephone to talk, and wait until it does.
+
+        @param kind: C{"answer"} or C{"talk"}.
+
+        @raise CallRefused: it is being asked already.
+        """
         work = self.work
-        if work.of("answer") is not None:
-            raise CallRefused(Why.WRONG_STATE, "it is being asked to answer")
-        asked = Undertaking("answer", party, requester)
+        if work.of(kind) is not None:
+            raise CallRefused(Why.WRONG_STATE, "it is being asked already")
+        asked = Undertaking(kind, leg.party, requester)
         work.begin(asked)
         asked.done = work.waiting(asked)
         timer = self._ua.timers.after(
@@ -90,15 +101,24 @@ class Ringing(AskedOf):
             return result
 
         done: Deferred[None] = asked.done.addBoth(over)
-        self._talk(leg)
+        self._talk(leg, kind)
         return done
 
-    def _talk(self, leg: Leg) -> None:
+    def talks(self, kind: str, leg: Leg) -> Undertaking | None:
+        """
+        A telephone talks now, whoever wanted it: who asked for that is told.
+
+        @return: what was asked; L{None} when nobody did.
+        """
+        asked = None if self._work is None else self._work.of(kind)
+        return asked if asked is not None and asked.party is leg.party else None
+
+    def _talk(self, leg: Leg, kind: str = "answer") -> None:
         """
         Send the NOTIFY if it is wanted and can be sent.
         """
         work = self._work
-        asked = None if work is None else work.of("answer")
+        asked = None if work is None else work.of(kind)
         if (
             work is None
             or asked is None
@@ -154,13 +174,12 @@ class Ringing(AskedOf):
             self._talk(leg)
 
     def _answered(self, leg: Leg, event: Answered) -> None:
-        asked = None if self._work is None else self._work.of("answer")
-        if asked is None or asked.party is not leg.party:
+        asked = self.talks("answer", leg)
+        if asked is None:
             super()._answered(leg, event)
             return
         super()._answered(leg, evolve(event, requester=asked.requester))
-        if asked.done is not None and not asked.done.called:
-            asked.done.callback(None)
+        asked.isDone()
 
     # Redirect
 

@@ -111,7 +111,11 @@ class Sessions(Ringing):
         elif holding:
             party.machine.held(Held(party.view, now))
         else:
-            party.machine.retrieved(Retrieved(party.view, now))
+            asked = self.talks("talk", leg)
+            requester = None if asked is None else asked.requester
+            party.machine.retrieved(Retrieved(party.view, now, requester=requester))
+            if asked is not None:
+                asked.isDone()
 
     # What we want
 
@@ -204,13 +208,13 @@ class Sessions(Ringing):
 
     def retrieveFor(self, party: Party, requester: Requester | None) -> Deferred[None]:
         """
-        Let a party be back.
+        Let a party be back.  Where its telephone itself holds, it is asked to talk.
 
-        @raise CallRefused: it does not hold, or its telephone does so by itself.
+        @raise CallRefused: it does not hold.
         """
         leg, _ = self._talkingLegs(party, "Hold")
         if not leg.holding:
-            raise CallRefused(Why.WRONG_STATE, "the telephone itself holds")
+            return self.askToTalk("talk", leg, requester)
         asked = Undertaking("retrieve", party, requester)
         return self._inTurn(asked, lambda: self._retrieve(asked))
 

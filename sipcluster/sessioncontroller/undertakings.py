@@ -61,6 +61,13 @@ class Undertaking:
     done: Deferred[Any] | None = None
     sent: bool = False
 
+    def isDone(self) -> None:
+        """
+        Whoever waits for it need wait no longer.
+        """
+        if self.done is not None and not self.done.called:
+            self.done.callback(None)
+
 
 @define(eq=False)
 class Undertakings:

@@ -95,7 +95,7 @@ class UndertakingValue:
     """
     Something that a call was asked, and that is not done yet.
 
-    @ivar kind: make, answer, redirect, hold, retrieve, digits; connect: what is
+    @ivar kind: make, answer, talk, redirect, hold, retrieve, digits; connect: what is
         left to do for a call that was made by request when it is answered.
     @ivar party: index of the asking party in L{CallValue.parties}.
     """

@@ -382,8 +382,22 @@ class PhoneTests(HoldTestCase):
 
     def test_heldByItsPhone(self) -> None:
         """
-        A DN whose phone holds by itself can be neither held nor retrieved; the
-        other DN can hold, and what the phone wants is heeded when it is back.
+        A DN whose phone holds by itself cannot be held; the other DN can hold, and
+        what the phone wants is heeded when it is back.
+        """
+        self.heldByPhone()
+        self.assertNotDone(self.hold(self.alice), Why.WRONG_STATE)
+        self.held(self.bob)
+        done = self.retrieve(self.bob)
+        self.takes(self.bob, self.asked(self.bob, b"sendonly", 4000), "recvonly")
+        self.takes(self.alice, self.asked(self.alice, b"recvonly", 5000), "sendonly")
+        self.assertDone(done)
+        self.assertEqual(self.states(), {"1001": "Hold", "1002": "Connected"})
+        self.hangUp()
+
+    def heldByPhone(self) -> None:
+        """
+        Alice's phone holds.
         """
         self.reinvite(
             self.alice,
@@ -394,15 +408,62 @@ class PhoneTests(HoldTestCase):
         )
         self.alice.acknowledge()
         self.assertEqual(self.news(), ["Held 1001"])
-        self.assertNotDone(self.hold(self.alice), Why.WRONG_STATE)
+
+    def backByPhone(self) -> None:
+        """
+        Alice's phone does no longer.
+        """
+        self.reinvite(
+            self.alice,
+            sdp("1001", 4000),
+            b"sendrecv",
+            sdp("1002", 5000),
+            b"sendrecv",
+        )
+        self.alice.acknowledge()
+
+    def test_retrievedFromItsPhone(self) -> None:
+        """
+        A phone that holds by itself is asked to talk, by NOTIFY in the dialog; what
+        it does then answers the request.  When it has come back by itself, nobody
+        had asked.
+        """
+        self.heldByPhone()
+        done = self.retrieve(self.alice)
         self.assertNotDone(self.retrieve(self.alice), Why.WRONG_STATE)
-        self.held(self.bob)
-        done = self.retrieve(self.bob)
-        self.takes(self.bob, self.asked(self.bob, b"sendonly", 4000), "recvonly")
-        self.takes(self.alice, self.asked(self.alice, b"recvonly", 5000), "sendonly")
+        notify = self.peer.expectRequest(b"NOTIFY")
+        self.assertEqual(notify.headers.first(b"Event"), b"talk")
+        self.peer.respond(notify, 200)
+        self.assertNoResult(done)
+        self.backByPhone()
         self.assertDone(done)
+        self.assertEqual(self.news(), ["Retrieved 1001 !"])
+        self.heldByPhone()
+        self.backByPhone()
+        self.assertEqual(self.news(), ["Retrieved 1001"])
+        self.hangUp()
+
+    def test_phoneDoesNotTalk(self) -> None:
+        """
+        A phone that does not know the event, or only says that it does, goes on
+        holding.
+        """
+        self.heldByPhone()
+        for status in (405, 481, 489):
+            done = self.retrieve(self.alice)
+            self.peer.respond(self.peer.expectRequest(b"NOTIFY"), status)
+            self.pump()
+            self.assertNotDone(done, Why.UNSUPPORTED)
+        done = self.retrieve(self.alice)
+        self.peer.respond(self.peer.expectRequest(b"NOTIFY"), 200)
+        self.run_(11)
+        self.assertNotDone(done, Why.TIMEOUT)
+        done = self.retrieve(self.alice)
+        notify = self.peer.expectRequest(b"NOTIFY")
         self.assertEqual(self.states(), {"1001": "Hold", "1002": "Connected"})
         self.hangUp()
+        self.assertNotDone(done, Why.DISCONNECTED)
+        self.peer.respond(notify, 200)
 
     def test_asksWhileItIsHeld(self) -> None:
         """
