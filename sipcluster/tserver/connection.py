@@ -121,6 +121,9 @@ class Connection:
         if self._closes():
             return
         waited, self._more = self._more, False
+        if waited and self._keepAlive is not None:
+            # Its signs of life may wait among what we have not read.
+            self._keepAlive.heard()
         turns = self.server.turns
         try:
             for n in range(self.server.limits.batch):

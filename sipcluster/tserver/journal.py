@@ -96,6 +96,15 @@ class Journal:
             or len(self.entries) > limits.journalMessages
         )
 
+    def halfEmpty(self, limits: Limits) -> bool:
+        """
+        Whether as much again fits into it.
+        """
+        return (
+            2 * self.size <= limits.journalBytes
+            and 2 * len(self.entries) <= limits.journalMessages
+        )
+
 
 class Answers:
     """

@@ -113,9 +113,9 @@ class Session:
 
     def tooSlow(self, why: str) -> None:
         """
-        The client has to be cut off.
+        The client has to be cut off, unless it has another connection by now.
         """
-        if self.connection is not None:
+        if self.connection is not None and not self.stream.attached:
             self.server.counts["slowClients"] += 1
             log.warn(
                 "cutting off {client}: {why}",

@@ -107,6 +107,13 @@ class Stream:
     # What is asked about it.
 
     @property
+    def attached(self) -> bool:
+        """
+        Whether it has a connection.
+        """
+        return self._connection is not None
+
+    @property
     def sent(self) -> int:
         """
         Position of the last message that the client was sent.
@@ -275,7 +282,8 @@ class Stream:
         if handled < position <= last:
             return self.send(entry)
         if position <= self.sent:
-            self.tell(entry.reference, frame(position, entry.reference, entry.body))
+            key = ("answer", entry.reference)
+            self.tell(key, frame(position, entry.reference, entry.body))
         return position
 
     def tell(self, key: object, data: bytes) -> None:
@@ -334,7 +342,7 @@ class Stream:
             self.write(b"".join(owed.values()))
         journal = self.journal
         # Else nobody goes on before the client acknowledges some.
-        room = 2 * len(journal.entries) <= self._limits.journalMessages
+        room = journal.halfEmpty(self._limits)
         if self._sent == journal.last and self.more is not None and room:
             # It gives us what it makes.
             self._pumping = True

@@ -9,6 +9,9 @@ from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+log = Logger()
 
 #: Seconds between two pieces of work after which something else has had its turn.
 GAP = 0.001
@@ -44,7 +47,8 @@ class Turns:
 
     def later(self, work: Callable[[], object]) -> None:
         """
-        Do something in the next turn, or in the one after it.
+        Do something in the next turn, or in the one after it.  An exception that it
+        raises is logged.
         """
         self._waiting.append(work)
         if self._running is None:
@@ -64,7 +68,10 @@ class Turns:
         self._began = self._last = self._clock.seconds()
         # What is added meanwhile has its next turn.
         for _ in range(len(self._waiting)):
-            self._waiting.popleft()()
+            try:
+                self._waiting.popleft()()
+            except Exception:
+                log.failure("T-Library turn")
             if self.over():
                 break
         if self._waiting and self._running is None:

@@ -15,6 +15,7 @@ from sipcluster.testing.tlib_peer import MemoryConnection, TLibPeer
 from sipcluster.tlib.enums import ResumeResult
 from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import (
+    EventACK,
     EventError,
     EventLinkConnected,
     EventLinkDisconnected,
@@ -23,6 +24,7 @@ from sipcluster.tlib.messages import (
     LinkClosing,
     LinkPoll,
     LinkPollAnswer,
+    Message,
     RequestAgentLogin,
     RequestMakeCall,
     RequestQueryServer,
@@ -30,6 +32,7 @@ from sipcluster.tlib.messages import (
 )
 from sipcluster.tserver import link, session
 from sipcluster.tserver.itserver import IConnection, IConnectionUser
+from sipcluster.wire.correlation import Requester
 from tests.unit.tserver.ports import PortCase, Trace, anis
 
 
@@ -207,6 +210,30 @@ class SilenceTests(PortCase):
         peer.resume()
         self.assertEqual(anis(peer), ["1"])
 
+    def test_unread(self) -> None:
+        """
+        While we have not read all that a client has sent, it is not silent.
+        """
+
+        def slow(request: Message, requester: Requester) -> None:
+            self.clock.rightNow += 1.0
+            self.server.answer(requester, EventACK(time=self.server.now()))
+
+        self.server = self.makeServer(batch=1)
+        self.handler.then = slow
+        peer = self.peer("1001")
+        peer.answering = False
+        peer.hold()
+        for _ in range(50):
+            peer.request(RequestMakeCall(thisDN="1001", otherDN="1002"))
+        peer.release()
+        for _ in range(100):
+            self.turn()
+        self.assertEqual(len([m for m in peer.messages if type(m) is EventACK]), 50)
+        self.assertEqual(self.server.counts["silentClients"], 0)
+        self.run_(20)
+        self.assertEqual(self.server.counts["silentClients"], 1)
+
     def test_agreed(self) -> None:
         """
         The time is the one that was agreed.
@@ -342,6 +369,38 @@ class SlowClientTests(PortCase):
         peer.expect(EventServerInfo, reference=reference)
         self.assertEqual(len(anis(peer)), 80)
         peer.expectNothing()
+
+    def test_pollAndAnswer(self) -> None:
+        """
+        A request may have any reference: what is said again of it stands for
+        nothing else that waits.
+        """
+        peer, connection = self.stalled("1001")
+        reference = peer.request(RequestQueryServer(), LinkPollAnswer.number)
+        self.publish("1001", *self.big(80))
+        peer.send(LinkPoll(), 5)
+        peer.request(RequestQueryServer(), reference)
+        connection.stalled = False
+        connection.drain()
+        self.run_()
+        peer.expect(LinkPollAnswer, reference=5)
+        peer.expect(EventServerInfo, reference=reference)
+        peer.expect(EventServerInfo, reference=reference)
+
+    def test_takenOver(self) -> None:
+        """
+        A client that has come back on another connection meanwhile is not cut off
+        for what was wrong with the old one.
+        """
+        peer, _ = self.stalled("1001")
+        wanted = self.big(1200)
+        self.publish("1001", *wanted)
+        other = TLibPeer(self.server)
+        other.info, other.handled = peer.info, peer.handled
+        self.assertEqual(other.resume().resumeResult, ResumeResult.RESUMED)
+        self.run_()
+        self.assertIsNone(other.cut)
+        self.assertEqual(anis(other), wanted)
 
     def test_pausedAgain(self) -> None:
         """

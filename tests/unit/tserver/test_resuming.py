@@ -352,6 +352,29 @@ class SnapshotTests(PortCase):
         self.assertEqual(anis(peer), ["3"])
         self.assertIsNone(peer.cut)
 
+    def test_longSnapshots(self) -> None:
+        """
+        The same where it is the bytes that are too many.
+        """
+        self.server = self.makeServer(journalMessages=1000, journalBytes=120_000)
+        dns = [f"{n}" for n in range(2000, 2500)]
+        self.server.addresses = Addresses.of(*dns)
+        peer = TLibPeer(self.server)
+        peer.connect()
+        for dn in dns:
+            peer.register(dn)
+            self.snapshot.known[dn] = (("text", "x" * 1000),)
+        peer.drop()
+        self.publish("2000", *(f"{n}" for n in range(1200)))
+        self.assertEqual(peer.resume().resumeResult, ResumeResult.SNAPSHOT)
+        self.run_()
+        self.assertEqual(len(peer.messages), 100)
+        for _ in range(10):
+            peer.acknowledge()
+            self.run_()
+        self.assertEqual(len(peer.messages), 500)
+        self.assertIsNone(peer.cut)
+
 
 class ExactStreamTests(PortCase):
     """

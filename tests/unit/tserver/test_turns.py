@@ -60,6 +60,17 @@ class TurnsTests(SynchronousTestCase):
             turns.append(done[before:])
         self.assertEqual(turns, [[0, 1, 2], [3, 4, 99]])
 
+    def test_failing(self) -> None:
+        """
+        What fails is written down, and keeps nothing else from being done.
+        """
+        done: list[int] = []
+        self.turns.later(lambda: 1 / 0)
+        self.turns.later(lambda: done.append(1))
+        self.clock.advance(0)
+        self.assertEqual(done, [1])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_stop(self) -> None:
         """
         What waits can be forgotten.
