@@ -28,6 +28,7 @@ from sipcluster.tlib.messages import (
     RequestAgentLogin,
     RequestMakeCall,
     RequestQueryServer,
+    RequestRegisterAddress,
     UnknownMessage,
 )
 from sipcluster.tserver import link, session
@@ -221,7 +222,9 @@ class SilenceTests(PortCase):
 
         self.server = self.makeServer(batch=1)
         self.handler.then = slow
-        peer = self.peer("1001")
+        peer = self.peer()
+        peer.request(RequestRegisterAddress(thisDN="1001"))
+        self.run_()
         peer.answering = False
         peer.hold()
         for _ in range(50):
