@@ -12,8 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IPushProducer,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from sipcluster.tlib.client_connector import Connector
 from sipcluster.tlib.client_session import LAST_REFERENCE, ClientSession
@@ -72,6 +77,7 @@ def maskOf(events: Iterable[type[Message]]) -> bytes:
     return bytes(bits)
 
 
+@implementer(IPushProducer)
 class TLibraryClient(Service):
     """
     Stays connected to one T-Library server, or to one of several that stand for
@@ -195,7 +201,8 @@ class TLibraryClient(Service):
 
         @return: fires with what the server says of itself, at once when it is
             linked.  Fails with L{RequestRefused} when the server refuses the
-            client, and with L{ClientStopped}.  It may be cancelled.
+            client, at once when it has done so for good, and with
+            L{ClientStopped}.  It may be cancelled.
         """
         return self._connector.whenLinked()
 

@@ -95,6 +95,7 @@ class Connector:
         self._failures = 0
         self._linkedAt = 0.0
         self._paused = False
+        self._barred: RequestRefused | None = None
         self._timer: IDelayedCall | None = None
         self._attempt: Deferred[IProtocol] | None = None
         self._protocol: ClientProtocol | None = None
@@ -111,6 +112,8 @@ class Connector:
         linked: Deferred[EventServerInfo] = Deferred(self._cancelled)
         if self.info is not None:
             linked.callback(self.info)
+        elif self._barred is not None:
+            linked.errback(self._barred)
         else:
             self._waiting.append(linked)
         return linked
@@ -148,6 +151,7 @@ class Connector:
         """
         Ask for a connection.
         """
+        self._barred = None
         self._wait(self._times.connect, self.link.timeOut)
         endpoint = self._endpoints[self._next]
         self._attempt = attempt = endpoint.connect(_Clients(self._clock))
@@ -245,6 +249,7 @@ class Connector:
         There is no sense in trying again.
         """
         self.log.error("the client gives up: {why}", why=why)
+        self._barred = why
         self._unlink()
         self._session.stopped(forget=why.code == TErrorCode.RESOURCE_SEIZED)
         self._tell(LinkState(False, str(why), forGood=True))

@@ -246,13 +246,14 @@ class ClientSession:
         except CorrelationFull as e:
             answered.errback(TooManyRequests(str(e)))
             return answered
-        self._unsent.append(reference)
-        self._sendMore()
+        if self._write is not None:  # else the next link begins with all of them
+            self._unsent.append(reference)
+            self._sendMore()
         return answered
 
     def _cancelled(self, reference: int) -> None:
+        # The server may be at it: it is under way until the answer comes.
         self._asked.pop(reference)
-        self._underWay.discard(reference)
 
     def send(self, message: Message) -> None:
         """
@@ -392,10 +393,11 @@ class ClientSession:
         return envelope
 
     def _answered(self, reference: int, message: Message) -> None:
+        self._underWay.discard(reference)
         asked = self._asked.pop(reference)
         if asked is None:
+            self._sendMore()
             return
-        self._underWay.discard(reference)
         request = asked.message
         if isinstance(request, RequestRegisterAddress):
             if isinstance(message, EventRegistered) or _isThere(message):

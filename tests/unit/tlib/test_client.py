@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from twisted.application.service import IService
 from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.test.proto_helpers import EventLoggingObserver
@@ -54,6 +55,12 @@ class StartUpTests(ClientTestCase):
         A client goes into a service tree.
         """
         verifyObject(IService, self.make())
+
+    def test_isAProducer(self) -> None:
+        """
+        What follows its events may pause it.
+        """
+        verifyObject(IPushProducer, self.make())
 
     def test_saysWhoItIs(self) -> None:
         """
@@ -196,6 +203,14 @@ class StartUpTests(ClientTestCase):
         )
         runFor(self.clock, 100)
         self.assertEqual(len(self.accepted), 1)
+        # Nobody waits for a link that will not come, until it is tried again.
+        self.failureResultOf(client.whenLinked(), RequestRefused)
+        client.stopService()
+        client.startService()
+        linked = client.whenLinked()
+        self.run_()
+        self.welcome()
+        self.successResultOf(linked)
 
     def test_version(self) -> None:
         """

@@ -15,6 +15,7 @@ from sipcluster.tlib.client import (
     TooManyRequests,
     maskOf,
 )
+from sipcluster.tlib.client_session import WINDOW
 from sipcluster.tlib.enums import ResumeResult
 from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import (
@@ -149,6 +150,39 @@ class RequestTests(ClientTestCase):
             self.failureResultOf(asked, CancelledError)
         server = self.welcome()
         self.assertEqual(server.received, [])
+
+    def test_cancelledOnTheWay(self) -> None:
+        """
+        The server works at what was cancelled, too: what waits for it to have time
+        is sent when it has answered, and not before.
+        """
+        client, server = self.linked()
+        asked = [client.request(RequestQueryServer()) for _ in range(WINDOW)]
+        last = client.request(RequestQueryServer())
+        self.run_()
+        self.assertEqual(len(server.received), WINDOW)
+        for one in asked:
+            one.addErrback(lambda _: None)
+            one.cancel()
+        self.run_()
+        self.assertEqual(len(server.received), WINDOW)
+        server.send(info(), 1, server.received[0].reference)
+        self.run_()
+        self.assertEqual(len(server.received), WINDOW + 1)
+        server.send(info(), 2, server.received[-1].reference)
+        self.run_()
+        self.assertEqual(self.successResultOf(last), info())
+
+    def test_nothingKept(self) -> None:
+        """
+        Nothing is kept of requests that have failed before there was a link.
+        """
+        client = self.make()
+        for _ in range(3):
+            asked = client.request(RequestQueryServer())
+            asked.cancel()
+            self.failureResultOf(asked, CancelledError)
+        self.assertEqual(len(client._session._unsent), 0)
 
     def test_bounded(self) -> None:
         """
