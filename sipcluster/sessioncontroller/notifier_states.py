@@ -60,6 +60,23 @@ class SubscriptionCore:
     atOnce: bool = False
     reason: bytes = b""
 
+    def over(self) -> None:
+        """
+        Nothing more comes of it: let go of whoever has it, or the two would hold
+        each other.
+        """
+        self.timers.stopAll()
+        self.notify = _tellNobody
+        self.gone = _nobody
+
+
+def _tellNobody(reason: bytes) -> None:
+    "It has ended."
+
+
+def _nobody() -> None:
+    "It has ended."
+
 
 def _build() -> TypeMachine[SubscriptionInputs, SubscriptionCore]:
     m = TypeMachineBuilder(SubscriptionInputs, SubscriptionCore)
@@ -106,6 +123,7 @@ def _build() -> TypeMachine[SubscriptionInputs, SubscriptionCore]:
         s.timers.stopAll()
         s.notify(reason)
         s.gone()
+        s.over()
 
     @notifying.upon(SubscriptionInputs.end).to(ending)
     def endLater(
@@ -118,14 +136,17 @@ def _build() -> TypeMachine[SubscriptionInputs, SubscriptionCore]:
 
     @notifying.upon(SubscriptionInputs.failed).to(terminated)
     def fail(subscription: SubscriptionInputs, s: SubscriptionCore) -> None:
-        s.timers.stopAll()
         s.gone()
+        s.over()
 
     @ending.upon(SubscriptionInputs.confirmed).to(terminated)
     def sayEnd(subscription: SubscriptionInputs, s: SubscriptionCore) -> None:
         s.notify(s.reason)
+        s.over()
 
-    ending.upon(SubscriptionInputs.failed).to(terminated).returns(None)
+    @ending.upon(SubscriptionInputs.failed).to(terminated)
+    def failAtEnd(subscription: SubscriptionInputs, s: SubscriptionCore) -> None:
+        s.over()
 
     # The answer to the last NOTIFY, and what comes too late.
     for state in (active, resting, terminated):

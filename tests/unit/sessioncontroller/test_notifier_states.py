@@ -4,6 +4,9 @@ Tests for sipcluster.sessioncontroller.notifier_states.
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -73,3 +76,38 @@ class SubscriptionStatesTests(SynchronousTestCase):
         self.assertEqual(sent, [b"", b"", b"timeout"])
         self.assertEqual(ended, [True])
         self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_holdsNobody(self) -> None:
+        """
+        However it ends, whoever has it is not held by it afterwards.
+        """
+
+        class Owner:
+            def __init__(self) -> None:
+                timers = TimerSet(TimerQueue(Clock()))
+                core = SubscriptionCore(timers, self.notify, self.gone)
+                self.machine = subscriptionMachine(core)
+
+            def notify(self, reason: bytes) -> None:
+                "It is told."
+
+            def gone(self) -> None:
+                "It is gone."
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for ways in (
+            ("end",),
+            ("subscribed", "failed"),
+            ("subscribed", "confirmed", "end"),
+            ("subscribed", "end", "confirmed"),
+            ("subscribed", "end", "failed"),
+        ):
+            owner = Owner()
+            for way in ways:
+                arguments = (b"timeout",) if way == "end" else ()
+                getattr(owner.machine, way)(*arguments)
+            self.assertEqual(subscriptionState(owner.machine), "Terminated")
+            left = weakref.ref(owner)
+            del owner
+            self.assertIsNone(left(), ways)
