@@ -14,7 +14,7 @@ from sipcluster.tlib.attributes import BY_FIELD, BY_NAME, Kind
 from sipcluster.tlib.codec import Envelope, missing
 from sipcluster.tlib.enums import Labelled
 from sipcluster.tlib.messages import MESSAGES, Message, Opaque, isRequest
-from sipcluster.tlib.text import parseValue
+from sipcluster.tlib.text import HIDDEN, parseValue
 
 _REQUESTS = {cls.__name__: cls for cls in MESSAGES.values() if isRequest(cls.number)}
 
@@ -89,11 +89,13 @@ def _pair(field: str, key: str, text: str) -> tuple[str, str | int]:
 
 def plain(envelope: Envelope) -> dict[str, object]:
     """
-    A message as JSON has it, with the field's names.
+    A message as JSON has it, with the field's names and without secrets.
     """
     message = envelope.message
     found = {
-        BY_FIELD[one.name].name: _plain(getattr(message, one.name))
+        BY_FIELD[one.name].name: HIDDEN
+        if BY_FIELD[one.name].secret
+        else _plain(getattr(message, one.name))
         for one in fields(type(message))
         if one.name in BY_FIELD and getattr(message, one.name) is not None
     }

@@ -11,6 +11,7 @@ from sipcluster.tlib.codec import Envelope
 from sipcluster.tlib.enums import AgentWorkMode, CallState
 from sipcluster.tlib.messages import (
     EventReleased,
+    EventServerInfo,
     Opaque,
     RequestAgentNotReady,
     RequestMakeCall,
@@ -127,3 +128,10 @@ class PlainTests(SynchronousTestCase):
                 },
             },
         )
+
+    def test_secrets(self) -> None:
+        """
+        Whoever knows a session's id could take it over: it is not shown.
+        """
+        found = plain(Envelope(0, 0, EventServerInfo(sessionID="5e55" * 8)))
+        self.assertEqual(found["attributes"], {"SessionID": "***"})
