@@ -5,7 +5,6 @@ The devices of a node's DNs: which are in service, and what they are told.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -20,7 +19,8 @@ from sipcluster.registrar.view import (
     registrationView,
 )
 from sipcluster.servicecheck.device_asker import DeviceAsker, Way
-from sipcluster.servicecheck.devices import Device, DeviceWatch, IDeviceObserver
+from sipcluster.servicecheck.devices import Device, DeviceWatch
+from sipcluster.servicecheck.iservicecheck import IDeviceObserver
 from sipcluster.sessioncontroller.authentication import Authenticator
 from sipcluster.sessioncontroller.controller import SessionController
 from sipcluster.sessioncontroller.dialplan import Directory
@@ -41,29 +41,6 @@ log = Logger()
 #: Seconds for which telephones subscribe: the shortest, and the longest, which is
 #: what those get who do not say.
 _SUBSCRIPTIONS = (60, 3600)
-
-
-class Watcher(Protocol):
-    """
-    Who is told which devices are in service: the T-Controller.
-    """
-
-    def deviceInService(self, dn: str) -> None:
-        "The device of a DN can be reached."
-
-    def deviceOutOfService(self, dn: str, why: str) -> None:
-        "It can no longer be reached."
-
-
-@implementer(IDeviceObserver)
-class _Watcher:
-    """
-    Tells one L{Watcher}.
-    """
-
-    def __init__(self, watcher: Watcher) -> None:
-        self.deviceInService = watcher.deviceInService
-        self.deviceOutOfService = watcher.deviceOutOfService
 
 
 @implementer(IBindingObserver)
@@ -133,11 +110,11 @@ class Devices:
         authenticator: Authenticator,
         proxies: IProxies,
         features: IFeatures,
-        watcher: Watcher,
+        watcher: IDeviceObserver,
     ) -> None:
         """
         @param controller: gets its SUBSCRIBEs taken, and its digits sent.
-        @param watcher: is told which devices are in service.
+        @param watcher: is told which devices are in service: the T-Controller.
         """
         configuration = runtime.configuration
         pairHost = configuration.pairHost(configuration.pairOf(runtime.name))
@@ -163,7 +140,7 @@ class Devices:
                 _ways(proxies),
             ),
             lambda: int.from_bytes(runtime.entropy(4), "big") / 2**32,
-            (_Watcher(watcher), _Watcher(self.waiting)),
+            (watcher, self.waiting),
         )
         self.view: RegistrationView | None = None
         if runtime.store is not None:

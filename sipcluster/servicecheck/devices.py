@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from zope.interface import Interface, implementer
+from zope.interface import implementer
 
 from sipcluster.servicecheck.iservicecheck import (
     IAsker,
+    IDeviceObserver,
     Member,
     PeerRole,
     ProbeTimes,
@@ -47,22 +48,6 @@ class Device:
     registers: bool
     check: float = 0.0
     force: float = 0.0
-
-
-class IDeviceObserver(Interface):
-    """
-    Is told what changes: each DN begins out of service.  Must not raise.
-    """
-
-    def deviceInService(dn: str) -> None:
-        """
-        A DN can be reached, and could not before.
-        """
-
-    def deviceOutOfService(dn: str, why: str) -> None:
-        """
-        A DN can no longer be reached.
-        """
 
 
 @define(eq=False)

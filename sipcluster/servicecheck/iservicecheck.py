@@ -143,6 +143,25 @@ class IServiceObserver(Interface):
         """
 
 
+class IDeviceObserver(Interface):
+    """
+    Is told which devices of DNs are in service: each begins out of service.  Saying
+    again what is known already changes nothing.  Must not raise.
+    """
+
+    def deviceInService(dn: str) -> None:
+        """
+        The device of a DN can be reached: it is registered, or answers.
+        """
+
+    def deviceOutOfService(dn: str, why: str) -> None:
+        """
+        It can no longer be reached.
+
+        @param why: for people, as in C{"the registration expired"}.
+        """
+
+
 class IServiceRegistry(Interface):
     """
     Who is in service.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zope.interface import Interface, implementer
 
 from sipcluster.registrar.register import Lifetimes
+from sipcluster.servicecheck.iservicecheck import IDeviceObserver
 from sipcluster.sessioncontroller.acceptance import ALLOW, checkExtensions
 from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.authentication import Authenticator, Refused, numberOf
@@ -74,7 +75,7 @@ class _Refuse(Exception):
         self.headers = headers
 
 
-@implementer(ISubscriptions)
+@implementer(ISubscriptions, IDeviceObserver)
 class MessageWaiting:
     """
     Tells telephones whether there are messages for their DNs.
@@ -121,14 +122,15 @@ class MessageWaiting:
 
     def deviceInService(self, dn: str) -> None:
         """
-        A telephone has come: what it was told before it may have forgotten.
+        See L{IDeviceObserver}: what the telephone was told before it may have
+        forgotten.
         """
         if dn not in self._byDN and self._features.features(dn).messageWaiting:
             self._tell(dn)
 
     def deviceOutOfService(self, dn: str, why: str) -> None:
         """
-        A telephone has gone: its subscriptions end when it takes no NOTIFY.
+        See L{IDeviceObserver}: its subscriptions end when it takes no NOTIFY.
         """
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.servicecheck.iservicecheck import IDeviceObserver
 from sipcluster.sessioncontroller.events import (
     Alerting,
     Answered,
@@ -33,7 +34,6 @@ from sipcluster.tcontroller.explaining import explain, summary
 from sipcluster.tcontroller.iagent import Office
 from sipcluster.tcontroller.itcontroller import (
     AgentSettings,
-    IDeviceObserver,
     IDNStates,
 )
 from sipcluster.tcontroller.requests import REQUESTS, asked

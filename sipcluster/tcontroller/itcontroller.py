@@ -32,25 +32,6 @@ class AgentSettings:
     location: str = ""
 
 
-class IDeviceObserver(Interface):
-    """
-    Is told by those who watch devices which of them are in service.  Saying again
-    what is known already changes nothing.
-    """
-
-    def deviceInService(dn: str) -> None:
-        """
-        The device of a DN is registered, or answers.
-        """
-
-    def deviceOutOfService(dn: str, why: str) -> None:
-        """
-        It is no more, or does not.
-
-        @param why: for people, as in C{"the registration expired"}.
-        """
-
-
 class IDNStates(Interface):
     """
     Tells people what DNs and agents are like, and why.

@@ -19,7 +19,7 @@ from sipcluster.app.runtime import NodeRuntime, ProxyRuntime
 from sipcluster.app.settings import Configuration, Extension
 from sipcluster.cluster.embedded_store import EmbeddedStore, memoryEngine
 from sipcluster.registrar.view import SETTLE
-from sipcluster.servicecheck.devices import IDeviceObserver
+from sipcluster.servicecheck.iservicecheck import IDeviceObserver
 from sipcluster.sessioncontroller.dialplan import Directory
 from sipcluster.sessioncontroller.isessioncontroller import (
     DNFeatures,

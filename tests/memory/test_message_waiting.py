@@ -12,6 +12,7 @@ from zope.interface.verify import verifyObject
 
 from sipcluster.app.node import directoryOf
 from sipcluster.registrar.register import Lifetimes
+from sipcluster.servicecheck.iservicecheck import IDeviceObserver
 from sipcluster.sessioncontroller import notifier
 from sipcluster.sessioncontroller.isessioncontroller import DNFeatures
 from sipcluster.sessioncontroller.notifier import (
@@ -140,9 +141,10 @@ class MessageWaitingTests(MessageWaitingTestCase):
 
     def test_provides(self) -> None:
         """
-        It takes SUBSCRIBEs.
+        It takes SUBSCRIBEs, and is told of telephones.
         """
         verifyObject(ISubscriptions, self.waiting)
+        verifyObject(IDeviceObserver, self.waiting)
 
     def test_life(self) -> None:
         """

@@ -46,6 +46,7 @@ FLOORS: dict[str, set[str]] = {
         "wire",
         "tlib",
         "tserver.itserver",
+        "servicecheck.iservicecheck",
         "sessioncontroller.events",
         "sessioncontroller.isessioncontroller",
     },

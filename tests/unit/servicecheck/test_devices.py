@@ -14,11 +14,11 @@ from sipcluster.servicecheck.devices import (
     PATIENCE,
     Device,
     DeviceWatch,
-    IDeviceObserver,
 )
 from sipcluster.servicecheck.iservicecheck import (
     IAnswerTaker,
     IAsker,
+    IDeviceObserver,
     IQuestion,
     Member,
     PeerRole,

@@ -8,6 +8,7 @@ from typing import Any
 
 from zope.interface.verify import verifyObject
 
+from sipcluster.servicecheck.iservicecheck import IDeviceObserver
 from sipcluster.sessioncontroller.isessioncontroller import (
     DNFeatures,
     ForwardMode,
@@ -18,7 +19,6 @@ from sipcluster.tcontroller import controller
 from sipcluster.tcontroller.device import FORWARD_MODES, HISTORY
 from sipcluster.tcontroller.itcontroller import (
     AgentSettings,
-    IDeviceObserver,
     IDNStates,
 )
 from sipcluster.tcontroller.requests import REQUESTS
