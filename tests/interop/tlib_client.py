@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
 
 from sipcluster.tlib import messages
 from sipcluster.tlib.codec import Envelope, decode, encode
@@ -121,6 +122,12 @@ class TLibClient(Protocol):
         while not isinstance((one := self.got.pop(0)).message, kind):
             pass
         return one.message
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Be connected no more.
+        """
+        self.connected = 0
 
     def leave(self) -> None:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -99,8 +99,8 @@ class Port:
         End everything.
         """
         self.endLoad()
-        self.server.stop()
         await self._listening.stopListening()
+        await self.server.stop()
 
     def load(self, dns: Sequence[str], interval: float, random: Random) -> None:
         """
@@ -181,10 +181,19 @@ class Relay(Factory):
 
     noisy = False
 
-    def __init__(self, port: int, random: Random) -> None:
+    def __init__(
+        self,
+        port: int,
+        random: Random,
+        connect: Callable[[Factory], Deferred[Any]] | None = None,
+    ) -> None:
+        """
+        @param connect: reaches the port; L{None}: it is on loopback.
+        """
         self.random = random
         self.halves: set[_Half] = set()
-        self._port = port
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+        self._connect = connect or endpoint.connect
         self._listening: Any = None
 
     async def start(self) -> int:
@@ -208,8 +217,7 @@ class Relay(Factory):
         self.halves.add(near)
         factory: Any = Factory.forProtocol(lambda: far)
         factory.noisy = False
-        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self._port)
-        made: Deferred[Any] = endpoint.connect(factory)
+        made: Deferred[Any] = self._connect(factory)
 
         def through(_: object) -> None:
             if near not in self.halves:
