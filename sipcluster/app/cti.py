@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import frozen
+from twisted.internet.defer import Deferred, gatherResults
 from zope.interface import implementer
 
 from sipcluster import __version__
@@ -224,13 +225,15 @@ class CTI:
         for server in (self.default, self.tcport):
             server.linkChanged(connected, why)
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
         """
         End all clients.
+
+        @return: fires when their connections are gone, or after a bounded wait.
         """
-        for server in (self.default, self.tcport):
-            server.stop()
+        ends = [server.stop() for server in (self.default, self.tcport)]
         self.controller.stop()
+        return gatherResults(ends).addCallback(lambda _: None)
 
     def status(self) -> dict[str, object]:
         """

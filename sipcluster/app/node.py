@@ -232,7 +232,8 @@ class NodeMember(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        End all calls, and wait a moment for the far ends.
+        End all calls, and wait a moment for the far ends; then all T-Library
+        clients, likewise.
         """
         super().stopService()
         if self._asking is not None:
@@ -243,12 +244,13 @@ class NodeMember(Service):
         stopped = self.controller.stop()
         return stopped.addCallback(self._stopped)
 
-    def _stopped(self, _: None) -> None:
+    def _stopped(self, _: None) -> Deferred[None]:
         """
         All calls have ended, and T-Library clients have seen it.
         """
-        self.cti.stop()
+        ended = self.cti.stop()
         self.controller.ua.layer.stop()
+        return ended
 
     # IServiceObserver
 

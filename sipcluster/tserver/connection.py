@@ -110,6 +110,7 @@ class Connection:
         See L{IConnectionUser}.
         """
         self.machine.lost(why)
+        self.server.connectionEnded(self)
 
     # Reading.
 
@@ -278,7 +279,7 @@ class Connection:
     def end(self) -> None:
         self._deaf = True
         self._stop()
-        self.server.connectionEnded(self)
+        self.server.noLongerHalfOpen(self)
         self.leaveSession()
         self.machine = OVER  # or the two would hold each other
         if self._complaints > COMPLAINTS:

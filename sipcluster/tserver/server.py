@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -50,6 +51,9 @@ log = Logger()
 
 #: The lowest and the highest version of the protocol that are spoken.
 VERSIONS = (1, 1)
+
+#: Seconds that clients have to close their connections when the port stops.
+STOPPING = 0.5
 
 
 @implementer(IEventPublisher, IConnectionTaker)
@@ -119,6 +123,8 @@ class TServer:
         self.stopped = False
         self.halfOpen: dict[Connection, None] = {}
         self._connections: dict[Connection, None] = {}
+        self._waiting: list[Deferred[None]] = []
+        self._stopping: IDelayedCall | None = None
         self._why = ""
         for handler in handlers:
             self.requests.add(handler)
@@ -168,8 +174,8 @@ class TServer:
         """
         A connection is gone.
         """
-        self.halfOpen.pop(connection, None)
         self._connections.pop(connection, None)
+        self._tellStopped()
 
     def linkChanged(self, connected: bool, why: str = "") -> None:
         """
@@ -203,9 +209,12 @@ class TServer:
             errorMessage=self._why or TErrorCode.LINK_DOWN.text,
         )
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
         """
         End all sessions and connections.
+
+        @return: fires when the last connection is gone, after L{STOPPING} seconds
+            at the latest.
         """
         self.stopped = True
         for connection in list(self._connections):
@@ -216,6 +225,27 @@ class TServer:
         for session in list(self.sessions.values()):
             session.presence.ended("the server stops")
         self.turns.stop()
+        if self._stopping is None:
+            self._stopping = self.clock.callLater(STOPPING, self._abort)
+        stopped: Deferred[None] = Deferred()
+        self._waiting.append(stopped)
+        self._tellStopped()
+        return stopped
+
+    def _abort(self) -> None:
+        self._stopping = None
+        for connection in list(self._connections):
+            connection.machine.late()
+
+    def _tellStopped(self) -> None:
+        if self._connections or not self._waiting:
+            return
+        timer, self._stopping = self._stopping, None
+        if timer is not None:
+            timer.cancel()
+        waiting, self._waiting = self._waiting, []
+        for stopped in waiting:
+            stopped.callback(None)
 
     # Events: IEventPublisher.
 

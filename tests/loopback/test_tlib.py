@@ -172,10 +172,8 @@ class TLibTestCase(TestCase):
 
     @inlineCallbacks
     def close(self) -> Any:
-        self.server.stop()
         yield self.listening.stopListening()
-        while self.server._connections:
-            yield deferLater(reactor, 0.005, lambda: None)
+        yield self.server.stop()
 
     @inlineCallbacks
     def connect(self) -> Any:
@@ -417,6 +415,22 @@ class ConnectionTests(TLibTestCase):
         yield client.whenEnded()
         [closing] = client.of(LinkClosing)
         self.assertEqual(closing.errorCode, TErrorCode.OUT_OF_SERVICE)
+
+    @inlineCallbacks
+    def test_stopInTime(self) -> Any:
+        """
+        It waits for them, also for one that does not close by itself, and leaves
+        nothing in the reactor.
+        """
+        yield self.listen()
+        client = yield self.client()
+        [connection] = self.server._connections
+        transport: Any = connection.transport
+        client.transport.pauseProducing()
+        stopping = self.server.stop()
+        self.assertFalse(stopping.called)
+        yield stopping
+        self.assertFalse(transport.transport.connected)
 
     @inlineCallbacks
     def test_flood(self) -> Any:

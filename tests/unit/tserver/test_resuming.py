@@ -24,6 +24,7 @@ from sipcluster.tlib.messages import (
     RequestQueryServer,
     RequestUnregisterAddress,
 )
+from sipcluster.tserver.server import STOPPING
 from tests.unit.tserver.ports import PortCase, anis
 
 CALL = RequestMakeCall(thisDN="1001", otherDN="1002")
@@ -210,15 +211,35 @@ class ResumeTests(PortCase):
         halfOpen = TLibPeer(self.server)
         halfOpen.open()
         away.drop()
-        self.server.stop()
+        stopped = self.server.stop()
         late = TLibPeer(self.server)
         late.open()
         for peer in (present, halfOpen, late):
+            self.assertNoResult(stopped)
             closing = peer.expect(LinkClosing)
             self.assertEqual(closing.errorCode, TErrorCode.OUT_OF_SERVICE)
             peer.drop()
+        self.successResultOf(stopped)
         self.assertEqual(self.server.status()["clients"], 0)
         self.assertEqual(self.server.status()["away"], 0)
+        self.assertNoTimers()
+        self.successResultOf(self.server.stop())
+
+    def test_stopInTime(self) -> None:
+        """
+        A server that stops waits for clients to close, but not for long.
+        """
+        peer = self.peer("1001")
+        leaving = self.peer()
+        leaving.send(LinkClosing())
+        stopped, again = self.server.stop(), self.server.stop()
+        self.run_(STOPPING - 0.01)
+        self.assertNoResult(stopped)
+        self.run_(0.02)
+        self.successResultOf(stopped)
+        self.successResultOf(again)
+        for one in (peer, leaving):
+            self.assertEqual(one.connection and one.connection.closed, "aborted")
         self.assertNoTimers()
 
 
