@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
@@ -76,9 +77,10 @@ class RTPPort:
         """
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
-            self._owner.closed(self)
+            self._owner.given(self)
             if protocol.transport is not None:
-                cast(Any, protocol.transport).stopListening()
+                transport = cast(Any, protocol.transport)
+                self._owner.closing(maybeDeferred(transport.stopListening))
 
 
 @implementer(IMediaPorts)
@@ -98,6 +100,7 @@ class RTPPorts:
         self._host = host
         self._most = most
         self._open: set[RTPPort] = set()
+        self._closing: set[Deferred[Any]] = set()
         self.lost = 0
 
     def open(self, received: Callable[[bytes, tuple[str, int]], None]) -> RTPPort:
@@ -115,18 +118,33 @@ class RTPPorts:
         self._open.add(made)
         return made
 
-    def closed(self, port: RTPPort) -> None:
+    def given(self, port: RTPPort) -> None:
         """
         A port was given back.
         """
         self._open.discard(port)
 
-    def close(self) -> None:
+    def closing(self, closed: Deferred[Any]) -> None:
+        """
+        A socket is being closed.
+        """
+        self._closing.add(closed)
+
+        def gone(_: object) -> None:
+            self._closing.discard(closed)
+
+        closed.addBoth(gone)
+
+    def close(self) -> Deferred[None]:
         """
         Give all back.
+
+        @return: fires when all sockets are closed, those given back before
+            included.
         """
         for port in list(self._open):
             port.close()
+        return DeferredList(self._closing).addCallback(lambda _: None)
 
     @property
     def count(self) -> int:

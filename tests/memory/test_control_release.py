@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from zope.interface.verify import verifyObject
+
 from sipcluster.sessioncontroller.events import UserDataChanged
 from sipcluster.sessioncontroller.isessioncontroller import ICallControl, Why
 from sipcluster.sessioncontroller.values import decodeCall, encodeCall
@@ -149,7 +151,7 @@ class PartiesTests(ControlTestCase):
         The parties of a call and of a DN are told with their states, while they
         are in it.
         """
-        self.assertTrue(ICallControl.providedBy(self.control))
+        verifyObject(ICallControl, self.control)
         self.assertEqual(list(self.control.partiesOf("1001")), [])
         self.assertEqual(list(self.control.partiesIn("0" * 16)), [])
         self.ringing()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
+from zope.interface.verify import verifyObject
 
 from sipcluster.app.cti import Trace
 from sipcluster.app.node import NodeMember, makeNode
@@ -28,7 +29,7 @@ from sipcluster.tlib.messages import (
     RequestAttachUserData,
     RequestReleaseCall,
 )
-from sipcluster.tserver.itserver import Receiver
+from sipcluster.tserver.itserver import IAddresses, ITrace, Receiver
 from tests.memory.nodes import THEN, NodeTestCase, configuration
 
 
@@ -36,6 +37,14 @@ class CTITests(NodeTestCase):
     """
     Two ports of one node: who may use them, and what they know.
     """
+
+    def test_seams(self) -> None:
+        """
+        What a node gives its ports is what they want.
+        """
+        for server, _ in self.node.cti.ports.values():
+            verifyObject(IAddresses, server.addresses)
+            verifyObject(ITrace, server.tracing.trace)
 
     def makeNode(self, name: str, address: str) -> NodeMember:
         """

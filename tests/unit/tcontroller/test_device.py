@@ -17,6 +17,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 )
 from sipcluster.tcontroller import controller
 from sipcluster.tcontroller.device import FORWARD_MODES, HISTORY
+from sipcluster.tcontroller.iagent import IAgentKeeper
 from sipcluster.tcontroller.itcontroller import (
     AgentSettings,
     IDNStates,
@@ -72,6 +73,8 @@ class SeamTests(TControllerTestCase):
             IDNStates,
         ):
             verifyObject(seam, self.controller)
+        for device in self.controller._devices.values():
+            verifyObject(IAgentKeeper, device)
 
     def test_answersTheRequestsOfAgentsAndDNs(self) -> None:
         """

@@ -12,6 +12,7 @@ from zope.interface.verify import verifyObject
 
 from sipcluster.sessioncontroller.isessioncontroller import (
     CallRefused,
+    ICallControl,
     PartyStatus,
     Why,
 )
@@ -81,6 +82,7 @@ class CallRequestsTests(SynchronousTestCase):
         It answers twelve requests.
         """
         verifyObject(IRequests, self.requests)
+        verifyObject(ICallControl, self.control)
         self.assertEqual(
             set(self.requests.numbers),
             {14, 16, 17, 18, 19, 30, 31, 32, 33, 97, 103, 110},

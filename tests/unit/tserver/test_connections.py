@@ -32,7 +32,15 @@ from sipcluster.tlib.messages import (
     UnknownMessage,
 )
 from sipcluster.tserver import link, session
-from sipcluster.tserver.itserver import IConnection, IConnectionUser
+from sipcluster.tserver.itserver import (
+    IAddresses,
+    IClientObserver,
+    IConnection,
+    IConnectionUser,
+    IRequests,
+    ISnapshot,
+    ITrace,
+)
 from sipcluster.wire.correlation import Requester
 from tests.unit.tserver.ports import PortCase, Trace, anis
 
@@ -58,11 +66,17 @@ class MachineTests(PortCase):
 
     def test_seams(self) -> None:
         """
-        A connection and the one in memory are what they have to be.
+        A connection and the one in memory are what they have to be, and so are
+        those whom the port has around it in tests.
         """
         peer = self.peer()
         verifyObject(IConnection, peer.connection)
         verifyObject(IConnectionUser, peer.connection and peer.connection.user)
+        verifyObject(IRequests, self.handler)
+        verifyObject(ISnapshot, self.snapshot)
+        verifyObject(IClientObserver, self.observer)
+        verifyObject(ITrace, Trace())
+        verifyObject(IAddresses, self.server.addresses)
 
 
 class BadInputTests(PortCase):
