@@ -204,8 +204,10 @@ def messages(found: Sequence[dict[str, Any]]) -> list[Message]:
     # A message may have been written down as received first.
     for record in sorted(texts, key=lambda one: one["dir"] != "out"):
         member, remote = record["app"], str(record["remote"])
-        if record["ns"] == MESSAGES:
-            remote = places.name(remote)
+        if record["ns"] == TLIB_MESSAGES:
+            drawn += _tlibArrows(record, member, remote)
+            continue
+        remote = places.name(remote)
         if record["dir"] == "out":
             arrow = Message(record["ts"], member, remote, _label(record), record)
             drawn.append(arrow)
@@ -224,6 +226,17 @@ def messages(found: Sequence[dict[str, Any]]) -> list[Message]:
             drawn.append(Message(str(record["ts"]), record["app"], "", note, record))
     drawn.sort(key=lambda one: one.ts)
     return drawn
+
+
+def _tlibArrows(record: dict[str, Any], member: str, clients: str) -> Iterator[Message]:
+    """
+    One arrow for each application, however many clients it has there: they come and
+    go, and each with a column of its own nobody could read.
+    """
+    names = (one.partition(" at ")[0] for one in clients.split(", "))
+    for name in dict.fromkeys(names):
+        source, target = (member, name) if record["dir"] == "out" else (name, member)
+        yield Message(record["ts"], source, target, _label(record), record)
 
 
 def _label(record: dict[str, Any]) -> str:

@@ -48,6 +48,7 @@ SUBSYSTEMS = {
     "sipcluster.cluster": "cluster",
     "sipcluster.interactionproxy": "interaction-proxy",
     "sipcluster.tcontroller": "t-controller",
+    "sipcluster.tserver": "t-controller",
     "sipcluster.smartproxy": "smart-proxy",
 }
 

@@ -37,7 +37,7 @@ from sipcluster.tlib.text import render
 #: Seconds that a recorded event may be late when its session is played again.
 PATIENCE = 10.0
 
-#: Seconds within which one port at least must answer.
+#: Seconds after which it is told which ports have not answered; one at least must.
 LINK = 10.0
 
 #: What is done in between: a request, or seconds of waiting.
@@ -118,6 +118,7 @@ class Session:
         self._printer = printer
         self._left = events
         self._calls: list[IDelayedCall] = []
+        self._linked: set[str] = set()
         self.clients: dict[str, TLibraryClient] = {}
         for door in doors:
             self._add(door, application, password, chance)
@@ -151,20 +152,21 @@ class Session:
         """
         Connect to one port at least; end where nobody answers.
         """
-        late = self.reactor.callLater(LINK, self._noLink)
-        self._calls.append(late)
+        self._calls.append(self.reactor.callLater(LINK, self._late))
         ways: list[Deferred[Any]] = [self._whenOver()]
         for node, client in self.clients.items():
             client.startService()
             ways.append(client.whenLinked().addErrback(self._refused, node))
         await DeferredList(ways, fireOnOneCallback=True)
-        if late.active():
-            late.cancel()
 
-    def _noLink(self) -> None:
-        self.status = 1
-        self.tell(f"no link to {', '.join(self.clients)} in {LINK:g} seconds")
-        self.end()
+    def _late(self) -> None:
+        for node, client in self.clients.items():
+            if node not in self._linked:
+                why = client.failure or "nothing came"
+                self.tell(f"no link to {node} in {LINK:g} seconds: {why}")
+        if not self._linked:
+            self.status = 1
+            self.end()
 
     def endAfter(self, seconds: float) -> None:
         """
@@ -269,6 +271,7 @@ class Session:
 
     def _linkChanged(self, node: str, state: LinkState) -> None:
         if state.info is not None:
+            self._linked.add(node)
             self.tell(f"{node}: linked to {state.info.serverVersion}")
         elif not self.over.called and not state.forGood:
             self.tell(f"{node}: not linked: {state.why}")

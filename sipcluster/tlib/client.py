@@ -170,6 +170,14 @@ class TLibraryClient(Service):
         return self._connector.info
 
     @property
+    def failure(self) -> str:
+        """
+        Why the last attempt to connect came to nothing; empty: none did since the
+        last link.
+        """
+        return self._connector.failure
+
+    @property
     def resume(self) -> Resume | None:
         """
         Where a later client goes on, the event that C{eventReceived} is being given

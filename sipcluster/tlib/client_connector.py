@@ -63,6 +63,8 @@ class Connector:
 
     @ivar info: what the server said of itself; L{None}: not linked.
     @ivar unreadable: messages that could not be read.
+    @ivar failure: why the last attempt to connect came to nothing; empty: none did
+        since the last link.
     """
 
     log = Logger()
@@ -91,6 +93,7 @@ class Connector:
         self.link: Link = _machine(self)
         self.info: EventServerInfo | None = None
         self.unreadable = 0
+        self.failure = ""
         self._next = 0
         self._failures = 0
         self._linkedAt = 0.0
@@ -194,6 +197,7 @@ class Connector:
         assert protocol is not None
         self._stopWaiting()
         self.info = info
+        self.failure = ""
         self._linkedAt = self._clock.seconds()
         protocol.watch(info.keepAlive or self._times.keepAlive)
         result = self._session.began(info, protocol.write)
@@ -215,6 +219,7 @@ class Connector:
         This address is no good now; the next one is tried after a pause.
         """
         self.log.info("no link to server {number}: {why}", number=self._next, why=why)
+        self.failure = why
         self._drop()
         self._next = (self._next + 1) % len(self._endpoints)
         self._failures += 1

@@ -96,8 +96,12 @@ class StartUp:
             admission = self._admit(application, request, envelope.position)
         except Refused as e:
             what = _COUNTED.get(e.code, "refusedStartUps")
-            name = (request.applicationName or "")[:80]
-            connection.count(what, f"{name!r} is refused: {e.text or e.code.text}")
+            name = request.applicationName or ""
+            why = e.text or e.code.text
+            known = name in self._server.applications
+            if e.code == TErrorCode.BAD_PASSWORD and not known:
+                why = "no such application at this port"  # which clients are not told
+            connection.count(what, f"{name[:80]!r} is refused: {why}")
             self.refuse(connection, envelope.reference, e.code, e.text)
             connection.machine.refused()
             return

@@ -232,7 +232,17 @@ class MonitorTests(TestCase):
         """
         self.patch(tlib_session, "LINK", 0.1)
         self.assertEqual(await self.do("monitor", "1", address="127.0.0.1:1"), 1)
-        self.assertIn("no link to 127.0.0.1:1 in 0.1 seconds", self.err.getvalue())
+        self.assertIn("no link to 127.0.0.1:1 in 0.1 seconds: ", self.err.getvalue())
+
+    async def test_oneOfTwo(self) -> None:
+        """
+        So is one of several ports, and the others are watched.
+        """
+        self.patch(tlib_session, "LINK", 0.2)
+        words = ("--address", "127.0.0.1:1", "--seconds", "0.5")
+        self.assertEqual(await self.do(*words, "monitor", "1001"), 0)
+        self.assertIn("linked to sipcluster", self.err.getvalue())
+        self.assertIn("no link to 127.0.0.1:1 in 0.2 seconds: ", self.err.getvalue())
 
     async def test_pipe(self) -> None:
         """

@@ -208,6 +208,27 @@ class MessagesTests(SynchronousTestCase):
             ],
         )
 
+    def test_tlibApplications(self) -> None:
+        """
+        An application is one column, whichever of its clients it was and how many,
+        and what several applications got is an arrow to each.
+        """
+        event = {
+            "ts": "2026-11-20T18:00:00.9Z",
+            "ns": "sipcluster.tlib.message",
+            "app": "node1",
+            "dir": "out",
+            "remote": "desktop at 192.0.2.1:4001, wall at [2001:db8::1]:5, "
+            "desktop at 192.0.2.1:4002 and 12 more",
+            "msg": "EventHeld (66)",
+        }
+        asked = {**event, "dir": "in", "remote": "desktop at 192.0.2.1:4003"}
+        drawn = ladder.messages([message("node1", 0.5, "in", PROXY), event, asked])
+        self.assertEqual(
+            [(d.source, d.target) for d in drawn[1:]],
+            [("node1", "desktop"), ("node1", "wall"), ("desktop", "node1")],
+        )
+
     def test_notes(self) -> None:
         """
         Other records of the call stand between the arrows.

@@ -140,6 +140,17 @@ class LogStreamsTests(SynchronousTestCase):
             found = (self.folder / f"proxy1.{stream}.log").read_text()
             self.assertEqual(found, f"2001-09-09T01:46:40.250000Z {shown}")
 
+    def test_tlibClients(self) -> None:
+        """
+        Which T-Library clients come, are refused and are cut off stands with the
+        T-Controller, where operators are told to look.
+        """
+        log = Logger("sipcluster.tserver.link", observer=LogPublisher(self.streams))
+        log.info("{client} has left", client="desktop at 192.0.2.1:4001")
+        self.clock.advance(0.1)
+        found = (self.folder / "proxy1.t-controller.log").read_text()
+        self.assertIn("desktop at 192.0.2.1:4001 has left", found)
+
     def test_flatRecord(self) -> None:
         """
         An event is one flat object with its keys, bytes as text.

@@ -124,6 +124,18 @@ class StartUpTests(ClientTestCase):
         runFor(self.clock, 2)
         self.assertEqual(tried, ["primary", "backup", "primary"])
 
+    def test_failure(self) -> None:
+        """
+        A client says why its last attempt came to nothing, until it is linked.
+        """
+        client = self.start()
+        self.assertEqual(client.failure, "")
+        runFor(self.clock, 3.7)
+        self.assertEqual(client.failure, "no answer to RequestRegisterClient in time")
+        runFor(self.clock, 1)
+        self.welcome()
+        self.assertEqual(client.failure, "")
+
     def test_pausesGrow(self) -> None:
         """
         Each pause is twice as long as the last, by chance somewhat shorter, and

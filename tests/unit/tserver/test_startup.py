@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.logger import globalLogPublisher
+from twisted.test.proto_helpers import EventLoggingObserver
+
 from sipcluster.testing.tlib_peer import TLibPeer
 from sipcluster.tlib.enums import ClientRole, ResumeResult, ServerRole
 from sipcluster.tlib.errors import TErrorCode
@@ -155,6 +158,22 @@ class RefusalTests(PortCase):
             self.assertEqual(error.errorMessage, TErrorCode.BAD_PASSWORD.text)
         self.assertEqual(self.server.counts["badPasswords"], 4)
         self.assertEqual(self.server.counts["error119"], 4)
+
+    def test_whyInTheLog(self) -> None:
+        """
+        Operators read in the log whether the password or the application was wrong,
+        which the client is not told.
+        """
+        seen = EventLoggingObserver()
+        globalLogPublisher.addObserver(seen)
+        self.addCleanup(globalLogPublisher.removeObserver, seen)
+        for peer, why in (
+            (TLibPeer(self.server, password="Secret"), "Bad password"),
+            (TLibPeer(self.server, "nobody"), "no such application at this port"),
+        ):
+            self.refused(peer)
+            told = [event["why"] for event in seen if event.get("fault")]
+            self.assertTrue(told[-1].endswith(f"is refused: {why}"), told)
 
     def test_version(self) -> None:
         """
