@@ -13,6 +13,7 @@ from zope.interface import Attribute, Interface
 
 from sipcluster.tcontroller.asking import Asked
 from sipcluster.tcontroller.itcontroller import AgentSettings
+from sipcluster.tlib.attributes import timeOf
 from sipcluster.tserver.itserver import IEventPublisher
 
 if TYPE_CHECKING:
@@ -38,10 +39,9 @@ class Office:
 
     def now(self) -> tuple[int, int]:
         """
-        AttributeTime of an event: seconds since 1970 and microseconds.
+        AttributeTime of an event.
         """
-        now = self.wallTime() if self.moment is None else self.moment
-        return divmod(round(now * 1_000_000), 1_000_000)
+        return timeOf(self.wallTime() if self.moment is None else self.moment)
 
 
 class IAgentKeeper(Interface):

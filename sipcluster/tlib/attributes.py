@@ -238,6 +238,13 @@ def _time(value: object) -> object:
     return seconds, microseconds
 
 
+def timeOf(seconds: float) -> tuple[int, int]:
+    """
+    Seconds since 1970 as AttributeTime has them: whole ones, and microseconds.
+    """
+    return divmod(round(seconds * 1_000_000), 1_000_000)
+
+
 _READERS: Mapping[Kind, Callable[[object], object]] = {
     Kind.STRING: _string,
     Kind.INTEGER: _integer,

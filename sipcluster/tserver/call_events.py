@@ -32,6 +32,7 @@ from sipcluster.sessioncontroller.events import (
 )
 from sipcluster.sessioncontroller.isessioncontroller import IEventSink
 from sipcluster.tlib import enums
+from sipcluster.tlib.attributes import timeOf
 from sipcluster.tlib.enums import CallState, DNRole
 from sipcluster.tlib.messages import (
     EventAbandoned,
@@ -98,14 +99,6 @@ class Abandoned(enum.Enum):
 
     ALWAYS = "always"
     EXTERNAL = "external"
-
-
-def timeOf(seconds: float) -> tuple[int, int]:
-    """
-    Seconds since 1970 as AttributeTime has them.
-    """
-    microseconds = round(seconds * 1_000_000)
-    return divmod(microseconds, 1_000_000)
 
 
 @implementer(IEventSink)

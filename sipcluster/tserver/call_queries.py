@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.isessioncontroller import ICallControl, PartyStatus
+from sipcluster.tlib.attributes import timeOf
 from sipcluster.tlib.enums import AddressInfoType, AddressType, CallInfoType
 from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import (
@@ -20,7 +21,7 @@ from sipcluster.tlib.messages import (
     RequestQueryAddress,
     RequestQueryCall,
 )
-from sipcluster.tserver.call_events import ROLES, partyAttributes, timeOf
+from sipcluster.tserver.call_events import ROLES, partyAttributes
 from sipcluster.tserver.call_snapshot import CallSnapshot, partyState
 from sipcluster.tserver.itserver import (
     ClientView,

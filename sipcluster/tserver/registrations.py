@@ -21,7 +21,6 @@ from sipcluster.tlib.messages import (
     RequestUnregisterAddress,
 )
 from sipcluster.tserver.outgoing import Outgoing
-from sipcluster.wire.kvlist import KVList
 
 if TYPE_CHECKING:
     from sipcluster.tserver.server import TServer
@@ -219,10 +218,3 @@ class Registrations:
             self._forget(session, dn)
         if session.dns:
             self._server.turns.later(partial(self._forgetSome, session))
-
-
-def extended(parts: Iterable[KVList]) -> KVList:
-    """
-    One list of what several know.
-    """
-    return tuple(pair for part in parts for pair in part)

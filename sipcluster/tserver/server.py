@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.tlib.attributes import timeOf
 from sipcluster.tlib.codec import encode
 from sipcluster.tlib.errors import MessageTooLong, TErrorCode
 from sipcluster.tlib.messages import (
@@ -370,7 +371,7 @@ class TServer:
         """
         AttributeTime.
         """
-        return divmod(round(self.wallTime() * 1_000_000), 1_000_000)
+        return timeOf(self.wallTime())
 
     def snapshot(self, dn: str) -> KVList:
         """

@@ -21,6 +21,7 @@ from sipcluster.tlib.attributes import (
     Kind,
     fieldOf,
     readerOf,
+    timeOf,
 )
 from sipcluster.tlib.enums import CallState, Labelled
 from sipcluster.tlib.errors import BadMessage, TErrorCode
@@ -219,6 +220,20 @@ class EnumerationTests(SynchronousTestCase):
                     msgspec.msgpack.encode(member), msgspec.msgpack.encode(int(member))
                 )
                 self.assertIs(one(int(member)), member)
+
+
+class TimeTests(SynchronousTestCase):
+    """
+    L{timeOf}.
+    """
+
+    def test_rounded(self) -> None:
+        """
+        Times are rounded to microseconds, and never have a million of them.
+        """
+        self.assertEqual(timeOf(5.0), (5, 0))
+        self.assertEqual(timeOf(1_700_000_000.000001), (1_700_000_000, 1))
+        self.assertEqual(timeOf(4.9999999), (5, 0))
 
 
 class ErrorTests(SynchronousTestCase):

@@ -40,7 +40,6 @@ from sipcluster.tserver.call_events import (
     ROLES,
     Abandoned,
     CallEvents,
-    timeOf,
 )
 from sipcluster.wire.correlation import Requester
 from tests.unit.tserver.call_fakes import ALICE, BOB, CONN, UUID, RecordingPublisher
@@ -220,14 +219,6 @@ class AttributeTests(TranslationTestCase):
         message = self.translate(DTMFSent(ALICE, NOW, "12#"))
         assert message is not None
         self.assertEqual(present(message)["dtmfDigits"], "12#")
-
-    def test_time(self) -> None:
-        """
-        Times are rounded to microseconds, and never have a million of them.
-        """
-        self.assertEqual(timeOf(5.0), (5, 0))
-        self.assertEqual(timeOf(1_700_000_000.000001), (1_700_000_000, 1))
-        self.assertEqual(timeOf(4.9999999), (5, 0))
 
     def test_everyValueIsKnown(self) -> None:
         """
