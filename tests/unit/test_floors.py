@@ -21,6 +21,7 @@ FLOORS: dict[str, set[str]] = {
     "wire": set(),
     "tlib": {"wire"},
     "cluster": set(),
+    "ha": {"cluster.icluster", "wire"},
     "registrar": {"sip", "cluster"},
     "servicecheck": {"sip"},
     "sipproxy": {
@@ -50,10 +51,11 @@ FLOORS: dict[str, set[str]] = {
         "sessioncontroller.events",
         "sessioncontroller.isessioncontroller",
     },
-    "net": {"sip", "cluster", "wire", "tlib", "tserver.itserver"},
+    "net": {"sip", "cluster", "ha.iha", "wire", "tlib", "tserver.itserver"},
     "testing": {
         "sip",
         "cluster",
+        "ha",
         "registrar",
         "servicecheck",
         "sipproxy",
@@ -67,6 +69,7 @@ FLOORS: dict[str, set[str]] = {
     "app": {
         "sip",
         "cluster",
+        "ha",
         "registrar",
         "servicecheck",
         "sipproxy",
@@ -82,7 +85,7 @@ FLOORS: dict[str, set[str]] = {
 #: Packages that must run with no reactor at all.
 PURE = {
     *("sip", "wire", "tlib", "registrar", "servicecheck", "sipproxy"),
-    *("sessioncontroller", "tserver", "tcontroller"),
+    *("sessioncontroller", "tserver", "tcontroller", "ha"),
 }
 
 #: What they do without.

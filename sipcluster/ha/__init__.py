@@ -1,0 +1,3 @@
+"""
+Who of the two members of a pair serves, and until when.
+"""

@@ -1,0 +1,3 @@
+"""
+What decides between the two members of a pair.
+"""

@@ -1,0 +1,287 @@
+"""
+The cluster store as arbiter: one key that only one member can create.
+
+The key lives on a lease; its create-revision is the epoch.  A renewal moves it to
+a new lease.  The old one is not kept alive: etcd answers a keep-alive from a
+leader that may have been replaced already, and may end a lease that another
+leader has prolonged (etcd's issue 15247, open up to 3.4.24), while a grant and a
+transaction are what most of its members have agreed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sipcluster.cluster.icluster import (
+    Change,
+    ClusterError,
+    Compare,
+    Delete,
+    Entry,
+    Get,
+    IClusterStore,
+    IWatch,
+    IWatcher,
+    Put,
+    createdAt,
+    modifiedAt,
+)
+from sipcluster.ha.iha import (
+    ArbiterAway,
+    Granted,
+    IArbiter,
+    IFollowing,
+    Refused,
+    Verdict,
+)
+
+log = Logger()
+
+#: Tries of one question, where the other member was quicker each time.
+TRIES = 4
+
+#: Seconds from the loss of a watch to the next.
+PAUSE = 1.0
+
+_T = TypeVar("_T")
+
+
+@define
+class _Hold:
+    """
+    @ivar created: create-revision of the key.
+    @ivar modified: revision of its last change known.
+    """
+
+    epoch: int
+    created: int
+    modified: int
+
+
+@implementer(IArbiter)
+class StoreArbiter:
+    """
+    One member's way to the election key of its pair.
+
+    @ivar key: the election key, C{/ha/PAIR/primary}; its value is the name of
+        the holder and a word that is its process's own.
+    @ivar base: C{/ha/PAIR/base}, a number that is added to the create-revision;
+        absent, it is 0.  It is raised when a store has begun to count anew.
+    """
+
+    def __init__(
+        self,
+        store: IClusterStore,
+        clock: IReactorTime,
+        pair: str,
+        member: str,
+        incarnation: str,
+        ttl: float = 5.0,
+    ) -> None:
+        """
+        @param incarnation: no other process of this member has the same.
+        @param ttl: seconds; the store may grant more.
+        """
+        self._store = store
+        self._clock = clock
+        self._ttl = ttl
+        self.key = f"/ha/{pair}/primary".encode()
+        self.base = f"/ha/{pair}/base".encode()
+        self._value = f"{member} {incarnation}".encode()
+        self._hold: _Hold | None = None
+
+    def acquire(self, above: int) -> Deferred[Verdict]:
+        """
+        See L{IArbiter}.
+        """
+        return _told(self._acquire(above))
+
+    def renew(self, epoch: int) -> Deferred[Verdict]:
+        """
+        See L{IArbiter}.
+        """
+        return _told(self._renew(epoch))
+
+    def release(self, epoch: int) -> Deferred[None]:
+        """
+        See L{IArbiter}.
+        """
+        guard = self.guard(epoch)
+        self._hold = None
+        return _told(self._delete(guard))
+
+    def follow(self, vacant: Callable[[], None]) -> IFollowing:
+        """
+        See L{IArbiter}.
+        """
+        following = _Following(self._store, self._clock, self.key, vacant)
+        following.open()
+        return following
+
+    def guard(self, epoch: int) -> Compare:
+        """
+        The condition that makes a write of a primary's fail when the role is not
+        its own any more; one that never holds when this member does not know of
+        such a hold.
+        """
+        hold = self._hold
+        known = hold is not None and hold.epoch == epoch
+        return createdAt(self.key, hold.created if hold and known else -1)
+
+    async def _delete(self, guard: Compare) -> None:
+        await self._store.txn([guard], [Delete(self.key)])
+
+    async def _acquire(self, above: int) -> Verdict:
+        self._hold = None
+        for _ in range(TRIES):
+            looked = await self._store.txn([], [Get(self.key), Get(self.base)])
+            holder, base = looked.gets
+            offset = _number(base)
+            unmoved = modifiedAt(self.base, base.modRevision if base else 0)
+            if holder is not None and holder.value != self._value:
+                return Refused(offset + holder.createRevision, _name(holder.value))
+            if holder is not None:
+                # Ours, though the answer was lost: ended, so that a hold known
+                # to nobody is not taken up under an epoch that may be over.
+                mine = createdAt(self.key, holder.createRevision)
+                await self._store.txn([mine], [Delete(self.key)])
+            lease = await self._store.leaseGrant(self._ttl)
+            created = await self._store.txn(
+                [createdAt(self.key, 0), unmoved],
+                [Put(self.key, self._value, lease.id)],
+            )
+            if not created.succeeded:
+                continue
+            epoch = offset + created.revision
+            if epoch > above:
+                self._hold = _Hold(epoch, created.revision, created.revision)
+                return Granted(epoch, lease.ttl)
+            log.warn(
+                "cluster store counts anew: {epoch} after {above}",
+                epoch=epoch,
+                above=above,
+            )
+            await self._store.txn(
+                [createdAt(self.key, created.revision), unmoved],
+                [Delete(self.key), Put(self.base, b"%d" % above)],
+            )
+        raise ArbiterAway("the key changes faster than it can be asked for")
+
+    async def _renew(self, epoch: int) -> Verdict:
+        hold = self._hold
+        if hold is None or hold.epoch != epoch:
+            return Refused()
+        lease = await self._store.leaseGrant(self._ttl)
+        for _ in range(TRIES):
+            # Of renewals that overtake each other on the way only one can take
+            # place, or the key would go back to a lease that ends earlier.
+            moved = await self._store.txn(
+                [
+                    createdAt(self.key, hold.created),
+                    modifiedAt(self.key, hold.modified),
+                ],
+                [Put(self.key, self._value, lease.id)],
+                [Get(self.key), Get(self.base)],
+            )
+            if moved.succeeded:
+                hold.modified = moved.revision
+                return Granted(epoch, lease.ttl)
+            found, base = moved.gets
+            if found is None:
+                return Refused()
+            if found.createRevision != hold.created:
+                return Refused(_number(base) + found.createRevision, _name(found.value))
+            hold.modified = found.modRevision
+        raise ArbiterAway("the key changes faster than it can be renewed")
+
+
+def _number(entry: Entry | None) -> int:
+    if entry is None:
+        return 0
+    if not entry.value.isdigit() or len(entry.value) > 18:
+        raise ArbiterAway(f"{entry.key!r} is no number: {entry.value[:40]!r}")
+    return int(entry.value)
+
+
+def _name(value: bytes) -> str:
+    return value.decode("utf-8", "replace").rpartition(" ")[0]
+
+
+def _told(asked: Coroutine[Any, Any, _T]) -> Deferred[_T]:
+    """
+    Turn what a store cannot do into what an arbiter cannot do.
+    """
+    result = Deferred.fromCoroutine(asked)
+
+    def failed(failure: Failure) -> Failure:
+        if isinstance(failure.value, ClusterError):
+            raise ArbiterAway(failure.getErrorMessage()) from failure.value
+        return failure
+
+    result.addErrback(failed)
+    return result
+
+
+@implementer(IFollowing, IWatcher)
+@define(eq=False)
+class _Following:
+    """
+    Watches the election key.
+    """
+
+    store: IClusterStore
+    clock: IReactorTime
+    key: bytes
+    vacant: Callable[[], None]
+    watch: IWatch | None = None
+    looking: Deferred[None] | None = None
+    pause: IDelayedCall | None = None
+    over: bool = field(default=False)
+
+    def open(self) -> None:
+        self.pause = None
+        self.looking = Deferred.fromCoroutine(self.look())
+        self.looking.addErrback(self.failed)
+
+    async def look(self) -> None:
+        looked = await self.store.txn([], [Get(self.key)])
+        if self.over:
+            return
+        self.watch = self.store.watch(self.key, looked.revision + 1, self)
+        if looked.gets[0] is None:
+            self.vacant()
+
+    def failed(self, failure: Failure) -> None:
+        if not self.over:
+            if not isinstance(failure.value, ClusterError):
+                log.failure("following the election key", failure)
+            self.lost(failure.getErrorMessage(), False)
+
+    def changed(self, revision: int, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.key == self.key and change.value is None and not self.over:
+                self.vacant()
+
+    def lost(self, why: str, compacted: bool) -> None:
+        self.watch = None
+        if not self.over:
+            self.pause = self.clock.callLater(PAUSE, self.open)
+
+    def stop(self) -> None:
+        self.over = True
+        if self.pause is not None:
+            self.pause.cancel()
+            self.pause = None
+        if self.looking is not None:
+            self.looking.cancel()
+        if self.watch is not None:
+            self.watch.stop()
+            self.watch = None
