@@ -54,8 +54,11 @@ class TLibProtocol(Protocol):
             transport.registerProducer(self, True)
         # A method of our own would cost as much as what it calls.
         self.write = (self._direct or transport).write  # type: ignore[method-assign]
-        with self.log.failuresHandled("T-Library connection"):
+        try:
             self._user = self._taker.connectionMade(self)
+        except Exception:
+            self.log.failure("T-Library connection")
+            self.abort()
 
     def dataReceived(self, data: bytes) -> None:
         if self._user is not None:

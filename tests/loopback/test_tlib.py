@@ -433,6 +433,17 @@ class ConnectionTests(TLibTestCase):
         self.assertFalse(transport.transport.connected)
 
     @inlineCallbacks
+    def test_notTaken(self) -> Any:
+        """
+        A connection that the port fails to take is not left open for nobody.
+        """
+        yield self.listen()
+        self.patch(self.server, "connectionMade", lambda connection: 1 / 0)
+        client = yield self.connect()
+        yield client.whenEnded()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    @inlineCallbacks
     def test_flood(self) -> Any:
         """
         A flood of connections that say nothing keeps no client out.
