@@ -189,6 +189,7 @@ class MemoryStream:
         self.dead = False
         self._closed = False
         self.disconnecting = False
+        self._paused = False
         self._toSend: deque[bytes | None] = deque()
         self._since = 0.0
 
@@ -216,6 +217,28 @@ class MemoryStream:
             self.disconnecting = True
             self._put(None)
 
+    def loseWriteConnection(self) -> None:
+        """
+        End both directions: nobody here goes on in one of them.
+        """
+        self.loseConnection()
+
+    def pauseProducing(self) -> None:
+        """
+        Take no bytes from the other end for now.
+        """
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """
+        Take them again, and those that wait.
+        """
+        if self._paused:
+            self._paused = False
+            if self.peer is not None:
+                for _ in self.peer._toSend:
+                    self._network.clock.callLater(0, self.peer._push)
+
     def abortConnection(self) -> None:
         if not self._closed:
             self.reset()
@@ -241,6 +264,8 @@ class MemoryStream:
         """
         network = self._network
         if self._closed or not self._toSend or self.peer is None:
+            return
+        if self.peer._paused:
             return
         if not network.reaches(self.here[0], self._there[0]):
             if network.clock.seconds() - self._since > network.patience:

@@ -226,11 +226,15 @@ class MemoryTransport(SIPTransport):
         entropy: Callable[[int], bytes] | None = None,
         trace: Trace | None = None,
         limits: TransportLimits | None = None,
+        clock: IReactorTime | None = None,
     ) -> None:
-        self.sockets = _Sockets(network)
+        """
+        @param clock: of the process; L{None}: that of the network.
+        """
+        self.sockets = MemorySockets(network, clock)
         network._transports.append(self)
         super().__init__(
-            network.clock,
+            self.sockets.clock,
             receiver,
             entropy or network.entropy,
             trace,
@@ -241,14 +245,19 @@ class MemoryTransport(SIPTransport):
 
 
 @implementer(INetwork)
-class _Sockets:
+class MemorySockets:
     """
-    L{MemoryNetwork} as the transport layer sees a host's network.
+    L{MemoryNetwork} as a process of one host sees it.
     """
 
-    def __init__(self, network: MemoryNetwork) -> None:
+    def __init__(
+        self, network: MemoryNetwork, clock: IReactorTime | None = None
+    ) -> None:
+        """
+        @param clock: of the process; L{None}: that of the network.
+        """
         self._network = network
-        self.clock = network.clock
+        self.clock = clock or network.clock
         # Where connections come from, when the caller leaves it open.
         self.home = "127.0.0.1"
         self.dead = False
@@ -291,7 +300,7 @@ class _Sockets:
         attempt = Attempt(network, here, there, factory, creator is not None)
         if not self.dead and network.reaches(here[0], host):
             network.clock.callLater(network.delay, attempt.arrive)
-        attempt.waiting = network.clock.callLater(timeout, attempt.fail, TimedOut())
+        attempt.waiting = self.clock.callLater(timeout, attempt.fail, TimedOut())
         return attempt.made
 
     def sourceAddress(self, remoteHost: str) -> str:

@@ -1,0 +1,185 @@
+"""
+The time of a simulated world, and that of each process in it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.base import DelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
+
+
+@define(order=True)
+class _Due:
+    time: float
+    serial: int
+    call: Any = field(order=False)
+    process: ProcessClock | None = field(order=False)
+
+
+@implementer(IReactorTime)
+class WorldClock:
+    """
+    All that will happen, in order.  What falls due at the same time happens in the
+    order in which it was asked for.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._serial = 0
+        self._heap: list[_Due] = []
+
+    def seconds(self) -> float:
+        """
+        Since the world began.
+        """
+        return self._now
+
+    def callLater(
+        self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any
+    ) -> IDelayedCall:
+        """
+        See C{IReactorTime}.
+        """
+        return self.callFor(None, delay, callable, args, kw)
+
+    def callFor(
+        self,
+        process: ProcessClock | None,
+        delay: float,
+        callable: Callable[..., object],
+        args: Any,
+        kw: Any,
+    ) -> IDelayedCall:
+        """
+        Call something later in the name of a process.
+        """
+
+        def moved(call: Any) -> None:
+            self._push(call, process)
+
+        made: Any = DelayedCall(
+            self._now + max(0.0, delay),
+            callable,
+            args,
+            kw,
+            lambda call: None,
+            moved,
+            self.seconds,
+        )
+        self._push(made, process)
+        return made  # type: ignore[no-any-return] # DelayedCall has no types
+
+    def _push(self, call: Any, process: ProcessClock | None) -> None:
+        self._serial += 1
+        heapq.heappush(self._heap, _Due(call.time, self._serial, call, process))
+
+    def again(self, due: _Due) -> None:
+        """
+        Put back what a process could not do while it stood still.
+        """
+        heapq.heappush(self._heap, due)
+
+    def getDelayedCalls(self) -> list[Any]:
+        """
+        See C{IReactorTime}: those of dead processes are none.
+        """
+        found: dict[int, Any] = {}
+        for due in sorted(self._heap):
+            dead = due.process is not None and due.process.dead
+            if due.call.active() and not dead:
+                found[id(due.call)] = due.call
+        return list(found.values())
+
+    def runUntil(self, end: float) -> None:
+        """
+        Let everything happen up to a time, that included.
+        """
+        heap = self._heap
+        while heap and heap[0].time <= end:
+            due = heapq.heappop(heap)
+            call, process = due.call, due.process
+            if call.cancelled or call.called or due.time != call.time:
+                continue  # moved, and due again elsewhere
+            if call.delayed_time > 0:
+                call.activate_delay()
+                self._push(call, process)
+                continue
+            if process is not None:
+                if process.dead:
+                    continue
+                if process.frozen:
+                    process.missed.append(due)
+                    continue
+            self._now = max(self._now, due.time)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+        self._now = max(self._now, end)
+
+
+@implementer(IReactorTime)
+class ProcessClock:
+    """
+    The monotonic clock of one process.  When that is killed nothing of it happens
+    any more; when it is stopped and goes on, its clock has gone on meanwhile, and
+    what it has missed happens at once.
+
+    @ivar missed: what has fallen due while it stood still.
+    """
+
+    def __init__(self, world: WorldClock) -> None:
+        self._world = world
+        self.dead = False
+        self.frozen = False
+        self.missed: list[_Due] = []
+
+    def seconds(self) -> float:
+        """
+        See C{IReactorTime}.
+        """
+        return self._world.seconds()
+
+    def callLater(
+        self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any
+    ) -> IDelayedCall:
+        """
+        See C{IReactorTime}.
+        """
+        return self._world.callFor(self, delay, callable, args, kw)
+
+    def getDelayedCalls(self) -> list[Any]:
+        """
+        See C{IReactorTime}.
+        """
+        mine: dict[int, Any] = {}
+        for due in (*sorted(self._world._heap), *self.missed):
+            if due.process is self and due.call.active():
+                mine[id(due.call)] = due.call
+        return list(mine.values())
+
+    def kill(self) -> None:
+        """
+        End the process.
+        """
+        self.dead = True
+        self.missed.clear()
+
+    def freeze(self) -> None:
+        """
+        Stop the process, as SIGSTOP does.
+        """
+        self.frozen = True
+
+    def thaw(self) -> None:
+        """
+        Let it go on.
+        """
+        self.frozen = False
+        missed, self.missed = self.missed, []
+        for due in missed:
+            self._world.again(due)

@@ -1,0 +1,206 @@
+"""
+Members of the cluster as processes of a simulated world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface, implementer
+
+from sipcluster.cluster.embedded_store import EmbeddedStore
+from sipcluster.registrar.iregistrar import Binding
+from sipcluster.sessioncontroller.events import CallEvent
+from sipcluster.sessioncontroller.isessioncontroller import IEventSink
+from sipcluster.testing.simulation.processes import Process
+from sipcluster.tlib.messages import Message
+from sipcluster.tserver.itserver import ITrace, Receiver
+
+if TYPE_CHECKING:
+    from sipcluster.testing.simulation.world import World
+
+
+class IServed(Interface):
+    """
+    What runs in a L{Server}: one life of a node or a SIP Proxy.
+    """
+
+    sessions: Mapping[str, Any] = Attribute(
+        "T-Library sessions by their ids; empty for a SIP Proxy."
+    )
+
+    def left() -> dict[str, int]:
+        """
+        See L{Process.left}.
+        """
+
+    def lingering() -> dict[str, int]:
+        """
+        See L{Process.lingering}.
+        """
+
+    def quieten() -> None:
+        """
+        Ask nobody any more.
+        """
+
+    def stop() -> Deferred[Any]:
+        """
+        End in order.
+        """
+
+    def bindings() -> list[Binding]:
+        """
+        The registrations that it knows.
+        """
+
+    def agents() -> list[dict[str, object]]:
+        """
+        The agents that are logged in, each with C{dn} and C{agent}.
+        """
+
+
+@implementer(IEventSink)
+@define(eq=False)
+class EventsOfLife:
+    """
+    Gives the call-control events of one life of a node to whoever checks them.
+    """
+
+    server: Server
+    life: int
+
+    def eventHappened(self, event: CallEvent) -> None:
+        """
+        See L{IEventSink}.
+        """
+        self.server.world.checks.called(self.server, self.life, event)
+
+
+@implementer(ITrace)
+@define(eq=False)
+class Truth:
+    """
+    What the T-Library port of one life of a node meant its clients to get.
+    """
+
+    server: Server
+    _names: dict[str, str] = field(factory=dict)
+
+    def messageReceived(self, port: str, sender: Receiver, message: Message) -> None:
+        """
+        See L{ITrace}.
+        """
+
+    def messageSent(self, port: str, receivers: Any, message: Message) -> None:
+        """
+        See L{ITrace}.
+        """
+        served = self.server.served
+        assert served is not None
+        for receiver in receivers:
+            if not receiver.position:
+                continue
+            name = self._names.get(receiver.client)
+            if name not in served.sessions:
+                name = next(
+                    session.id
+                    for session in served.sessions.values()
+                    if session.stream.name == receiver.client
+                )
+                self._names[receiver.client] = name
+            assert name is not None
+            self.server.world.checks.numbered(name, receiver, message)
+
+
+class Server(Process):
+    """
+    A node or a SIP Proxy.
+
+    @ivar served: what runs in it; L{None}: nothing.
+    @ivar store: its way to the cluster store.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        kind: str,
+        name: str,
+        host: str,
+        place: str,
+        make: Callable[[Server], IServed],
+    ) -> None:
+        """
+        @param make: builds and starts what runs.
+        """
+        super().__init__(world, name, host, place)
+        self.kind = kind
+        self._make = make
+        self.served: IServed | None = None
+        self.store: EmbeddedStore
+
+    def begin(self) -> None:
+        """
+        See L{Process.begin}.
+        """
+        world = self.world
+        self.store = EmbeddedStore(world.engine, self.clock, world.storeDelay)
+        self.served = self._make(self)
+
+    def killed(self) -> None:
+        """
+        See L{Process.killed}.
+        """
+        self.served = None
+        self.store.away = True
+        self.world.checks.died(self)
+
+    def freeze(self) -> None:
+        """
+        See L{Process.freeze}.
+        """
+        super().freeze()
+        if self.frozen:
+            for watch in list(self.store._watches):
+                watch.watch.pause()
+
+    def thaw(self) -> None:
+        """
+        See L{Process.thaw}.
+        """
+        if self.frozen:
+            super().thaw()
+            self.clock.callLater(0, self._followAgain)
+
+    def _followAgain(self) -> None:
+        for watch in list(self.store._watches):
+            if watch.starting is None:
+                watch.watch.resume()
+
+    def left(self) -> dict[str, int]:
+        """
+        See L{Process.left}.
+        """
+        return {} if self.served is None else self.served.left()
+
+    def lingering(self) -> dict[str, int]:
+        """
+        See L{Process.lingering}.
+        """
+        return {} if self.served is None else self.served.lingering()
+
+    def quieten(self) -> None:
+        """
+        See L{Process.quieten}.
+        """
+        if self.served is not None:
+            self.served.quieten()
+
+    def stop(self) -> Deferred[Any] | None:
+        """
+        See L{Process.stop}.
+        """
+        return None if self.served is None else self.served.stop()

@@ -1,0 +1,3 @@
+"""
+Seeded runs of whole clusters, with invariants after every step.
+"""
