@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -23,6 +23,7 @@ from sipcluster.tlib.messages import (
     Message,
 )
 from sipcluster.tserver.connection import Connection
+from sipcluster.tserver.ending import Ending
 from sipcluster.tserver.itserver import (
     IAddresses,
     IClientObserver,
@@ -52,9 +53,6 @@ log = Logger()
 
 #: The lowest and the highest version of the protocol that are spoken.
 VERSIONS = (1, 1)
-
-#: Seconds that clients have to close their connections when the port stops.
-STOPPING = 0.5
 
 
 @implementer(IEventPublisher, IConnectionTaker)
@@ -124,8 +122,7 @@ class TServer:
         self.stopped = False
         self.halfOpen: dict[Connection, None] = {}
         self._connections: dict[Connection, None] = {}
-        self._waiting: list[Deferred[None]] = []
-        self._stopping: IDelayedCall | None = None
+        self._ending = Ending(clock)
         self._why = ""
         for handler in handlers:
             self.requests.add(handler)
@@ -176,7 +173,7 @@ class TServer:
         A connection is gone.
         """
         self._connections.pop(connection, None)
-        self._tellStopped()
+        self._ending.ended(connection)
 
     def linkChanged(self, connected: bool, why: str = "") -> None:
         """
@@ -214,8 +211,8 @@ class TServer:
         """
         End all sessions and connections.
 
-        @return: fires when the last connection is gone, after L{STOPPING} seconds
-            at the latest.
+        @return: fires when the connections are gone, or were aborted after a
+            while.
         """
         self.stopped = True
         for connection in list(self._connections):
@@ -226,27 +223,7 @@ class TServer:
         for session in list(self.sessions.values()):
             session.presence.ended("the server stops")
         self.turns.stop()
-        if self._stopping is None:
-            self._stopping = self.clock.callLater(STOPPING, self._abort)
-        stopped: Deferred[None] = Deferred()
-        self._waiting.append(stopped)
-        self._tellStopped()
-        return stopped
-
-    def _abort(self) -> None:
-        self._stopping = None
-        for connection in list(self._connections):
-            connection.machine.late()
-
-    def _tellStopped(self) -> None:
-        if self._connections or not self._waiting:
-            return
-        timer, self._stopping = self._stopping, None
-        if timer is not None:
-            timer.cancel()
-        waiting, self._waiting = self._waiting, []
-        for stopped in waiting:
-            stopped.callback(None)
+        return self._ending.whenGone(self._connections)
 
     # Events: IEventPublisher.
 

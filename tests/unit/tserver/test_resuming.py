@@ -24,7 +24,7 @@ from sipcluster.tlib.messages import (
     RequestQueryServer,
     RequestUnregisterAddress,
 )
-from sipcluster.tserver.server import STOPPING
+from sipcluster.tserver.ending import PATIENCE
 from tests.unit.tserver.ports import PortCase, anis
 
 CALL = RequestMakeCall(thisDN="1001", otherDN="1002")
@@ -214,7 +214,7 @@ class ResumeTests(PortCase):
         stopped = self.server.stop()
         late = TLibPeer(self.server)
         late.open()
-        for peer in (present, halfOpen, late):
+        for peer in (late, present, halfOpen):
             self.assertNoResult(stopped)
             closing = peer.expect(LinkClosing)
             self.assertEqual(closing.errorCode, TErrorCode.OUT_OF_SERVICE)
@@ -233,13 +233,26 @@ class ResumeTests(PortCase):
         leaving = self.peer()
         leaving.send(LinkClosing())
         stopped, again = self.server.stop(), self.server.stop()
-        self.run_(STOPPING - 0.01)
+        self.run_(PATIENCE - 0.01)
         self.assertNoResult(stopped)
         self.run_(0.02)
         self.successResultOf(stopped)
         self.successResultOf(again)
         for one in (peer, leaving):
             self.assertEqual(one.connection and one.connection.closed, "aborted")
+        self.assertNoTimers()
+
+    def test_stopInAFlood(self) -> None:
+        """
+        Those who come when it has stopped are not waited for.
+        """
+        peer = self.peer()
+        stopped = self.server.stop()
+        late = TLibPeer(self.server)
+        late.open()
+        peer.drop()
+        self.successResultOf(stopped)
+        late.drop()
         self.assertNoTimers()
 
 
