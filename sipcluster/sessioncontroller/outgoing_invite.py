@@ -13,6 +13,7 @@ from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.in_dialog import firstProxy, routed, sendAck
 from sipcluster.sessioncontroller.isessioncontroller import ProxyAddress
 from sipcluster.sessioncontroller.session_description import SDP
+from sipcluster.sessioncontroller.values import OutgoingInviteValue
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.message import Request, Response
@@ -118,6 +119,49 @@ class OutgoingInvite:
         assert self._attempt is not None
         self._attempt.start(preferred)
 
+    def value(self, own: bool = False) -> OutgoingInviteValue | None:
+        """
+        Write it down.
+
+        @param own: see L{OutgoingInviteValue}.
+
+        @return: L{None} once its transaction is over.
+        """
+        attempt = self._attempt
+        written = None if attempt is None else attempt.value()
+        if attempt is None or written is None:
+            return None
+        return OutgoingInviteValue(
+            written, attempt.tried, self.winner or b"", self._ack is not None, own
+        )
+
+    def adopt(self, value: OutgoingInviteValue) -> Request:
+        """
+        Go on with an INVITE that another process has sent.
+
+        @return: the INVITE.
+
+        @raise MalformedMessage: it cannot be read.
+        """
+        assert self._attempt is not None
+        self._attempt.adopt(value.transaction, value.tried)
+        request = self.request
+        assert request is not None
+        self.offered = bool(request.body)
+        if value.winner:
+            self.winner = value.winner
+            self.final = 200
+            self.number = request.cseq.number
+            self._callID = request.callID
+        return request
+
+    def acknowledged(self, dialog: Dialog, body: bytes, fields: Fields) -> None:
+        """
+        Another process has acknowledged the 2xx that won.
+        """
+        self._ack = dialog.ack(self.number, fields, body, SDP)
+        self._ackProxy = self.proxy
+
     def cancel(self, fields: Fields = ()) -> None:
         """
         Give it up; what became of it is told as always.
@@ -131,9 +175,8 @@ class OutgoingInvite:
 
         @param body: the answer to the offer of the 2xx, or C{b""}.
         """
-        self._ack = dialog.ack(self.number, fields, body, SDP)
-        self._ackProxy = self.proxy
-        sendAck(self._ua, self._ack, self._ackProxy)
+        self.acknowledged(dialog, body, fields)
+        self.acknowledgeAgain()
 
     def acknowledgeAgain(self) -> None:
         """
@@ -180,6 +223,10 @@ class OutgoingInvite:
             self._callID = request.callID
             self.final = response.status
             self.number = request.cseq.number
+            if request is not self.request and self._attempt is not None:
+                # A re-INVITE came through after all; the one that was sent
+                # after it may never be answered.
+                self._attempt.cancel()
             self._owner.inviteAccepted(self, response)
         elif tag == self.winner and request.callID == self._callID:
             self.acknowledgeAgain()

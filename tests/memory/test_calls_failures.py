@@ -317,6 +317,30 @@ class ProxyFailureTests(NodeTestCase):
         self.peer2.expectRequest(b"ACK")
         self.assertRefused(486)
 
+    def test_changeAnsweredThroughTheFirst(self) -> None:
+        """
+        When a re-INVITE is answered through the first SIP Proxy after all, what is
+        on its way through the second is cancelled: it is not waited for for ever.
+        """
+        self.established()
+        self.alice.within(b"INVITE", body=sdp())
+        first = self.peer.expectRequest(b"INVITE")
+        self.node.controller.proxyGone("proxy1")
+        second = self.peer2.expectRequest(b"INVITE")
+        self.peer2.respond(second, 100)
+        self.bob.answer(first, 200, sdp("bob"))
+        self.peer.expectResponse(200)
+        self.alice.acknowledge()
+        self.pump()
+        self.peer2.expectRequest(b"ACK")
+        cancel = self.peer2.expectRequest(b"CANCEL")
+        self.assertEqual(cancel.headers.all(b"Via"), second.headers.all(b"Via"))
+        self.peer2.respond(cancel, 200)
+        self.run_(70)
+        self.assertEqual(self.node.status()["calls"], 1)
+        self.assertEqual(self.node.status()["transactions"], 0)
+        self.hangUp()
+
     def test_lateAnswerOfTheFirst(self) -> None:
         """
         A 200 that comes through the first SIP Proxy when the call has gone on
