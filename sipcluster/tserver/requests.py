@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from sipcluster.tlib.enums import RegisterMode, SwitchInfoType
-from sipcluster.tlib.errors import BadMessage, TErrorCode
+from sipcluster.tlib.errors import BadMessage, MessageTooLong, TErrorCode
 from sipcluster.tlib.messages import (
     EventACK,
     EventError,
@@ -67,6 +67,9 @@ _REPEATED = (
     *("thisDN", "thisQueue", "otherDN", "connID", "agentID", "userData"),
     *("reasons", "extensions"),
 )
+
+#: What of that is short, in what can be done.
+_NAMED = ("thisDN", "connID")
 
 #: What a user event takes over.
 _USER_EVENT = (
@@ -244,18 +247,19 @@ class Requests:
         """
         server = self._server
         server.countError(code)
-        server.give(
-            session,
-            reference,
-            Outgoing(
+        # What is long is not repeated: the code says more than a copy.
+        for names in (_REPEATED, _NAMED, ()):
+            event = Outgoing(
                 EventError(
                     time=server.now(),
                     errorCode=code,
                     errorMessage=text or code.text,
-                    **_taken(request, _REPEATED),
+                    **_taken(request, names),
                 )
-            ),
-        )
+            )
+            if _fits(event):
+                break
+        server.give(session, reference, event)
 
     # What the port answers itself.
 
@@ -297,8 +301,21 @@ class Requests:
         dn = request.thisDN or ""
         now = server.now()
         taken = _taken(request, _USER_EVENT)
-        server.publish(dn, EventUserEvent(time=now, thisDN=dn, **taken))
+        event = Outgoing(EventUserEvent(time=now, thisDN=dn, **taken))
+        if not _fits(event):
+            raise Refused(TErrorCode.RESOURCE_UNAVAILABLE, "Event is too long")
+        server.publish(dn, event)
         server.give(session, reference, Outgoing(EventACK(time=now, thisDN=dn)))
+
+
+def _fits(event: Outgoing) -> bool:
+    """
+    Whether an event fits into a frame.
+    """
+    try:
+        return bool(event.entry.size)
+    except MessageTooLong:
+        return False
 
 
 def _taken(request: Message | None, names: tuple[str, ...]) -> dict[str, Any]:

@@ -495,6 +495,34 @@ class OwnTests(PortCase):
             peer.expect(EventACK, reference=reference, thisDN="1001")
             other.expectNothing()
 
+    def test_userEventTooLong(self) -> None:
+        """
+        An event that does not fit into a frame is refused, and nobody gets it.
+        """
+        peer, other = self.peer("1001"), self.peer("1001")
+        data = (("k", "v" * 65500),)
+        reference = peer.request(
+            RequestDistributeUserEvent(thisDN="1001", userEvent=7, userData=data)
+        )
+        self.assertRefused(peer, reference, TErrorCode.RESOURCE_UNAVAILABLE)
+        peer.expectNothing()
+        other.expectNothing()
+
+    def test_refusedTooLong(self) -> None:
+        """
+        What does not fit into EventError beside the reason is not repeated there.
+        """
+        peer = self.peer("1001")
+        data = (("k", "v" * 65500),)
+        request = RequestDistributeUserEvent(thisDN="1002", userEvent=7, userData=data)
+        reference = peer.request(request)
+        error = self.assertRefused(peer, reference, TErrorCode.NOT_REGISTERED)
+        self.assertEqual((error.thisDN, error.userData), ("1002", None))
+        request = RequestDistributeUserEvent(thisDN="9" * 65500, userEvent=7)
+        reference = peer.request(request)
+        error = self.assertRefused(peer, reference, TErrorCode.NOT_REGISTERED)
+        self.assertIsNone(error.thisDN)
+
     def test_toAll(self) -> None:
         """
         An event can go to every client, those included that are away.
