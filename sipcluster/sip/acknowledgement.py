@@ -48,6 +48,7 @@ class _Repetition:
     unacknowledged: Callable[[], None]
     timers: TimerSet
     t: TimerValues
+    within: float
     interval: float = 0.0
 
     def sendOnce(self) -> None:
@@ -77,7 +78,7 @@ def _buildRepeater() -> TypeMachine[SuccessRepeater, _Repetition]:
     def begin(repeater: SuccessRepeater, s: _Repetition) -> None:
         s.interval = s.t.t1
         s.timers.start("again", s.interval, repeater.again)
-        s.timers.start("expired", 64 * s.t.t1, repeater.expired)
+        s.timers.start("expired", s.within, repeater.expired)
         s.sendOnce()
 
     @waiting.upon(SuccessRepeater.again).loop()
@@ -120,6 +121,7 @@ def successRepeater(
     send: Callable[[], None],
     unacknowledged: Callable[[], None],
     t: TimerValues = _DEFAULTS,
+    seconds: float = 0.0,
 ) -> SuccessRepeater:
     """
     Send our 2xx to an INVITE until its ACK comes (RFC 3261 section 13.3.1.4):
@@ -129,8 +131,12 @@ def successRepeater(
     @param send: sends it, as C{transaction.respond} does in state Accepted.
     @param unacknowledged: called once, when no ACK has come in 64*T1: the
         dialog is to be ended with BYE.
+    @param seconds: that are left of the 64*T1 of a 2xx that was sent before; 0: it
+        was not.
     """
-    return _repeaterMachine(_Repetition(send, unacknowledged, TimerSet(queue), t))
+    within = seconds or 64 * t.t1
+    core = _Repetition(send, unacknowledged, TimerSet(queue), t, within)
+    return _repeaterMachine(core)
 
 
 class Acknowledgements:

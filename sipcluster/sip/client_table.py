@@ -19,6 +19,7 @@ from sipcluster.sip.invite_client import InviteClient, inviteClient, makeCancel
 from sipcluster.sip.isip import IFlow, ITransactionUser, ITransportLayer, Target
 from sipcluster.sip.load import Load
 from sipcluster.sip.message import Request, Response
+from sipcluster.sip.no_flow import NoFlow
 from sipcluster.sip.noninvite_client import NoninviteClient, noninviteClient
 from sipcluster.sip.timers import TimerQueue, TimerSet, TimerValues
 from sipcluster.sip.transport_rules import tooLargeForUDP
@@ -26,28 +27,6 @@ from sipcluster.sip.transport_rules import tooLargeForUDP
 log = Logger()
 
 _transportNames = {"UDP": b"UDP", "TCP": b"TCP", "TLS": b"TLS"}
-
-
-@implementer(IFlow)
-class NoFlow:
-    """
-    The flow of a request for which none was found: nothing can be sent on it.
-    """
-
-    reliable = True
-    sentBy = b"invalid"
-    local = ("", 0)
-    token = b""
-    closed = True
-
-    def __init__(self, target: Target) -> None:
-        self.transportName = target.transportName
-        self.remote = (target.host, target.port)
-
-    def send(self, data: bytes) -> None:
-        """
-        Drop it: the failure is told already.
-        """
 
 
 @implementer(ITransactionUser)
@@ -111,7 +90,7 @@ class ClientTable:
         self.table: dict[tuple[bytes, bytes], ClientTransaction] = {}
         # Those without a final response, by where they were sent: whom the
         # failure of a flow concerns.
-        self._waiting: dict[tuple[str, int], set[ClientTransaction]] = {}
+        self._waiting: dict[tuple[str, int], dict[ClientTransaction, None]] = {}
         # Bound once, and not once for each transaction.
         self._ended: Callable[[ClientTransaction], None] = self._end
         self._answered: Callable[[ClientTransaction], None] = self._answer
@@ -235,12 +214,33 @@ class ClientTable:
         self._listen(transaction)
         return transaction
 
+    def adopt(
+        self, sent: Request, target: Target, user: ITransactionUser
+    ) -> ClientTransaction:
+        """
+        Take over a request that another process has sent; nothing is sent.
+
+        @raise ValueError: it was sent here.
+        """
+        via = sent.via
+        key = (via.branch, sent.method)
+        if key in self.table:
+            raise ValueError("the transaction is here already")
+        flow: IFlow
+        try:
+            size = len(sent.render())
+            flow = self.transport.flowTo(target, size if tooLargeForUDP(size) else 0)
+        except NoTransport:
+            flow = NoFlow(target)
+        start = (sent.headers.first(VIA) or b"").partition(b"branch=")[0] + b"branch="
+        return self._make(sent, target, flow, key, user, via.sentBy, start)
+
     def _listen(self, transaction: ClientTransaction) -> None:
         waiting = self._waiting.get(transaction.flow.remote)
         if waiting is None:
-            self._waiting[transaction.flow.remote] = {transaction}
+            self._waiting[transaction.flow.remote] = {transaction: None}
         else:
-            waiting.add(transaction)
+            waiting[transaction] = None
 
     def _unlisten(self, transaction: ClientTransaction) -> None:
         remote = transaction.flow.remote

@@ -109,6 +109,7 @@ def _build() -> TypeMachine[InviteClient, ClientTransaction]:
     def giveUp(tx: InviteClient, s: ClientTransaction, fields: Fields) -> None:
         if not s.cancelSent:
             s.cancelSent = True
+            s.cancelFields = tuple(fields)
             s.timers.start("cancel", 64 * s.t.t1, tx.cancelExpired)
             s.sendCancel(s, fields)
 
@@ -185,6 +186,7 @@ def _build() -> TypeMachine[InviteClient, ClientTransaction]:
 
 
 _machine = indexed(_build())
+_STATES = {state.name: state for state in _machine.__automat_automaton__.states()}
 
 
 def inviteClient(core: ClientTransaction) -> InviteClient:
@@ -192,6 +194,17 @@ def inviteClient(core: ClientTransaction) -> InviteClient:
     Make the machine of one INVITE client transaction; it begins idle.
     """
     machine = core.machine = _machine(core)
+    return machine
+
+
+def inviteClientIn(core: ClientTransaction, state: str) -> InviteClient:
+    """
+    Make the machine of one that another process has begun.
+
+    @param state: C{"Calling"}, C{"Proceeding"} or C{"Accepted"}.
+    """
+    machine = _machine(core, _STATES[state])  # type: ignore[arg-type]
+    core.machine = machine
     return machine
 
 

@@ -97,7 +97,7 @@ class ServerTable:
         self.others = 0
         self.table: dict[Key, ServerTransaction] = {}
         # Those that answer on a stream, by where it leads.
-        self._answering: dict[tuple[str, int], set[ServerTransaction]] = {}
+        self._answering: dict[tuple[str, int], dict[ServerTransaction, None]] = {}
         self._merged: set[Key] = set()
         # What the To tags of responses without a transaction begin with.
         self._stateless = identifiers.tag()
@@ -193,6 +193,21 @@ class ServerTable:
         self.load.waiting += 1
         return transaction
 
+    def adopt(self, invite: Request, flow: IFlow) -> ServerTransaction:
+        """
+        Take over an INVITE that another process has received and not answered.
+
+        @raise ValueError: it has come here, too.
+        """
+        key = serverKey(invite, b"INVITE")
+        if key in self.table:
+            raise ValueError("the INVITE is here already")
+        merged: Key | None = None
+        if self.rejectMerged and not invite.toTag:
+            merged = (invite.callID, invite.fromTag, invite.cseq)
+            self._merged.add(merged)
+        return self._begin(invite, flow, key, merged)
+
     def _ackReceived(self, ack: Request, flow: IFlow) -> None:
         key = serverKey(ack, b"INVITE")
         transaction = self.table.get(key)
@@ -275,14 +290,14 @@ class ServerTable:
         if flow.reliable:
             self._forget(transaction)
             transaction.answersTo = flow.remote
-            self._answering.setdefault(flow.remote, set()).add(transaction)
+            self._answering.setdefault(flow.remote, {})[transaction] = None
         return flow
 
     def _forget(self, transaction: ServerTransaction) -> None:
         remote, transaction.answersTo = transaction.answersTo, None
         if remote is not None:
             answering = self._answering[remote]
-            answering.discard(transaction)
+            answering.pop(transaction, None)
             if not answering:
                 del self._answering[remote]
 

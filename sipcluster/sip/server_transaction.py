@@ -138,6 +138,13 @@ class ServerTransaction:
             elif status == 100 and self.reliable:
                 other.provisional(response)
 
+    def wait(self) -> None:
+        """
+        The TU of an INVITE that was taken over takes its time.
+        """
+        if self.machine is not None and self.request.method == b"INVITE":
+            cast("InviteServer", self.machine).taken()
+
     def forget(self) -> None:
         """
         Do not wait for retransmissions of a request, other than INVITE, that has

@@ -87,6 +87,15 @@ class Timer:
         """
         return self._call is not None
 
+    @property
+    def left(self) -> float:
+        """
+        Seconds until then; 0 when the call is not to come.
+        """
+        if self._call is None:
+            return 0.0
+        return max(0.0, self._time - self._queue.owner.clock.seconds())
+
     def cancel(self) -> None:
         """
         Do not make the call.  Harmless when it was made or cancelled already.
@@ -267,3 +276,10 @@ class TimerSet:
         """
         timer = self._timers.get(name)
         return timer is not None and timer.active
+
+    def left(self, name: str) -> float:
+        """
+        Seconds until the timer C{name} fires; 0 when it does not run.
+        """
+        timer = self._timers.get(name)
+        return 0.0 if timer is None else timer.left

@@ -9,6 +9,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.sip.adoption import (
+    InviteClientValue,
+    InviteServerValue,
+    adoptClient,
+    adoptServer,
+)
 from sipcluster.sip.client_table import ClientTable
 from sipcluster.sip.client_transaction import ClientTransaction
 from sipcluster.sip.errors import MalformedMessage
@@ -126,6 +132,26 @@ class TransactionLayer:
         come again.
         """
         self._clients.sendAck(ack, target, flow, sentBy)
+
+    def adoptServer(self, value: InviteServerValue) -> ServerTransaction:
+        """
+        Go on with an INVITE that another process has received.
+
+        @raise MalformedMessage: it cannot be read.
+        @raise ValueError: it has come here, too.
+        """
+        return adoptServer(self._servers, value)
+
+    def adoptClient(
+        self, value: InviteClientValue, user: ITransactionUser
+    ) -> ClientTransaction:
+        """
+        Go on with an INVITE that another process has sent.
+
+        @raise MalformedMessage: it cannot be read.
+        @raise ValueError: it was sent here.
+        """
+        return adoptClient(self._clients, value, user)
 
     def messageReceived(self, message: Request | Response, flow: IFlow) -> None:
         """

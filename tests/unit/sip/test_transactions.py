@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sipcluster.sip.client_table import NoFlow, _unconcerned
+from sipcluster.sip.client_table import _unconcerned
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.isip import (
     IFlow,
@@ -27,6 +27,7 @@ from sipcluster.sip.isip import (
 )
 from sipcluster.sip.load import LINGERING
 from sipcluster.sip.message import Headers, Request, Response, parseMessage
+from sipcluster.sip.no_flow import NoFlow
 from sipcluster.sip.timers import TimerQueue, TimerValues
 from sipcluster.sip.transactions import ServerTransaction, TransactionLayer
 from sipcluster.sip.transport_rules import viaReceived
