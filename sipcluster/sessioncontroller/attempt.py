@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.isessioncontroller import ProxyAddress
+from sipcluster.sip.adoption import InviteClientValue, writeClient
 from sipcluster.sip.isip import ITransactionUser
 from sipcluster.sip.message import Request, Response
 
@@ -99,6 +100,41 @@ class Attempt:
             make(proxy), proxy.target, current, sentBy=ua.contactHost
         )
 
+    def value(self) -> InviteClientValue | None:
+        """
+        Write an INVITE down.
+
+        @return: L{None} once its transaction is over.
+        """
+        current = self._try
+        if current is None or current.transaction is None:
+            return None
+        return writeClient(current.transaction)
+
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """
+        The names of the SIP Proxies that it was sent through.
+        """
+        return self._tried
+
+    def adopt(self, value: InviteClientValue, tried: tuple[str, ...]) -> None:
+        """
+        Go on with an INVITE that another process has sent.
+
+        @raise MalformedMessage: it cannot be read.
+        """
+        ua = self._ua
+        self._tried = tried
+        self._cancelled = value.cancel is not None
+        self.proxy = ua.proxies.at(value.target.host)
+        current = self._try = _Try(self)
+        if value.state != "Calling":
+            current.answered = True
+            self._make = None
+        current.transaction = ua.layer.adoptClient(value, current)
+        ua.attempts.add(self)
+
     def cancel(self, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """
         Give an INVITE up; what became of it is told as always.
@@ -139,12 +175,12 @@ class Attempt:
         if self._cancelled or one.answered:
             self._lose(status, why)
             return
-        assert self.proxy is not None
         if one.transaction is not None:
             # It may ring after all: then it is to stop.
             one.transaction.cancel()
         self._ua.count("proxiesChanged")
-        log.warn("no answer through {proxy}: {why}", proxy=self.proxy.name, why=why)
+        name = "" if self.proxy is None else self.proxy.name
+        log.warn("no answer through {proxy}: {why}", proxy=name, why=why)
         self._status = status
         self.start()
 

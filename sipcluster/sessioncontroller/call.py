@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sipcluster.sessioncontroller.call_digits import Digits
+from sipcluster.sessioncontroller.call_resuming import Resuming
 from sipcluster.sessioncontroller.events import (
     Acknowledged,
     Answered,
@@ -23,10 +23,10 @@ from sipcluster.sessioncontroller.events import (
     Released,
 )
 from sipcluster.sessioncontroller.leg import Leg
-from sipcluster.sessioncontroller.values import CallValue, UndertakingValue
+from sipcluster.sessioncontroller.values import CallValue
 
 
-class Call(Digits):
+class Call(Resuming):
     """
     Two legs and their parties, under one ConnID and CallUUID.
     """
@@ -78,10 +78,10 @@ class Call(Digits):
             redirections=self.redirections,
             userData=self.userData,
             callID=self.callID,
-            undertakings=tuple(
-                UndertakingValue(one.kind, parties.index(one.party), one.requester)
-                for one in (() if self._work is None else self._work.begun)
-            ),
+            undertakings=self.undertakingValues(),
+            making=self.makingValue(),
+            heard=b"" if self._work is None else self._work.heard,
+            busy=0.0 if self._busy is None else self._busy.left,
         )
 
 

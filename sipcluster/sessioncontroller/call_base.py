@@ -31,7 +31,10 @@ from sipcluster.wire.kvlist import KVList
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.call import Call
-    from sipcluster.sessioncontroller.isessioncontroller import IDialPlan
+    from sipcluster.sessioncontroller.isessioncontroller import (
+        Destination,
+        IDialPlan,
+    )
     from sipcluster.sessioncontroller.useragent import UserAgent
     from sipcluster.sip.timers import Timer
 
@@ -55,6 +58,7 @@ class CallBase:
         "_fields",
         "_first",
         "_from",
+        "_instead",
         "_led",
         "_made",
         "_offer",
@@ -118,6 +122,7 @@ class CallBase:
         self._second: Leg | None = None
         self._routing: Deferred[Any] | None = None
         self._led: Asked | None = None
+        self._instead: tuple[Destination, Cause] | None = None
         self._busy: Timer | None = None
         self._work: Undertakings | None = None
 
@@ -221,6 +226,27 @@ class CallBase:
             return self._second
         return self._first if leg is self._second else None
 
+    def isLoose(self, leg: Leg) -> bool:
+        """
+        Whether a leg is neither the caller's nor the called side's any more.
+        """
+        return leg is not self._first and leg is not self._second
+
+    def loosen(self, leg: Leg) -> None:
+        """
+        Let a leg be so.
+        """
+        if leg is self._first:
+            self._first = None
+        elif leg is self._second:
+            self._second = None
+
+    def isOwn(self, leg: Leg) -> bool:
+        """
+        Whether the re-INVITE that is under way on a leg is the node's own.
+        """
+        return self._work is not None and leg in self._work.modifications
+
     def allowFor(self, leg: Leg) -> bytes:
         """
         The methods that can be passed on to the far end of the other leg.
@@ -236,10 +262,13 @@ class CallBase:
         """
         if leg in self.legs:
             self.legs.remove(leg)
-        if leg is self._first:
-            self._first = None
-        elif leg is self._second:
-            self._second = None
+        self.loosen(leg)
+        self.endIfEmpty()
+
+    def endIfEmpty(self) -> None:
+        """
+        Without legs, and when none is to come, it is over.
+        """
         if not self.legs and self._routing is None:
             self._end()
 

@@ -1,28 +1,20 @@
 """
-The part of a call that sends digits, and goes on with what it was asked when it is
-made again from its value.
+The part of a call that sends digits.
 """
 
 from __future__ import annotations
 
-from functools import partial
-
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.call_third_party import ThirdParty
 from sipcluster.sessioncontroller.events import DTMFSent
 from sipcluster.sessioncontroller.idigits import IDigitSender, IDigitTarget
-from sipcluster.sessioncontroller.isessioncontroller import CallRefused, DTMFMethod
+from sipcluster.sessioncontroller.isessioncontroller import DTMFMethod
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
-from sipcluster.sessioncontroller.values import CallValue
 from sipcluster.wire.correlation import Requester
-
-log = Logger()
 
 
 class Digits(ThirdParty):
@@ -62,39 +54,6 @@ class Digits(ThirdParty):
         await self.work.until(asked, sender.send(target, digits))
         party.tell(
             DTMFSent(party.view, self._ua.wallTime(), digits, requester=asked.requester)
-        )
-
-    def resume(self, value: CallValue) -> None:
-        """
-        Go on with what was undertaken.  What is not done by now is not known, so it
-        is done again: that does no harm.
-        """
-        for one in value.undertakings:
-            party = self.parties[one.party]
-            asked = Undertaking(one.kind, party, one.requester)
-            if one.kind == "connect":
-                self._connectSoon()
-            elif one.kind == "hold":
-                self._inTurn(asked, partial(self._hold, asked)).addErrback(
-                    self._notDone, asked
-                )
-            elif one.kind == "retrieve":
-                self._inTurn(asked, partial(self._retrieve, asked)).addErrback(
-                    self._notDone, asked
-                )
-        if any(party.state == "Failed" for party in self.parties):
-            self.hangUpLater()
-
-    def _notDone(self, failure: Failure, asked: Undertaking) -> None:
-        """
-        Nobody here waits for what was asked before the call has moved.
-        """
-        failure.trap(CallRefused)  # type: ignore[no-untyped-call]
-        log.info(
-            "{what} in call {connID} was not done: {why}",
-            what=asked.kind,
-            connID=self.connID,
-            why=str(failure.value),
         )
 
 

@@ -93,6 +93,7 @@ class Making(CallBase):
 
     def _route(self, asked: Asked) -> None:
         self._led = asked
+        self._instead = None
         self._follow(self._plan.route(asked))
 
     def _follow(self, routing: Deferred[Destination | Refusal]) -> None:
@@ -202,6 +203,8 @@ class Making(CallBase):
             return
         self._second = None
         if forward is not None:
+            assert leg.destination is not None
+            self._instead = (leg.destination, event.cause)
             self._follow(forward)
             return
         if event.contacts and self._redirect(event.contacts):

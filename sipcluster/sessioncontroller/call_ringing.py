@@ -76,12 +76,13 @@ class Ringing(AskedOf):
         return self.askToTalk("answer", self._alerted(party), requester)
 
     def askToTalk(
-        self, kind: str, leg: Leg, requester: Requester | None
+        self, kind: str, leg: Leg, requester: Requester | None, seconds: float = 0.0
     ) -> Deferred[None]:
         """
         Ask a telephone to talk, and wait until it does.
 
         @param kind: C{"answer"} or C{"talk"}.
+        @param seconds: that it may take; 0: what is usual.
 
         @raise CallRefused: it is being asked already.
         """
@@ -91,8 +92,9 @@ class Ringing(AskedOf):
         asked = Undertaking(kind, leg.party, requester)
         work.begin(asked)
         asked.done = work.waiting(asked)
-        timer = self._ua.timers.after(
-            self._ua.limits.answerWithin, work.refuse, asked, Why.TIMEOUT
+        within = seconds or self._ua.limits.answerWithin
+        timer = asked.timer = self._ua.timers.after(
+            within, work.refuse, asked, Why.TIMEOUT
         )
 
         def over(result: T) -> T:
@@ -204,7 +206,15 @@ class Ringing(AskedOf):
             True,
             forwarder,
         )
-        asked = Undertaking("redirect", party, requester)
+        return self.ringElsewhere(leg, where, requester)
+
+    def ringElsewhere(
+        self, leg: Leg, where: Asked, requester: Requester | None
+    ) -> Deferred[None]:
+        """
+        Take a call from a telephone and give it to another one.
+        """
+        asked = Undertaking("redirect", leg.party, requester, where=where)
         work = self.work
         work.begin(asked)
 

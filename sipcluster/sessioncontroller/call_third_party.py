@@ -70,20 +70,28 @@ class ThirdParty(Sessions):
         """
         self._asked = asked
         self._from = _address(party.view.thisDN, self._ua.domain)
+        made = self.making(party, requester)
+        leg = self.addLeg(party, False, calling=True)
+        leg.aim(telephone, _address(asked.user, self._ua.domain), 70, fields)
+        leg.machine.place(b"")
+        return made
+
+    def making(self, party: Party, requester: Requester | None) -> Deferred[str]:
+        """
+        The caller's telephone is being called.
+
+        @return: as for L{makeFrom}.
+        """
         making = Undertaking("make", party, requester)
         work = self.work
         work.begin(making)
         making.done = work.waiting(making)
-        leg = self.addLeg(party, False, calling=True)
-        leg.aim(telephone, _address(asked.user, self._ua.domain), 70, fields)
 
         def over(result: str) -> str:
             work.over(making)
             return result
 
-        made = making.done.addBoth(over)
-        leg.machine.place(b"")
-        return made
+        return making.done.addBoth(over)
 
     def _isOurs(self, leg: Leg | None) -> bool:
         """
@@ -153,12 +161,14 @@ class ThirdParty(Sessions):
         party.machine.failed(Failed(party.view, self._ua.wallTime(), cause, status))
         self.hangUpLater()
 
-    def hangUpLater(self) -> None:
+    def hangUpLater(self, seconds: float = 0.0) -> None:
         """
         The caller's telephone has a call that leads nowhere.
+
+        @param seconds: until it is hung up; 0: what is usual.
         """
         if self._busy is None:
-            seconds = self._ua.limits.busyTone
+            seconds = seconds or self._ua.limits.busyTone
             self._busy = self._ua.timers.after(seconds, self._hangUp)
 
     def _hangUp(self) -> None:

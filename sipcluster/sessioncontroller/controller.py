@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from sipcluster.registrar.register import Lifetimes
 from sipcluster.sessioncontroller.authentication import Authenticator
@@ -20,7 +21,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IProxies,
     Limits,
 )
-from sipcluster.sessioncontroller.restoring import restoreCall
+from sipcluster.sessioncontroller.restoring import goOn, restoreCall
 from sipcluster.sessioncontroller.sinks import Distribution
 from sipcluster.sessioncontroller.useragent import UserAgent
 from sipcluster.sessioncontroller.values import CallValue
@@ -28,6 +29,8 @@ from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import ITransportLayer
 from sipcluster.sip.timers import TimerQueue, TimerValues
 from sipcluster.sip.transactions import TransactionLayer
+
+log = Logger()
 
 #: Seconds that C{stop} waits for BYEs and CANCELs to be answered.
 STOP_WITHIN = 1.0
@@ -107,13 +110,22 @@ class SessionController(CallControl):
         """
         Go on with a call that another Session Controller has written down.
 
-        @return: whether it could be: an established one can.
+        @return: whether it could be.  One of which its caller has heard nothing yet
+            cannot: it ends here, with its events, and is made anew by the SIP Proxy
+            that still holds its INVITE.
         """
-        call = restoreCall(value, self.ua, self._plan, self._publish, self.callEnded)
-        if call is None:
+        if value.connID in self.calls:
             return False
+        call = restoreCall(value, self.ua, self._plan, self._publish, self.callEnded)
         self.calls[call.connID] = call
-        return True
+        self._lastCallID = max(self._lastCallID, value.callID)
+        try:
+            return goOn(call, value, self.ua, self._authenticator.directory.dn)
+        except Exception:
+            log.failure("call {connID} cannot be gone on with", connID=call.connID)
+            call.breakDown()
+            call.endIfEmpty()
+            return False
 
     def proxyGone(self, name: str) -> None:
         """

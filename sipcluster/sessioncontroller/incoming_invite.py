@@ -11,9 +11,11 @@ from zope.interface import implementer
 
 from sipcluster.sessioncontroller.session_description import SDP
 from sipcluster.sip.acknowledgement import SuccessRepeater, successRepeater
+from sipcluster.sip.adoption import InviteServerValue, writeServer
+from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.isip import IServerTransactionUser
-from sipcluster.sip.message import Request, Response, makeResponse
+from sipcluster.sip.message import Request, Response, makeResponse, parseMessage
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.useragent import UserAgent
@@ -78,6 +80,51 @@ class IncomingInvite:
         self.progressed = False
         transaction.user = self
 
+    def value(self) -> InviteServerValue | None:
+        """
+        Write it down.
+
+        @return: L{None} when it is over: refused, or accepted and acknowledged.
+        """
+        transaction = self._transaction
+        if transaction is None or (self.final and self.accepted is None):
+            return None
+        return writeServer(transaction)
+
+    def adopt(self, value: InviteServerValue) -> None:
+        """
+        Go on with what another process has answered: that is sent again, it may not
+        have arrived.
+
+        @raise MalformedMessage: it cannot be read.
+        """
+        transaction = self._transaction
+        if transaction is None or not value.response:
+            if transaction is not None:
+                transaction.wait()
+            return
+        last = parseMessage(value.response)
+        if not isinstance(last, Response):
+            raise MalformedMessage("no response")
+        self.progressed = last.status > 100
+        if last.status < 200:
+            transaction.resend()
+        else:
+            self._accept(last, value.left)
+
+    def _accept(self, response: Response, seconds: float = 0.0) -> None:
+        """
+        Send our 2xx until it is acknowledged.
+
+        @param seconds: that this may take; 0: what is usual.
+        """
+        self.final = response.status
+        self.accepted = response
+        self._repeater = successRepeater(
+            self._ua.timers, self._send, self._unacknowledged, self._ua.t, seconds
+        )
+        self._repeater.start()
+
     @property
     def pending(self) -> bool:
         """
@@ -109,15 +156,11 @@ class IncomingInvite:
             SDP if body else b"",
         )
         self.progressed = True
-        if status >= 200:
-            self.final = status
         if 200 <= status < 300:
-            self.accepted = response
-            self._repeater = successRepeater(
-                self._ua.timers, self._send, self._unacknowledged, self._ua.t
-            )
-            self._repeater.start()
+            self._accept(response)
         else:
+            if status >= 300:
+                self.final = status
             transaction.respond(response)
 
     def _send(self) -> None:

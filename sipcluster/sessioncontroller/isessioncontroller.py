@@ -13,6 +13,7 @@ from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+from sipcluster.sessioncontroller.events import CallType, Cause
 from sipcluster.sessioncontroller.icallcontrol import (
     CallRefused,
     ICallControl,
@@ -22,7 +23,7 @@ from sipcluster.sessioncontroller.icallcontrol import (
 from sipcluster.sip.isip import Target
 
 if TYPE_CHECKING:
-    from sipcluster.sessioncontroller.events import CallEvent, CallType, Cause
+    from sipcluster.sessioncontroller.events import CallEvent
 
 __all__ = (
     "DN",

@@ -14,11 +14,13 @@ from twisted.logger import Logger
 from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.events import Fields, RelayAnswered, Relayed
 from sipcluster.sessioncontroller.fields import relayedFields
+from sipcluster.sessioncontroller.in_dialog import sendAck
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_changes import Changes
 from sipcluster.sessioncontroller.leg_client import ClientSide
 from sipcluster.sessioncontroller.leg_inputs import LegInputs
 from sipcluster.sessioncontroller.leg_server import ServerSide
+from sipcluster.sessioncontroller.leg_written import writeLeg
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.values import LegValue
 from sipcluster.sip.dialog import OutOfOrder
@@ -90,6 +92,17 @@ class Leg(ServerSide, ClientSide, Changes):
                 and invite.number == response.cseq.number
             ):
                 invite.acknowledgeAgain()
+                return
+        dialog = self.dialog
+        if (
+            self.change is None
+            and self.state == "Confirmed"
+            and dialog is not None
+            and dialog.remoteTag == response.toTag
+            and response.cseq.number <= dialog.localSequence
+        ):
+            # Another process has sent the re-INVITE, and perhaps no ACK.
+            sendAck(self.ua, dialog.ack(response.cseq.number), self.proxy)
 
     @property
     def heard(self) -> bytes:
@@ -204,36 +217,4 @@ class Leg(ServerSide, ClientSide, Changes):
 
         @param party: index of its party in the call's value.
         """
-        invite = self.invite
-        pending = accepted = b""
-        if isinstance(invite, IncomingInvite):
-            if invite.pending:
-                pending = invite.request.render()
-            if invite.accepted is not None:
-                accepted = invite.accepted.render()
-        elif isinstance(invite, OutgoingInvite) and not invite.final:
-            request = invite.request
-            pending = b"" if request is None else request.render()
-        return LegValue(
-            id=self.id,
-            incoming=self.incoming,
-            state=self.state,
-            party=party,
-            callID=self.callID,
-            localTag=self.localTag,
-            dialog=self.dialog,
-            early=() if self.forks is None else tuple(self.forks.dialogs.values()),
-            invite=pending,
-            accepted=accepted,
-            originID=self.origin.sessionID,
-            originVersion=self.origin.version,
-            sent=self.origin.sent,
-            received=self.received,
-            allow=self.allow,
-            held=self.held,
-            proxy="" if self.proxy is None else self.proxy.name,
-            secure=self.secure,
-            holding=self.holding,
-            refresh=self.refresh,
-            dtmfMethod=self.dtmfMethod,
-        )
+        return writeLeg(self, party)

@@ -218,10 +218,7 @@ class Changes(LegBase):
                 lambda proxy: self.through(request, proxy),
                 bool(body),
             )
-            self.stopRinging()
-            self._ringing = self.ua.timers.after(
-                self.ua.t.timerC, self._changeTakesTooLong
-            )
+            self.thinkAboutChange(self.ua.t.timerC)
             invite.start(self.proxy)
         else:
             attempt = self.change = Attempt(
@@ -231,6 +228,13 @@ class Changes(LegBase):
                 self._updateLost,
             )
             attempt.start(self.proxy)
+
+    def thinkAboutChange(self, seconds: float) -> None:
+        """
+        The far end has so long for a re-INVITE.
+        """
+        self.stopRinging()
+        self._ringing = self.ua.timers.after(seconds, self._changeTakesTooLong)
 
     def _changeTakesTooLong(self) -> None:
         """

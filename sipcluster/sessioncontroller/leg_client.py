@@ -99,10 +99,14 @@ class ClientSide(LegBase):
             return self._makeInvite(proxy, body)
 
         self.invite = OutgoingInvite(self.ua, self, make, bool(body))
-        self._ringing = self.ua.timers.after(
-            self.destination.noAnswerTimeout, self._rangTooLong
-        )
+        self.ring(self.destination.noAnswerTimeout)
         self.invite.start(self.proxy)
+
+    def ring(self, seconds: float) -> None:
+        """
+        It may ring for so long.
+        """
+        self._ringing = self.ua.timers.after(seconds, self._rangTooLong)
 
     def rename(self) -> None:
         """

@@ -125,7 +125,13 @@ class Party:
         """
         view = self.view
         return PartyValue(
-            view.thisDN, view.thisRole, view.internal, self.state, self.answered
+            view.thisDN,
+            view.thisRole,
+            view.internal,
+            self.state,
+            self.answered,
+            view.otherDN,
+            view.otherRole,
         )
 
 

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from attrs import evolve
+
 from sipcluster.sessioncontroller.call import Call
-from sipcluster.sessioncontroller.events import CallEvent, Role
+from sipcluster.sessioncontroller.call_resuming import FindDN
+from sipcluster.sessioncontroller.events import CallEvent, Cause
 from sipcluster.sessioncontroller.isessioncontroller import IDialPlan
-from sipcluster.sessioncontroller.session_description import SessionOrigin
+from sipcluster.sessioncontroller.leg_written import canGoOn, restoreLeg
 from sipcluster.sessioncontroller.useragent import UserAgent
-from sipcluster.sessioncontroller.values import CallValue, LegValue
+from sipcluster.sessioncontroller.values import CallValue
 
 
 def restoreCall(
@@ -20,19 +23,10 @@ def restoreCall(
     plan: IDialPlan,
     publish: Callable[[CallEvent], None],
     ended: Callable[[Call], None],
-) -> Call | None:
+) -> Call:
     """
-    Make a call from its value.
-
-    A leg whose 2xx was not acknowledged counts as acknowledged: the far end
-    that did not get it asks again, or hangs up.
-
-    @return: L{None} when a leg of it has no confirmed dialog: a call that is
-        still being made needs its transactions too.
+    Make a call from its value, with its parties.
     """
-    for leg in value.legs:
-        if leg.state not in ("Accepted", "Confirmed") or leg.dialog is None:
-            return None
     call = Call(
         ua,
         plan,
@@ -48,36 +42,46 @@ def restoreCall(
     call.callType = value.callType
     call.redirections = value.redirections
     call.userData = value.userData
-    for party in value.parties:
-        call.addParty(party.dn, party.role, party.internal, None, party.state)
-        call.parties[-1].answered = party.answered
-    for legValue in value.legs:
-        _restoreLeg(call, legValue, ua)
-    if len(call.legs) == 2:
-        first, second = (leg.party for leg in call.legs)
-        first.meet(second)
-        second.meet(first)
-    call.resume(value)
+    for written in value.parties:
+        party = call.addParty(
+            written.dn, written.role, written.internal, None, written.state
+        )
+        party.answered = written.answered
+        if written.otherRole is not None:
+            party.view = evolve(
+                party.view, otherDN=written.otherDN, otherRole=written.otherRole
+            )
     return call
 
 
-def _restoreLeg(call: Call, value: LegValue, ua: UserAgent) -> None:
-    leg = call.addLeg(
-        call.parties[value.party],
-        value.incoming,
-        value.callID,
-        value.localTag,
-        value.id,
-        SessionOrigin(ua.origin, value.originID, value.originVersion, value.sent),
-        "Confirmed",
-        call.parties[value.party].view.thisRole is Role.ORIGINATION,
-    )
-    assert value.dialog is not None
-    leg.settled(value.dialog)
-    leg.received = value.received
-    leg.allow = value.allow
-    leg.held = value.held
-    leg.holding = value.holding
-    leg.refresh = value.refresh
-    leg.dtmfMethod = value.dtmfMethod
-    leg.secure = value.secure
+def goOn(call: Call, value: CallValue, ua: UserAgent, findDN: FindDN) -> bool:
+    """
+    Make the legs of a call from its value, and go on with it.
+
+    A call of which a far end has heard nothing yet, or which has a leg that cannot be
+    gone on with, ends: its parties are released, and whoever was called is told.
+
+    @return: whether it is gone on with.
+
+    @raise MalformedMessage: something in it cannot be read.
+    @raise ValueError: one of its INVITEs is here already.
+    """
+    whole = True
+    for written in value.legs:
+        if canGoOn(written):
+            restoreLeg(call, written, ua)
+        else:
+            whole = False
+    if not whole or not (call.legs or (value.making and value.making.routing)):
+        call.release(Cause.LOST)
+        call.endIfEmpty()
+        return False
+    if len(call.legs) == 2 and value.parties[0].otherRole is None:
+        first, second = (leg.party for leg in call.legs)
+        first.meet(second)
+        second.meet(first)
+    call.resume(value, findDN)
+    for leg in list(call.legs):
+        if leg.state == "Disconnecting":
+            leg.sendBye(leg.reason)  # the one that was sent may not have arrived
+    return True

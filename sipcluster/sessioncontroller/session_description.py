@@ -43,12 +43,13 @@ class SessionOrigin:
     """
     The origin line of what one leg sends.
 
+    @ivar address: network type, address type and address; never changes.
     @ivar sessionID: never changes.
     @ivar version: of the last body sent.
     @ivar sent: that body, without its origin line.
     """
 
-    __slots__ = ("_address", "sent", "sessionID", "version")
+    __slots__ = ("address", "sent", "sessionID", "version")
 
     def __init__(
         self, address: bytes, sessionID: int, version: int = 0, sent: bytes = b""
@@ -57,7 +58,7 @@ class SessionOrigin:
         @param address: network type, address type and address, as in
             C{b"IN IP4 192.0.2.1"}.
         """
-        self._address = address
+        self.address = address
         self.sessionID = sessionID
         self.version = version
         self.sent = sent
@@ -70,7 +71,7 @@ class SessionOrigin:
         if not self.sent:
             return b""
         line = b"v=0\r\no=- %d %d %b"
-        return line % (self.sessionID, self.version, self._address) + self.sent
+        return line % (self.sessionID, self.version, self.address) + self.sent
 
     def rewrite(self, body: bytes) -> bytes:
         """
@@ -90,7 +91,7 @@ class SessionOrigin:
             body[:start],
             self.sessionID,
             self.version,
-            self._address,
+            self.address,
             rest,
         )
 

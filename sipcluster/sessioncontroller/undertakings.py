@@ -14,13 +14,13 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
-from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sessioncontroller.isessioncontroller import Asked, CallRefused, Why
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.events import ModificationAnswered
     from sipcluster.sessioncontroller.leg import Leg
     from sipcluster.sessioncontroller.party import Party
-    from sipcluster.sip.timers import TimerQueue
+    from sipcluster.sip.timers import Timer, TimerQueue
     from sipcluster.wire.correlation import Requester
 
 T = TypeVar("T")
@@ -51,6 +51,8 @@ class Undertaking:
         is up, whoever has changed it still changes it back.
     @ivar done: fires when it is done, where somebody else has to find that out.
     @ivar sent: the telephone was told.
+    @ivar timer: fires when its time is up.
+    @ivar where: where a call is to be redirected to.
     """
 
     kind: str
@@ -60,6 +62,15 @@ class Undertaking:
     quiet: bool = False
     done: Deferred[Any] | None = None
     sent: bool = False
+    timer: Timer | None = None
+    where: Asked | None = None
+
+    @property
+    def left(self) -> float:
+        """
+        Seconds that it may still take; 0 when nobody counts them.
+        """
+        return 0.0 if self.timer is None else self.timer.left
 
     def isDone(self) -> None:
         """
@@ -147,7 +158,7 @@ class Undertakings:
             if self.ended:
                 raise CallRefused(Why.DISCONNECTED)
             self.current = undertaking
-            timer = self._timers.after(seconds, late)
+            timer = undertaking.timer = self._timers.after(seconds, late)
             try:
                 return await act()
             finally:

@@ -10,14 +10,25 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from sipcluster.sessioncontroller.attempt import Attempt
-from sipcluster.sessioncontroller.isessioncontroller import IProxies, Limits
+from sipcluster.sessioncontroller.isessioncontroller import (
+    CallRefused,
+    IProxies,
+    Limits,
+)
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.timers import TimerQueue, TimerValues
+from sipcluster.wire.correlation import Requester
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.leg import Leg
     from sipcluster.sessioncontroller.party import Party
     from sipcluster.sip.transactions import TransactionLayer
+
+
+def _tellNobody(requester: Requester, refused: CallRefused) -> None:
+    """
+    Nobody wants to know.
+    """
 
 
 @define(eq=False)
@@ -34,6 +45,9 @@ class UserAgent:
     @ivar parties: the parties of each DN of this switch, in the order in which
         they were made; those of calls that have not ended.
     @ivar attempts: requests that have not got an answer.
+    @ivar undertakingRefused: told who had asked for something that could not be gone
+        on with after the call was made again from its value, and why not: nobody
+        here waits for it.
     @ivar counters: how often what happened, by name.
     """
 
@@ -50,6 +64,7 @@ class UserAgent:
     legs: dict[bytes, Leg] = field(factory=dict)
     parties: dict[str, dict[Party, None]] = field(factory=dict)
     attempts: set[Attempt] = field(factory=set)
+    undertakingRefused: Callable[[Requester, CallRefused], None] = _tellNobody
     counters: dict[str, int] = field(factory=dict)
 
     def count(self, what: str) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 from attrs import evolve, frozen
 
-from sipcluster.sessioncontroller.events import CallType, Role
-from sipcluster.sessioncontroller.isessioncontroller import DTMFMethod
+from sipcluster.sessioncontroller.events import CallType, Cause, Fields, Role
+from sipcluster.sessioncontroller.isessioncontroller import Destination, DTMFMethod
 from sipcluster.sessioncontroller.session_refresh import Refresh
+from sipcluster.sip.adoption import InviteClientValue, InviteServerValue
 from sipcluster.sip.dialog import Dialog
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import asKVList
@@ -30,6 +31,8 @@ class PartyValue:
     @ivar state: name of the state of the party's machine (ECMA-269).
     @ivar internal: it is a DN of this switch.
     @ivar answered: it has been connected.
+    @ivar otherDN: the one it talks to, as events name it; C{""} with an
+        C{otherRole} of L{None} in values of older form.
     """
 
     dn: str
@@ -37,6 +40,26 @@ class PartyValue:
     internal: bool
     state: str
     answered: bool = False
+    otherDN: str = ""
+    otherRole: Role | None = None
+
+
+@frozen
+class OutgoingInviteValue:
+    """
+    An INVITE of ours that is under way, or was answered within the last 64*T1.
+
+    @ivar tried: names of the SIP Proxies that it was sent through.
+    @ivar winner: To tag of the first 2xx; C{b""}: there is none.
+    @ivar acknowledged: that one was acknowledged.
+    @ivar own: the node itself wants the change, not the other far end.
+    """
+
+    transaction: InviteClientValue
+    tried: tuple[str, ...]
+    winner: bytes = b""
+    acknowledged: bool = False
+    own: bool = False
 
 
 @frozen
@@ -51,9 +74,23 @@ class LegValue:
     @ivar localTag: our tag; also before there is a dialog.
     @ivar dialog: the dialog; L{None} while there is none.
     @ivar early: early dialogs of a forked INVITE besides.
-    @ivar invite: the INVITE as bytes, top Via included, while it has no final
-        response.
-    @ivar accepted: our 2xx as bytes, while the far end has not acknowledged it.
+    @ivar invited: the INVITE of the far end that makes this leg, until we have
+        answered it and that is acknowledged.
+    @ivar inviting: our INVITE that makes it, as long as its transaction lives.
+    @ivar asked: a re-INVITE of the far end, like C{invited}.
+    @ivar asking: a re-INVITE of ours, like C{inviting}.
+    @ivar offered: the SDP in the far end's change that is not answered yet.
+    @ivar destination: where our INVITE went, while it is not answered.
+    @ivar earlyMedia: the SDP of 1xx, by fork, in the order in which they came.
+    @ivar mediaFork: whose early media the far end hears; L{None}: nobody's.
+    @ivar ringing: seconds until our INVITE or re-INVITE is given up; 0: never.
+    @ivar muted: the last offer or answer that the far end was sent says less than
+        the other side would like.
+    @ivar withdrawn: the far end gave a change up that is still under way on the
+        other leg.
+    @ivar reason: for the BYE that has to wait.
+    @ivar loose: it is neither the caller's leg nor the called side's any more.
+    @ivar originAddress: address in the origin lines that we send; C{b""}: our own.
     @ivar originID: session id of the SDP that we send (RFC 8866 section 5.2).
     @ivar originVersion: its version in the last SDP sent.
     @ivar sent: the last SDP sent, without its origin line.
@@ -75,8 +112,6 @@ class LegValue:
     localTag: bytes
     dialog: Dialog | None
     early: tuple[Dialog, ...] = ()
-    invite: bytes = b""
-    accepted: bytes = b""
     originID: int = 0
     originVersion: int = 0
     sent: bytes = b""
@@ -88,6 +123,66 @@ class LegValue:
     holding: bool = False
     refresh: Refresh | None = None
     dtmfMethod: DTMFMethod = DTMFMethod.INFO
+    invited: InviteServerValue | None = None
+    inviting: OutgoingInviteValue | None = None
+    asked: InviteServerValue | None = None
+    asking: OutgoingInviteValue | None = None
+    offered: bytes = b""
+    destination: Destination | None = None
+    earlyMedia: tuple[tuple[bytes, bytes], ...] = ()
+    mediaFork: bytes | None = None
+    ringing: float = 0.0
+    muted: bool = False
+    withdrawn: bool = False
+    reason: bytes = b""
+    loose: bool = False
+    originAddress: bytes = b""
+
+
+@frozen
+class AskedValue:
+    """
+    Where somebody wants to call: L{Asked
+    <sipcluster.sessioncontroller.isessioncontroller.Asked>} with the numbers of its
+    DNs.
+    """
+
+    user: str
+    host: str
+    caller: str
+    redirected: bool = False
+    forwarder: str = ""
+
+
+@frozen
+class MakingValue:
+    """
+    What a call knows until it is answered.
+
+    @ivar asked: what the caller wants.
+    @ivar led: what has led, or is to lead, to the destination that is called.
+    @ivar caller: From of the called side, without a tag.
+    @ivar fields: header fields of the caller that go along.
+    @ivar tried: numbers that were called.
+    @ivar made: legs that were made.
+    @ivar routing: the dial plan is being asked.
+    @ivar instead: it is asked where the call goes that this destination did not
+        take, for this reason.
+    @ivar cause: that reason.
+    @ivar requester: whom the event that tells of the caller's wish answers, while it
+        was not told.
+    """
+
+    asked: AskedValue
+    led: AskedValue | None
+    caller: bytes
+    fields: Fields = ()
+    tried: tuple[str, ...] = ()
+    made: int = 0
+    routing: bool = False
+    instead: Destination | None = None
+    cause: Cause | None = None
+    requester: Requester | None = None
 
 
 @frozen
@@ -98,11 +193,15 @@ class UndertakingValue:
     @ivar kind: make, answer, talk, redirect, hold, retrieve, digits; connect: what is
         left to do for a call that was made by request when it is answered.
     @ivar party: index of the asking party in L{CallValue.parties}.
+    @ivar left: seconds that it may still take; 0: it waits for its turn.
+    @ivar where: where a call is to be redirected to.
     """
 
     kind: str
     party: int
     requester: Requester | None = None
+    left: float = 0.0
+    where: AskedValue | None = None
 
 
 @frozen
@@ -118,6 +217,11 @@ class CallValue:
     @ivar redirections: 3xx answers followed so far.
     @ivar callID: the number that the node gave it.
     @ivar undertakings: what it was asked and has not done.
+    @ivar making: L{None} once it is answered, or has failed.
+    @ivar heard: what the caller's telephone has taken of the called side's media,
+        where the call was made by request.
+    @ivar busy: seconds until a caller is hung up on whose call leads nowhere; 0: none
+        is.
     @ivar userData: pairs attached to the call, in order, keys may repeat.
     """
 
@@ -133,6 +237,9 @@ class CallValue:
     userData: tuple[tuple[str, Any], ...] = ()
     callID: int = 0
     undertakings: tuple[UndertakingValue, ...] = ()
+    making: MakingValue | None = None
+    heard: bytes = b""
+    busy: float = 0.0
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -115,15 +115,16 @@ class MovedCallTests(NodeTestCase):
         self.alice.accepted(self.peer.expectResponse(200))
         value = self.move()
         self.assertEqual(value.legs[0].state, "Accepted")
-        self.assertIn(b"SIP/2.0 200", value.legs[0].accepted)
+        assert value.legs[0].invited is not None
+        self.assertIn(b"SIP/2.0 200", value.legs[0].invited.response)
         self.alice.acknowledge()
         self.peer.expectNothing()
         self.hangUp()
 
     def test_ringing(self) -> None:
         """
-        What is known of a ringing call is written down, INVITEs and early
-        dialogs too; to go on with it is not possible yet.
+        What is known of a ringing call is written down, INVITEs, last response and
+        early dialogs too.
         """
         invite = self.ringing()
         (value,) = self.node.controller.values()
@@ -131,13 +132,16 @@ class MovedCallTests(NodeTestCase):
         first, second = value.legs
         assert self.alice.invite is not None
         self.assertEqual((first.state, second.state), ("Proceeding", "Early"))
-        self.assertEqual(first.invite, self.alice.invite.render())
-        self.assertEqual(
-            second.invite.split(b"\r\n")[0], b"INVITE %b SIP/2.0" % invite.uri
-        )
+        assert first.invited is not None and second.inviting is not None
+        self.assertEqual(first.invited.request, self.alice.invite.render())
+        self.assertIn(b"SIP/2.0 180", first.invited.response)
+        self.assertTrue(second.inviting.transaction.request.startswith(b"INVITE "))
+        self.assertIn(invite.branch, second.inviting.transaction.request)
+        self.assertEqual(second.inviting.transaction.state, "Proceeding")
+        assert value.making is not None
+        self.assertEqual(value.making.asked.user, "1002")
         self.assertEqual(len(second.early), 1)
         self.assertTrue(second.early[0].early)
-        self.assertFalse(self.node.controller.restore(value))
         self.bob.refuse(invite, 486)
         self.peer.expectRequest(b"ACK")
         self.assertRefused(486)

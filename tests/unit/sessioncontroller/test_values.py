@@ -9,18 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipcluster.sessioncontroller.events import CallType, Role
-from sipcluster.sessioncontroller.isessioncontroller import DTMFMethod
+from sipcluster.sessioncontroller.events import CallType, Cause, Role
+from sipcluster.sessioncontroller.isessioncontroller import Destination, DTMFMethod
 from sipcluster.sessioncontroller.session_refresh import Refresh
 from sipcluster.sessioncontroller.values import (
+    AskedValue,
     CallValue,
     LegValue,
+    MakingValue,
+    OutgoingInviteValue,
     PartyValue,
     UndertakingValue,
     decodeCall,
     encodeCall,
 )
+from sipcluster.sip.adoption import InviteClientValue, InviteServerValue
 from sipcluster.sip.dialog import Dialog
+from sipcluster.sip.isip import Target
 from sipcluster.wire.correlation import Requester
 
 octets = st.binary(max_size=12)
@@ -40,6 +45,58 @@ dialogs = st.builds(
     secure=st.booleans(),
     early=st.booleans(),
 )
+seconds = st.floats(min_value=0, max_value=200)
+targets = st.builds(Target, transportName=words, host=words, port=numbers)
+fields = st.lists(st.tuples(octets, octets), max_size=2).map(tuple)
+servers = st.builds(
+    InviteServerValue, request=octets, source=targets, response=octets, left=seconds
+)
+clients = st.builds(
+    InviteClientValue,
+    state=words,
+    request=octets,
+    target=targets,
+    left=seconds,
+    cancel=st.none() | fields,
+)
+outgoing = st.builds(
+    OutgoingInviteValue,
+    transaction=clients,
+    tried=st.lists(words, max_size=2).map(tuple),
+    winner=octets,
+    acknowledged=st.booleans(),
+    own=st.booleans(),
+)
+destinations = st.builds(
+    Destination,
+    dn=words,
+    uri=octets,
+    to=octets,
+    callType=st.sampled_from(CallType),
+    noAnswerTimeout=seconds,
+    forwardedBy=st.lists(words, max_size=2).map(tuple),
+    dtmfMethod=st.sampled_from(DTMFMethod),
+)
+wishes = st.builds(
+    AskedValue,
+    user=words,
+    host=words,
+    caller=words,
+    redirected=st.booleans(),
+    forwarder=words,
+)
+makings = st.builds(
+    MakingValue,
+    asked=wishes,
+    led=st.none() | wishes,
+    caller=octets,
+    fields=fields,
+    tried=st.lists(words, max_size=2).map(tuple),
+    made=numbers,
+    routing=st.booleans(),
+    instead=st.none() | destinations,
+    cause=st.none() | st.sampled_from(Cause),
+)
 legs = st.builds(
     LegValue,
     id=octets,
@@ -50,8 +107,19 @@ legs = st.builds(
     localTag=octets,
     dialog=st.none() | dialogs,
     early=st.lists(dialogs, max_size=2).map(tuple),
-    invite=octets,
-    accepted=octets,
+    invited=st.none() | servers,
+    inviting=st.none() | outgoing,
+    asked=st.none() | servers,
+    asking=st.none() | outgoing,
+    offered=octets,
+    destination=st.none() | destinations,
+    earlyMedia=st.lists(st.tuples(octets, octets), max_size=2).map(tuple),
+    mediaFork=st.none() | octets,
+    ringing=seconds,
+    muted=st.booleans(),
+    withdrawn=st.booleans(),
+    loose=st.booleans(),
+    originAddress=octets,
     originID=numbers,
     received=octets,
     holding=st.booleans(),
@@ -63,6 +131,8 @@ undertakings = st.builds(
     kind=words,
     party=numbers,
     requester=st.none() | st.builds(Requester, client=words, reference=numbers),
+    left=seconds,
+    where=st.none() | wishes,
 )
 parties = st.builds(
     PartyValue,
@@ -71,6 +141,8 @@ parties = st.builds(
     internal=st.booleans(),
     state=words,
     answered=st.booleans(),
+    otherDN=words,
+    otherRole=st.none() | st.sampled_from(Role),
 )
 calls = st.builds(
     CallValue,
@@ -89,7 +161,19 @@ calls = st.builds(
     ).flatmap(lambda value: st.just((("k", value),))),
     callID=numbers,
     undertakings=st.lists(undertakings, max_size=2).map(tuple),
+    making=st.none() | makings,
+    heard=octets,
+    busy=seconds,
 )
+
+
+#: What values of the first form hold.
+EARLIER = {
+    "call": "connID callUUID callType ani dnis created parties legs redirections",
+    "leg": "id incoming state party callID localTag dialog early originID held proxy"
+    " originVersion sent received allow secure",
+    "party": "dn role internal state answered",
+}
 
 
 class CallValueTests(SynchronousTestCase):
@@ -119,4 +203,23 @@ class CallValueTests(SynchronousTestCase):
         value = CallValue("c", "u", CallType.INTERNAL, "1", "2", 0.0, (), ())
         plain = msgspec.msgpack.decode(encodeCall(value))
         plain["colour"] = "red"
+        self.assertEqual(decodeCall(msgspec.msgpack.encode(plain)), value)
+
+    def test_earlierVersion(self) -> None:
+        """
+        What was written without the fields that came later is read.
+        """
+        dialog = Dialog(b"c", b"l", b"r", b"us", b"them", 1, 2, b"sip:x")
+        leg = LegValue(b"i", True, "Confirmed", 0, b"c", b"l", dialog)
+        party = PartyValue("1", Role.ORIGINATION, True, "Connected", True)
+        value = CallValue("c", "u", CallType.INTERNAL, "1", "2", 0.0, (party,), (leg,))
+        plain = msgspec.msgpack.decode(encodeCall(value))
+        for each, known in (
+            (plain, EARLIER["call"]),
+            (plain["legs"][0], EARLIER["leg"]),
+            (plain["parties"][0], EARLIER["party"]),
+        ):
+            for name in set(each) - set(known.split()):
+                del each[name]
+        plain["legs"][0].update(invite=b"INVITE", accepted=b"SIP/2.0 200")
         self.assertEqual(decodeCall(msgspec.msgpack.encode(plain)), value)
