@@ -122,6 +122,7 @@ class TServer:
         self.stopped = False
         self.halfOpen: dict[Connection, None] = {}
         self._connections: dict[Connection, None] = {}
+        self._flood: dict[Connection, None] = {}
         self._ending = Ending(clock)
         self._why = ""
         for handler in handlers:
@@ -160,6 +161,12 @@ class TServer:
             why = "too many connections without a client"
             oldest.count("halfOpenCut", why)
             oldest.cut(TErrorCode.RESOURCE_UNAVAILABLE, why)
+            self._flood[oldest] = None
+            if len(self._flood) > self.limits.halfOpen:
+                # Those that do not close would add up, too.
+                first = next(iter(self._flood))
+                del self._flood[first]
+                first.machine.late()
         return made
 
     def noLongerHalfOpen(self, connection: Connection) -> None:
@@ -173,6 +180,7 @@ class TServer:
         A connection is gone.
         """
         self._connections.pop(connection, None)
+        self._flood.pop(connection, None)
         self._ending.ended(connection)
 
     def linkChanged(self, connected: bool, why: str = "") -> None:

@@ -285,14 +285,17 @@ class RefusalTests(PortCase):
     def test_flood(self) -> None:
         """
         Of too many connections without a client the oldest are cut, so that a flood
-        keeps nobody out; those with a client do not feel it.
+        keeps nobody out; those with a client do not feel it.  Nor do those that do
+        not close when they are told add up.
         """
         self.server = self.makeServer(halfOpen=10)
         client = self.peer("1001")
         flood = [TLibPeer(self.server) for _ in range(30)]
         connections = [peer.open() for peer in flood]
         self.assertEqual(self.server.status()["halfOpen"], 10)
-        self.assertEqual([one.closed for one in connections[:20]], ["closed"] * 20)
+        self.assertEqual(
+            [one.closed for one in connections[:20]], ["aborted"] * 10 + ["closed"] * 10
+        )
         closing = flood[0].expect(LinkClosing)
         self.assertEqual(closing.errorCode, TErrorCode.RESOURCE_UNAVAILABLE)
         self.assertEqual(self.server.counts["halfOpenCut"], 20)
