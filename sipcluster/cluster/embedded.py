@@ -82,7 +82,7 @@ class EngineWatch:
         End it.
         """
         self.ended = True
-        self.engine.watches.discard(self)
+        self.engine.watches.pop(self, None)
 
 
 @define(eq=False)
@@ -100,7 +100,8 @@ class EmbeddedEngine:
     leaseID: Callable[[], int]
     minimumTTL: float = 2.0
     leaseLimit: int = 50_000
-    watches: set[EngineWatch] = field(factory=set)
+    # In order, so that all hear of a change in the same order in every run.
+    watches: dict[EngineWatch, None] = field(factory=dict)
     _leases: dict[int, _Lease] = field(factory=dict)
     _events: deque[tuple[int, tuple[KeyValue, ...]]] = field(factory=deque)
     _telling: bool = False
@@ -292,7 +293,7 @@ class EmbeddedEngine:
         watch = EngineWatch(
             self, key, end, since or self.revision + 1, changed, compacted
         )
-        self.watches.add(watch)
+        self.watches[watch] = None
         return watch
 
     def _tell(self, events: tuple[KeyValue, ...]) -> None:

@@ -69,7 +69,7 @@ def _operation(operation: Operation) -> KeyspaceOperation:
 @define(eq=False)
 class _Watch:
     watcher: IWatcher
-    others: set[_Watch]
+    others: dict[_Watch, None]
     watch: EngineWatch = field(init=False)
     starting: IDelayedCall | None = None
     over: bool = False
@@ -87,7 +87,7 @@ class _Watch:
 
     def stop(self) -> None:
         self.over = True
-        self.others.discard(self)
+        self.others.pop(self, None)
         self.watch.stop()
         if self.starting is not None:
             self.starting.cancel()
@@ -112,7 +112,7 @@ class EmbeddedStore:
         self._clock = clock
         self.delay = delay
         self._away = False
-        self._watches: set[_Watch] = set()
+        self._watches: dict[_Watch, None] = {}
 
     @property
     def away(self) -> bool:
@@ -172,7 +172,7 @@ class EmbeddedStore:
             watch.changed,
             lambda oldest: watch.lost(f"compacted up to {oldest}", True),
         )
-        self._watches.add(watch)
+        self._watches[watch] = None
 
         # The caller has the watch before it hears of anything.
         def begin() -> None:

@@ -32,7 +32,7 @@ class BindingIndex:
     def __init__(self, wallTime: Callable[[], float]) -> None:
         self.wallTime = wallTime
         self._byAOR: dict[bytes, dict[bytes, Binding]] = {}
-        self._byFlow: dict[tuple[str, bytes], set[Name]] = {}
+        self._byFlow: dict[tuple[str, bytes], dict[Name, None]] = {}
         # At least one element for each binding, no later than its end; what is
         # left behind by removed ones is cleared away by _push.
         self._ends: list[tuple[float, bytes, bytes]] = []
@@ -83,7 +83,7 @@ class BindingIndex:
             self._push(binding)
         if binding.flow:
             key = (binding.proxy, binding.flow)
-            self._byFlow.setdefault(key, set()).add((aor, identity))
+            self._byFlow.setdefault(key, {})[aor, identity] = None
 
     def _push(self, binding: Binding) -> None:
         heapq.heappush(self._ends, (binding.expiresAt, binding.aor, binding.identity))
@@ -117,7 +117,7 @@ class BindingIndex:
         key = (binding.proxy, binding.flow)
         names = self._byFlow.get(key)
         if names is not None:
-            names.discard((binding.aor, binding.identity))
+            names.pop((binding.aor, binding.identity), None)
             if not names:
                 del self._byFlow[key]
 

@@ -74,7 +74,7 @@ class RegistrationView:
         self._index = BindingIndex(wallTime)
         self._names: dict[bytes, tuple[bytes, bytes]] = {}
         self._bound: set[bytes] = set()
-        self._suspects: set[bytes] = set()
+        self._suspects: dict[bytes, None] = {}
         self._trustedFrom = 0.0
         self._era = replica.era
         self._sweeping: IDelayedCall | None = None
@@ -185,7 +185,7 @@ class RegistrationView:
             self._bound.discard(aor)
             self._tell(lambda: self._observer.unbound(aor, why), aor)
         else:
-            self._suspects.add(aor)
+            self._suspects[aor] = None
 
     def _tell(self, tell: Callable[[], None], aor: bytes) -> None:
         try:
@@ -204,7 +204,7 @@ class RegistrationView:
             self._trustedFrom = self._clock.seconds() + SETTLE
         if not self._trusts():
             return
-        suspects, self._suspects = self._suspects, set()
+        suspects, self._suspects = self._suspects, {}
         for aor in suspects:
             self._look(aor, "no longer registered")
         for binding in self._index.expired():

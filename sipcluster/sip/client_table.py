@@ -245,7 +245,7 @@ class ClientTable:
     def _unlisten(self, transaction: ClientTransaction) -> None:
         remote = transaction.flow.remote
         waiting = self._waiting[remote]
-        waiting.remove(transaction)
+        del waiting[transaction]
         if not waiting:
             del self._waiting[remote]
 

@@ -79,7 +79,7 @@ class Forwarding:
         self._timers = timers
         self._clock = timers.clock
         self._timerC = timerC
-        self._waiting: dict[str, set[Branch]] = {}
+        self._waiting: dict[str, dict[Branch, None]] = {}
         nodes.observe(self)
         if proxies is not nodes:
             proxies.observe(self)
@@ -135,7 +135,7 @@ class Forwarding:
         if request is None:
             return False
         if hop.member is not None:
-            self._waiting.setdefault(hop.member.name, set()).add(branch)
+            self._waiting.setdefault(hop.member.name, {})[branch] = None
         if request[0].method == b"INVITE":
             self.startTimerC(branch)
         transaction = self._layer.request(
@@ -227,7 +227,7 @@ class Forwarding:
         if member is not None:
             waiting = self._waiting.get(member.name)
             if waiting is not None:
-                waiting.discard(branch)
+                waiting.pop(branch, None)
 
     def answers(self, branch: Branch) -> None:
         """

@@ -183,7 +183,7 @@ class EngineTests(SynchronousTestCase):
         watch.resume()
         self.put(b"b")
         self.assertEqual(told, [(last, b"compacted")])
-        self.assertEqual(self.engine.watches, set())
+        self.assertEqual(self.engine.watches, {})
 
     def test_pausesWhileCatchingUp(self) -> None:
         """
@@ -240,7 +240,7 @@ class EngineTests(SynchronousTestCase):
             each.resume()
         self.put(b"a")
         self.assertEqual(told, [(2, b"a")])
-        self.assertEqual(self.engine.watches, {watch})
+        self.assertEqual(list(self.engine.watches), [watch])
 
 
 class RestartTests(SynchronousTestCase):
@@ -366,7 +366,7 @@ class AwayTests(SynchronousTestCase):
         self.store.watch(b"a", 1, watchers[3])
         runFor(self.clock, 0.1)
         self.assertEqual([len(w.ended) for w in watchers], [1, 0, 1, 1])
-        self.assertEqual(self.engine.watches, set())
+        self.assertEqual(self.engine.watches, {})
 
     def test_cancelled(self) -> None:
         """

@@ -379,7 +379,7 @@ class ReplicaTests(SynchronousTestCase):
                 self.engine.revoke(id)
             runFor(self.clock, 10.0)
             self.assertEqual(self.clock.getDelayedCalls(), [])
-            self.assertEqual(self.engine.watches, set())
+            self.assertEqual(self.engine.watches, {})
 
     def test_stopWhileAway(self) -> None:
         """
