@@ -19,7 +19,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from sipcluster.tlib.client_link import Link, _machine
+from sipcluster.tlib.client_link import Link, clientLink
 from sipcluster.tlib.client_protocol import ClientProtocol, Ends
 from sipcluster.tlib.client_session import ClientSession
 from sipcluster.tlib.client_start_up import (
@@ -90,7 +90,7 @@ class Connector:
         self._chance = chance
         self._times = times
         self._keepSession = keepSession
-        self.link: Link = _machine(self)
+        self.link: Link = clientLink(self)
         self.info: EventServerInfo | None = None
         self.unreadable = 0
         self.failure = ""

@@ -3,7 +3,7 @@ The states of a T-Library client's link to its server: connecting, starting up,
 linked, waiting to try again.
 
 What the outputs call is in
-L{TLibraryClient<sipcluster.tlib.client.TLibraryClient>}; the events that arrive
+L{Connector<sipcluster.tlib.client_connector.Connector>}; the events that arrive
 while it is linked do not pass through here.
 """
 
@@ -146,3 +146,10 @@ def _build() -> TypeMachine[Link, Connector]:
 
 
 _machine = _build()
+
+
+def clientLink(connector: Connector) -> Link:
+    """
+    Make the machine of a client, which is idle.
+    """
+    return _machine(connector)
