@@ -38,6 +38,7 @@ class Stream:
     @ivar write: sends bytes to the client.
     @ivar name: whose it is, for people.
     @ivar backlogged: there is more of the client than we have read.
+    @ivar limits: of the port.
     @ivar lacking: DNs whose snapshot the client waits for; it gets no events of
         them before.
     @ivar more: makes more messages when all there are were sent, and says whether
@@ -50,7 +51,6 @@ class Stream:
         "_clock",
         "_connection",
         "_dormant",
-        "_limits",
         "_live",
         "_lost",
         "_mask",
@@ -65,6 +65,7 @@ class Stream:
         "direct",
         "journal",
         "lacking",
+        "limits",
         "more",
         "name",
         "write",
@@ -89,7 +90,7 @@ class Stream:
         self.more: Callable[[], bool] | None = None
         self._clock = clock
         self._turns = turns
-        self._limits = limits
+        self.limits = limits
         #: After the first and up to the second position: what the client never gets.
         self._lost = (0, 0)
         self._tooSlow = tooSlow
@@ -264,9 +265,9 @@ class Stream:
         elif self._connection is not None:
             self._unsent += entry.size
             self._pumpLater()
-            if self._unsent > self._limits.unsent and not self._catchingUp:
+            if self._unsent > self.limits.unsent and not self._catchingUp:
                 self._cut("the client reads too slowly")
-        if journal.over(self._limits):
+        if journal.over(self.limits):
             self.overfull()
         return position
 
@@ -303,7 +304,7 @@ class Stream:
         The journal holds more than it may.
         """
         journal = self.journal
-        while journal.over(self._limits):
+        while journal.over(self.limits):
             journal.forgetFirst()
         if journal.first > self.sent + 1:
             # Nobody has the first ones that are left out, so none of the others
@@ -342,7 +343,7 @@ class Stream:
             self.write(b"".join(owed.values()))
         journal = self.journal
         # Else nobody goes on before the client acknowledges some.
-        room = journal.halfEmpty(self._limits)
+        room = journal.halfEmpty(self.limits)
         if self._sent == journal.last and self.more is not None and room:
             # It gives us what it makes.
             self._pumping = True
@@ -377,29 +378,3 @@ class Stream:
         self._sent = position
         self._unsent -= size
         self.write(b"".join(frames))
-
-
-def distribute(streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
-    """
-    Give an event to many clients.
-
-    @raise MessageTooLong: it does not fit into a frame; nobody has got it.
-    """
-    entry = event.entry
-    body, size = entry.body, entry.size
-    for stream in streams:
-        if stream.direct:
-            # As Stream.send does it, without the calls.
-            journal = stream.journal
-            journal.entries.append(entry)
-            journal.size = whole = journal.size + size
-            journal.last = position = journal.last + 1
-            stream.write(frame(position, 0, body))
-            limits = stream._limits
-            if (
-                whole > limits.journalBytes
-                or len(journal.entries) > limits.journalMessages
-            ):
-                stream.overfull()
-        else:
-            stream.deliver(event, dn)

@@ -1,5 +1,6 @@
 """
-What passes a T-Library port, given to those who want to read it.
+What passes a T-Library port, given to those who want to read it; and how events go
+to many clients, read by somebody or not.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from typing import Any
 from attrs import evolve
 from twisted.logger import Logger
 
-from sipcluster.tlib.codec import Envelope
+from sipcluster.tlib.codec import Envelope, frame
 from sipcluster.tlib.messages import Message
 from sipcluster.tserver.itserver import ITrace, Receiver
 from sipcluster.tserver.outgoing import Outgoing
-from sipcluster.tserver.stream import Stream, distribute
+from sipcluster.tserver.stream import Stream
 
 log = Logger()
 
@@ -80,3 +81,29 @@ class Tracing:
         if self.trace is not None:
             with log.failuresHandled("trace"):
                 self.trace.messageSent(self._port, receivers, message)
+
+
+def distribute(streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
+    """
+    Give an event to many clients.
+
+    @raise MessageTooLong: it does not fit into a frame; nobody has got it.
+    """
+    entry = event.entry
+    body, size = entry.body, entry.size
+    for stream in streams:
+        if stream.direct:
+            # As Stream.send does it, without the calls.
+            journal = stream.journal
+            journal.entries.append(entry)
+            journal.size = whole = journal.size + size
+            journal.last = position = journal.last + 1
+            stream.write(frame(position, 0, body))
+            limits = stream.limits
+            if (
+                whole > limits.journalBytes
+                or len(journal.entries) > limits.journalMessages
+            ):
+                stream.overfull()
+        else:
+            stream.deliver(event, dn)
