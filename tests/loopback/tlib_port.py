@@ -17,51 +17,14 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from sipcluster.net.tlib import TLibFactory
-from sipcluster.tlib.codec import Envelope
-from sipcluster.tlib.enums import AddressType
-from sipcluster.tlib.messages import EventRinging, Message
-from sipcluster.tserver.itserver import IAddresses, ITrace, Receiver
+from sipcluster.testing.tlib_truth import Everything, Truth
+from sipcluster.tlib.messages import EventRinging
 from sipcluster.tserver.limits import Application
 from sipcluster.tserver.server import TServer
 
 reactor: Any = _reactor
-
-
-@implementer(IAddresses)
-class Everything:
-    """
-    A switch that has every DN that is a number.
-    """
-
-    def addressType(self, dn: str) -> AddressType | None:
-        return AddressType.DN if dn.isdigit() else None
-
-
-@implementer(ITrace)
-class Truth:
-    """
-    What a port meant a client to get.
-
-    @ivar sent: numbered messages to all clients; each test has one.
-    """
-
-    def __init__(self) -> None:
-        self.sent: list[Envelope] = []
-
-    def messageReceived(self, port: str, sender: Receiver, message: Message) -> None:
-        "Not of interest."
-
-    def messageSent(
-        self, port: str, receivers: Sequence[Receiver], message: Message
-    ) -> None:
-        self.sent += [
-            Envelope(one.position, one.reference, message)
-            for one in receivers
-            if one.position
-        ]
 
 
 class Port:

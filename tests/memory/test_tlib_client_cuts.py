@@ -22,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from sipcluster.testing.clock import runFor
+from sipcluster.testing.tlib_truth import Everything, Truth
 from sipcluster.testing.wire import End, MemoryEndpoint
 from sipcluster.tlib.client import (
     LinkState,
@@ -32,7 +33,7 @@ from sipcluster.tlib.client import (
     TLibraryClient,
 )
 from sipcluster.tlib.codec import Envelope
-from sipcluster.tlib.enums import AddressType, ResumeResult
+from sipcluster.tlib.enums import ResumeResult
 from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import (
     EventAgentReady,
@@ -43,11 +44,8 @@ from sipcluster.tlib.messages import (
 )
 from sipcluster.tserver.itserver import (
     ClientView,
-    IAddresses,
     IConnection,
     IRequests,
-    ITrace,
-    Receiver,
 )
 from sipcluster.tserver.limits import Application, Limits
 from sipcluster.tserver.server import TServer
@@ -213,38 +211,6 @@ class FarEnd:
         self._user.connectionLost(reason.getErrorMessage())
 
 
-@implementer(IAddresses)
-class Everything:
-    """
-    A switch that has every DN.
-    """
-
-    def addressType(self, dn: str) -> AddressType | None:
-        return AddressType.DN
-
-
-@implementer(ITrace)
-class Truth:
-    """
-    What the server meant the client to get, however that came about.
-
-    @ivar sent: numbered messages for the client's session.
-    """
-
-    def __init__(self) -> None:
-        self.sent: list[Envelope] = []
-
-    def messageReceived(self, port: str, sender: Receiver, message: Message) -> None:
-        "Not of interest."
-
-    def messageSent(self, port: str, receivers: Any, message: Message) -> None:
-        for receiver in receivers:
-            if receiver.position and receiver.client.startswith("subject"):
-                self.sent.append(
-                    Envelope(receiver.position, receiver.reference, message)
-                )
-
-
 @implementer(IRequests)
 class Agents:
     """
@@ -293,7 +259,7 @@ class Run:
     def __init__(self, seed: int) -> None:
         self.chance = Random(seed)
         self.clock = Clock()
-        self.truth = Truth()
+        self.truth = Truth("subject")
         agents = Agents(self.clock, self.chance)
         self.agents = agents
         self.server = agents.server = TServer(
