@@ -51,7 +51,15 @@ FLOORS: dict[str, set[str]] = {
         "sessioncontroller.events",
         "sessioncontroller.isessioncontroller",
     },
-    "net": {"sip", "cluster", "ha.iha", "wire", "tlib", "tserver.itserver"},
+    "net": {
+        "sip",
+        "cluster",
+        "ha.iha",
+        "ha.ireplica",
+        "wire",
+        "tlib",
+        "tserver.itserver",
+    },
     "testing": {
         "sip",
         "cluster",
