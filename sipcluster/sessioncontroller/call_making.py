@@ -115,7 +115,7 @@ class Making(CallBase):
     def _routed(self, found: Destination | Refusal) -> None:
         self._routing = None
         first = self._first
-        if first is not None and isinstance(found, Destination):
+        if first is not None and found.callType is not CallType.UNKNOWN:
             first.party.isOf(found.callType)
         self._tellOffered(first)
         if first is None:

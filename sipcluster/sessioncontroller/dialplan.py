@@ -31,7 +31,7 @@ _NOBODY_ROUTES = Refusal(480, Cause.UNREACHABLE)
 _NOT_FOUND = Refusal(404, Cause.INVALID_NUMBER)
 _FORBIDDEN = Refusal(403, Cause.FORBIDDEN)
 #: Whoever calls has the line in use.
-_ONESELF = Refusal(486, Cause.BUSY)
+_ONESELF = Refusal(486, Cause.BUSY, CallType.INTERNAL)
 #: The called DN does not want to be disturbed.
 _DISTURBED = Refusal(486, Cause.BUSY)
 #: The called DN's telephone does not answer OPTIONS.
@@ -109,6 +109,14 @@ class Directory:
         return self._trunkHosts.get(host)
 
 
+def _inside(asked: Asked) -> CallType:
+    """
+    The type of a call to a DN of the switch.
+    """
+    trunk = isinstance(asked.caller, TrunkDN)
+    return CallType.INBOUND if trunk else CallType.INTERNAL
+
+
 @implementer(IDialPlan)
 class StaticDialPlan:
     """
@@ -149,11 +157,9 @@ class StaticDialPlan:
         if isinstance(dn, ExtensionDN):
             if dn.number == asked.caller.number:
                 return _ONESELF
-            return self._toExtension(
-                dn, CallType.INBOUND if fromTrunk else CallType.INTERNAL
-            )
+            return self._toExtension(dn, _inside(asked))
         if isinstance(dn, RoutingPointDN):
-            return _NOBODY_ROUTES
+            return evolve(_NOBODY_ROUTES, callType=_inside(asked))
         for trunk in directory.prefixes:
             if asked.user.startswith(trunk.prefix):
                 if (fromTrunk or asked.redirected) and asked.forwarder is None:
@@ -251,18 +257,18 @@ class FeatureDialPlan:
         if isinstance(found, Refusal):
             return found
         if found.dn in forwardedBy:
-            return _CIRCLE
+            return evolve(_CIRCLE, callType=found.callType)
         if found.callType is not CallType.OUTBOUND:
             features = self._features.features(found.dn)
             mode, to = features.forwardMode, features.forwardTo
             if to and (mode in _ALWAYS or (features.dnd and mode in _ON_BUSY)):
                 return self._forward(asked, found.dn, to, forwardedBy)
             if features.dnd:
-                return _DISTURBED
+                return evolve(_DISTURBED, callType=found.callType)
             if self.unanswering(found.dn):
                 if to and mode in _ON_NO_ANSWER:
                     return self._forward(asked, found.dn, to, forwardedBy)
-                return _GONE
+                return evolve(_GONE, callType=found.callType)
         return evolve(found, forwardedBy=forwardedBy) if forwardedBy else found
 
     def _forward(
@@ -272,7 +278,7 @@ class FeatureDialPlan:
         Go on to where a DN forwards its calls.
         """
         if len(forwardedBy) >= MAX_FORWARDS:
-            return succeed(_CIRCLE)
+            return succeed(evolve(_CIRCLE, callType=_inside(asked)))
         forward = Asked(
             to,
             self._directory.domain,

@@ -230,10 +230,12 @@ class Refusal:
     A call that goes nowhere.
 
     @ivar status: what the caller is answered.
+    @ivar callType: as the field counts it, where that is known.
     """
 
     status: int
     cause: Cause
+    callType: CallType = CallType.UNKNOWN
 
 
 class IDialPlan(Interface):

@@ -124,11 +124,9 @@ SCENARIOS = (
                 "A calls B",
                 ("call", "A", "B"),
                 (
-                    dialing("A", "B", callType="Unknown"),
-                    caller(
-                        "EventDestinationBusy", "A", "B", "Busy", callType="Unknown"
-                    ),
-                    caller("EventReleased", "A", "B", "Busy", callType="Unknown"),
+                    dialing("A", "B"),
+                    caller("EventDestinationBusy", "A", "B", "Busy"),
+                    caller("EventReleased", "A", "B", "Busy"),
                 ),
             ),
             _asks("B's client asks", "RequestSetDNDOff", told("EventDNDOff", "B")),

@@ -81,10 +81,11 @@ def _nowhere(name: str, title: str, number: str, state: str) -> Scenario:
     """
     A call from A's telephone that goes to no telephone.
     """
+    kind = "Unknown" if state == "SitInvalidnum" else "Internal"
     rows = (
-        dialing("A", number, callType="Unknown"),
-        caller("EventDestinationBusy", "A", number, state, callType="Unknown"),
-        caller("EventReleased", "A", number, state, callType="Unknown"),
+        dialing("A", number, callType=kind),
+        caller("EventDestinationBusy", "A", number, state, callType=kind),
+        caller("EventReleased", "A", number, state, callType=kind),
     )
     return Scenario(name, title, "3.1", (Step(title, ("call", "A", number), rows),))
 

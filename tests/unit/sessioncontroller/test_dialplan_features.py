@@ -39,8 +39,8 @@ CARRIER = TrunkDN(
     "",
     dtmfMethod=DTMFMethod.RFC4733,
 )
-BUSY = Refusal(486, Cause.BUSY)
-CIRCLE = Refusal(480, Cause.UNREACHABLE)
+BUSY = Refusal(486, Cause.BUSY, CallType.INTERNAL)
+CIRCLE = Refusal(480, Cause.UNREACHABLE, CallType.INTERNAL)
 
 
 @implementer(IFeatures)
@@ -276,9 +276,13 @@ class FeatureDialPlanTests(SynchronousTestCase):
         forwards them on no answer, or nowhere.
         """
         self.plan.unanswering = lambda dn: dn == "1002"
-        self.assertEqual(self.route("1002"), Refusal(480, Cause.UNREACHABLE))
+        self.assertEqual(
+            self.route("1002"), Refusal(480, Cause.UNREACHABLE, CallType.INTERNAL)
+        )
         self.features.forward("1002", ForwardMode.ON_BUSY, "1003")
-        self.assertEqual(self.route("1002"), Refusal(480, Cause.UNREACHABLE))
+        self.assertEqual(
+            self.route("1002"), Refusal(480, Cause.UNREACHABLE, CallType.INTERNAL)
+        )
         self.features.forward("1002", ForwardMode.ON_NO_ANSWER, "1003")
         self.assertEqual(self.found("1002").dn, "1003")
         self.assertEqual(self.found("90123").dn, "0123")
