@@ -138,8 +138,17 @@ class Ringing(AskedOf):
         """
         The telephone has answered the NOTIFY.
         """
-        if status >= 300 and self._work is not None:
-            self._work.refuse(asked, Why.TIMEOUT if status == 408 else Why.UNSUPPORTED)
+        work = self._work
+        if work is None or status < 300:
+            return
+        if status == 408:
+            work.refuse(asked, Why.TIMEOUT)
+        else:
+            work.refuse(
+                asked,
+                Why.UNSUPPORTED,
+                f"the telephone cannot be asked to talk: it answered {status}",
+            )
 
     def tellDevice(
         self,

@@ -73,6 +73,15 @@ class ThirdParty(Sessions):
         made = self.making(party, requester)
         leg = self.addLeg(party, False, calling=True)
         leg.aim(telephone, _address(asked.user, self._ua.domain), 70, fields)
+        log.info(
+            "call {connID} is made for {dn}, whose telephone is called first",
+            connID=self.connID,
+            callUUID=self.callUUID,
+            callID=leg.callID.decode("utf-8", "replace"),
+            dn=party.view.thisDN,
+            otherDN=party.view.otherDN,
+            ref=0 if requester is None else requester.reference,
+        )
         leg.machine.place(b"")
         return made
 

@@ -224,13 +224,15 @@ class Undertakings:
 
         return waited.addBoth(stop)
 
-    def refuse(self, undertaking: Undertaking, why: Why) -> None:
+    def refuse(self, undertaking: Undertaking, why: Why, text: str = "") -> None:
         """
         Wait no longer.
+
+        @param text: for people, where the reason itself says too little.
         """
         for waited, whose in list(self._waiting.items()):
             if whose is undertaking and not waited.called:
-                waited.errback(CallRefused(why))
+                waited.errback(CallRefused(why, text))
 
     def gone(self, party: Party) -> None:
         """
