@@ -1,0 +1,291 @@
+"""
+A member of a pair dies at each message of a call's life, and the other one goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from traceback import format_exc
+
+from sipcluster.sessioncontroller.isessioncontroller import Why
+from sipcluster.testing.sip_peer import sdp
+from tests.memory.controls import WHO
+from tests.memory.nodes import DOMAIN
+from tests.memory.takeover import TakeoverTestCase
+
+#: One thing that people, programs or time do.
+Step = Callable[["LifeTests"], object]
+
+
+def call(who: str, number: str) -> Step:
+    """
+    Somebody dials.
+    """
+    return lambda test: test.telephones[who].call(number)
+
+
+def does(who: str, what: str, *more: object) -> Step:
+    """
+    Somebody does something at the telephone, if it can still be done.
+    """
+    return lambda test: test.does(who, what, *more)
+
+
+def asks(what: str, dn: str, *more: object) -> Step:
+    """
+    A program asks for something.
+    """
+    return lambda test: test.asks(what, dn, *more)
+
+
+def waits(seconds: float) -> Step:
+    """
+    Time passes.
+    """
+    return lambda test: test.waits(seconds)
+
+
+RINGS = [call("A", "1002")]
+TALKS = [*RINGS, does("B", "answer")]
+MAKES = [asks("makeCall", "1001", "1002")]
+ENDS = [does("A", "hangUp")]
+
+#: What happens, by name.
+LIVES: dict[str, list[Step]] = {
+    "callerEnds": [*TALKS, *ENDS],
+    "calledEnds": [*TALKS, does("B", "hangUp")],
+    "slowly": [*RINGS, waits(20), does("B", "answer"), waits(40), *ENDS],
+    "refused": [*RINGS, does("B", "refuse", 486)],
+    "cancelled": [*RINGS, does("A", "giveUp")],
+    "notAnswered": [*RINGS, waits(60)],
+    "earlyMedia": [*RINGS, does("B", "earlyMedia"), does("B", "answer"), *ENDS],
+    "forkAnswers": [
+        *RINGS,
+        does("B", "fork"),
+        does("B", "earlyMedia"),
+        does("B", "forkAnswers"),
+        does("B", "hangUp"),
+    ],
+    "forkRings": [*RINGS, does("B", "fork"), does("B", "answer"), *ENDS],
+    "redirected": [*RINGS, does("B", "deflect", "1003"), does("C", "answer"), *ENDS],
+    "redirectedInVain": [*RINGS, does("B", "deflect", "1003"), does("A", "giveUp")],
+    "heldByTelephone": [*TALKS, does("A", "hold"), does("A", "retrieve"), *ENDS],
+    "heldByCalled": [*TALKS, does("B", "hold"), does("B", "retrieve"), *ENDS],
+    "held": [
+        *TALKS,
+        asks("hold", "1001"),
+        waits(5),
+        asks("retrieve", "1001"),
+        waits(5),
+        *ENDS,
+    ],
+    "heldAndEnded": [*TALKS, asks("hold", "1002"), waits(5), does("B", "hangUp")],
+    "made": [*MAKES, does("B", "answer"), waits(5), *ENDS],
+    "madeByHand": [
+        does("A", "byHand"),
+        *MAKES,
+        does("A", "answer"),
+        does("B", "answer"),
+        waits(5),
+        does("B", "hangUp"),
+    ],
+    "madeEarlyMedia": [
+        *MAKES,
+        does("B", "earlyMedia"),
+        waits(5),
+        does("B", "answer"),
+        waits(5),
+        *ENDS,
+    ],
+    "madeBusy": [*MAKES, does("B", "refuse", 486), waits(31)],
+    "madeInVain": [*MAKES, does("A", "hangUp")],
+    "answeredByRequest": [*RINGS, asks("answer", "1002"), *ENDS],
+    "redirectedByRequest": [
+        *RINGS,
+        asks("redirect", "1002", "1003"),
+        does("C", "answer"),
+        *ENDS,
+    ],
+    "neverAcknowledged": [
+        *RINGS,
+        does("A", "acknowledgeNothing"),
+        does("B", "answer"),
+        waits(40),
+    ],
+    "asked": [*TALKS, does("A", "ask", "UPDATE"), does("B", "ask", "INFO"), *ENDS],
+    "digits": [*TALKS, asks("sendDTMF", "1001", "12"), waits(3), *ENDS],
+    "madeAndHeld": [
+        *MAKES,
+        does("B", "answer"),
+        waits(5),
+        asks("hold", "1001"),
+        waits(5),
+        asks("retrieve", "1001"),
+        waits(5),
+        *ENDS,
+    ],
+    "retrievedAtTelephone": [
+        *TALKS,
+        does("A", "hold"),
+        asks("retrieve", "1001"),
+        waits(12),
+        does("A", "retrieve"),
+        *ENDS,
+    ],
+    "releasedByRequest": [*TALKS, asks("release", "1001")],
+    "rejectedByRequest": [*RINGS, asks("release", "1002")],
+}
+
+
+class LifeTests(TakeoverTestCase):
+    """
+    Each life of a call is lived once whole, and then once for each message that the
+    first member takes: there it dies.
+    """
+
+    hanging: list[str]
+    failures: list[Why]
+
+    def lead(self, steps: list[Step]) -> list[str]:
+        """
+        Live one life.
+
+        @return: the events.
+        """
+        for step in steps:
+            step(self)
+            self.settle()
+        self.finish()
+        for letter, telephone in self.telephones.items():
+            self.assertFalse(telephone.talks, letter)
+            for waits in ("_calls", "_reinvites", "rings"):
+                if getattr(telephone, waits) is not None:
+                    self.hanging.append(f"{letter} {waits}")
+            if telephone.accepted and b"ACK" not in telephone.seen:
+                self.hanging.append(f"{letter} ACK")
+        return self.told()
+
+    def begin(self, cutAt: int, lost: bool) -> None:
+        """
+        Begin anew.
+        """
+        self.cutAt, self.lost = cutAt, lost
+        self.hanging, self.failures = [], []
+        self.setUp()
+
+    def checkEach(self, name: str) -> None:
+        """
+        Cut one life at each message.
+        """
+        steps = LIVES[name]
+        self.hanging, self.failures = [], []
+        whole = self.lead(steps)
+        self.assertEqual(self.hanging, [])
+        messages, failures = self.taken, self.failures
+        self.assertTrue(messages)
+        for cutAt in range(1, messages + 1):
+            for lost in (False, True):
+                try:
+                    self.begin(cutAt, lost)
+                    got = self.lead(steps)
+                    self.compare(whole, got, failures)
+                    self.assertAnswered()
+                except Exception as e:
+                    where = f"{name}, message {cutAt} of {messages}, lost: {lost}"
+                    raise AssertionError(f"{where}\n{format_exc()}") from e
+
+    def assertAnswered(self) -> None:
+        """
+        Nobody waits for anything.  What a call said last, to a caller that it
+        refused, is lost with a member that dies in the same moment: the SIP Proxy
+        gives the INVITE up by itself.
+        """
+        if self.hanging:
+            self.assertTrue(self.lost)
+            self.assertEqual(self.hanging, ["A _calls"])
+            legs = [leg for value, _ in self.moved for leg in value.legs]
+            self.assertFalse(any(leg.incoming for leg in legs))
+
+    def compare(self, whole: list[str], got: list[str], failures: list[Why]) -> None:
+        """
+        The events are those of the life without a death; a call that was made anew
+        begins again.
+        """
+        if all(went for _, went in self.moved):
+            if self.failures + [why.why for _, why in self.refused] != failures:
+                # Nobody knows how many digits were sent.
+                ((who, refused),) = self.refused
+                self.assertEqual((who, refused.why), (WHO, Why.FAILED))
+                self.assertTrue([event for event in whole if "DTMFSent" in event])
+                whole = [event for event in whole if "DTMFSent" not in event]
+            self.assertEqual(got, whole)
+        else:
+            first = self.moved[0][0].connID
+            ended = [e for e in self.sink.events if e.party.connID == first]
+            again = [e for e in self.sink.events if e.party.connID != first]
+            self.assertEqual(type(ended[-1]).__name__, "Released")
+            self.assertEqual(self.told(again), whole)
+
+    # Steps
+
+    def does(self, who: str, what: str, *more: object) -> None:
+        """
+        See L{does}.
+        """
+        telephone = self.telephones[who]
+        if what == "byHand":
+            telephone.autoAnswer = False
+        elif what == "acknowledgeNothing":
+            self.unacknowledged = True
+        elif what == "ask":
+            telephone.phone.within(str(more[0]).encode())
+        elif what == "earlyMedia":
+            assert telephone.rings is not None
+            telephone.phone.answer(telephone.rings, 183, sdp("early", 6000))
+        elif what == "fork":
+            assert telephone.rings is not None
+            self.desk = self.phone("1002", "198.51.100.4")
+            self.desk.answer(telephone.rings, 180)
+        elif what == "forkAnswers":
+            assert telephone.rings is not None
+            telephone.phone.dialog, invite = self.desk.dialog, telephone.rings
+            telephone.answer()
+            self.assertIs(telephone.rings, None)
+            self.assertEqual(invite.method, b"INVITE")
+        elif what == "deflect":
+            uri = f"<sip:{more[0]}@{DOMAIN}>".encode()
+            telephone.refuse(302, [(b"Contact", uri)])
+        else:
+            getattr(telephone, what)(*more)
+
+    def asks(self, what: str, dn: str, *more: object) -> None:
+        """
+        See L{asks}.
+        """
+        arguments: tuple[object, ...] = (dn, *more)
+        if what != "makeCall":
+            arguments = (dn, self.connID, *more)
+        done = getattr(self.control, what)(*arguments, requester=WHO)
+        done.addErrback(lambda failure: self.failures.append(failure.value.why))
+
+    def waits(self, seconds: float) -> None:
+        """
+        See L{waits}.
+        """
+        for _ in range(int(seconds * 2)):
+            self.run_(0.5)
+            self.settle()
+
+
+def _add(name: str) -> None:
+    def test(self: LifeTests) -> None:
+        self.checkEach(name)
+
+    test.__name__ = f"test_{name}"
+    test.__qualname__ = f"LifeTests.test_{name}"
+    test.__doc__ = f"{name}: the other member goes on at each message."
+    setattr(LifeTests, test.__name__, test)
+
+
+for _name in LIVES:
+    _add(_name)
