@@ -278,7 +278,9 @@ class MemoryStream:
         if data is None:
             self.peer._lost(ConnectionDone())
             self._lost(ConnectionDone())
-        elif not self.peer._closed and not self.peer.dead:
+        elif self.peer._closed or self.peer.dead:
+            self._lost(ConnectionLost())  # nobody is there: a reset comes back
+        else:
             self.peer._protocol.dataReceived(data)
 
     def reset(self) -> None:

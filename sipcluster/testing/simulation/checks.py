@@ -44,6 +44,10 @@ _BESIDES = frozenset(["UserDataChanged", "DTMFSent"])
 
 _BEGINS = frozenset(["Offered", "Alerting"])
 
+#: Seconds for which a session is kept, when its client knows of the loss of its link
+#: as much later than the server as it can.
+_KEPT = 20.0
+
 #: Seconds that a telephone has to do what its timers say.
 _LATE = 2.0
 
@@ -82,6 +86,8 @@ class Checks:
         self._times: dict[tuple[str, int, str, str], int] = {}
         self._sessions: dict[str, Session] = {}
         self._last: dict[str, Resume] = {}
+        self._unlinked: dict[str, float] = {}
+        self._lives: dict[str, int] = {}
 
     def broken(self, what: str) -> None:
         """
@@ -130,18 +136,33 @@ class Checks:
             self.broken(f"{receiver.client}: position {position} twice")
         known.sent[position] = (type(message).__name__, receiver.reference)
 
+    def unlinked(self, client: Client) -> None:
+        """
+        A client has lost its link.
+        """
+        self._unlinked[client.name] = self._world.clock.seconds()
+
     def linked(
         self, client: Client, resume: Resume | None, result: ResumeResult
     ) -> None:
         """
         A client has a link.
         """
+        life = self._lives.get(client.name, 0)
+        self._lives[client.name] = self._world.network.processes[client.node].life
         before = self._last.get(client.name)
         if before is None or resume is None:
             return
         same = (before.session, before.epoch) == (resume.session, resume.epoch)
         if result is ResumeResult.RESUMED and not same:
             self.broken(f"{client.name}: resumed another session")
+        if life == self._world.network.processes[client.node].life:
+            since = self._unlinked.get(client.name, 0.0)
+            away = self._world.clock.seconds() - since
+            if result is ResumeResult.LOST and away < _KEPT:
+                self.broken(f"{client.name}: its session was lost in {away:.1f} s")
+        elif result not in (ResumeResult.LOST, ResumeResult.NEW):
+            self.broken(f"{client.name}: {result.label} after a restart of its node")
         if result is ResumeResult.SNAPSHOT:
             self._sessions.setdefault(resume.session, Session()).snapshots = True
 

@@ -77,6 +77,7 @@ class Client(Process):
 
     @ivar client: in this life; L{None}: none.
     @ivar seen: what it believes of calls.
+    @ivar node: the host of its node.
     """
 
     kind = "client"
@@ -91,7 +92,7 @@ class Client(Process):
         self.client: TLibraryClient | None = None
         self.disk = Disk()
         self.seen = Seen()
-        self._node = node
+        self.node = node
 
     def begin(self) -> None:
         """
@@ -99,7 +100,7 @@ class Client(Process):
         """
         text = self.disk.resume
         self.client = TLibraryClient(
-            [self.endpoint(self._node, PORT)],
+            [self.endpoint(self.node, PORT)],
             self.clock,
             self.name,
             f"secret-{self.name}",
@@ -129,6 +130,8 @@ class Client(Process):
         if not self.clock.dead:
             what = state.resumed.label if state.resumed is not None else state.why
             self.note(f"link: {what}")
+            if not state.connected:
+                self.world.checks.unlinked(self)
             if state.resumed is not None and state.resumed != ResumeResult.RESUMED:
                 self.seen.calls.clear()
             if state.resumed is not None and self.client is not None:

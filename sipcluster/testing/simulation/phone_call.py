@@ -35,6 +35,10 @@ INTERVAL = 90
 #: Seconds after which a telephone stops ringing by itself.
 RINGS = 60.0
 
+#: How often a BYE that nobody answers is sent anew: more often than most telephones
+#: do, since what comes of none is known: see L{World.forgotten}.
+BYES = 8
+
 #: RFC 3261's T1 and T2.
 T1, T2 = 0.5, 4.0
 
@@ -421,7 +425,7 @@ class PhoneCall:
             request, phone.nextHop(self.dialog), exchange
         )
 
-    def _bye(self) -> None:
+    def _bye(self, tried: int = 0) -> None:
         phone = self.phone
         assert self.dialog is not None
         self.dialog, request = self.dialog.makeRequest(b"BYE")
@@ -431,6 +435,8 @@ class PhoneCall:
             status = 408 if response is None else response.status
             if status >= 300:
                 phone.note(f"BYE: {status}", self._id)
+            if response is None and tried < BYES:
+                phone.clock.callLater(5.0, self._bye, tried + 1)
 
         phone.send(request, target, done)
 

@@ -51,7 +51,7 @@ def runPlan(
         why = str(e)
     finally:
         publisher.removeObserver(observer)
-    return Outcome(plan, why, world.story, world.clock.seconds())
+    return Outcome(plan, why, world.story, world.clock.seconds(), world.forgotten)
 
 
 def shorten(

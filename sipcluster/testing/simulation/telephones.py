@@ -84,6 +84,8 @@ class Telephone(Process):
         self._callID = self.identifiers.callID()
         self._tag = self.identifiers.tag()
         self._registering = 0
+        self._wanted = 0
+        self._asking = False
         self.proxies = self.world.proxiesFor(self.place)
         self.wanted = True
         self.clock.callLater(self.chance.random(), self.register)
@@ -135,12 +137,12 @@ class Telephone(Process):
         self.call.hangUp()
         return True
 
-    def leave(self, forGood: bool = True) -> None:
+    def leave(self) -> None:
         """
         Say that it is no longer registered.
         """
         self.wanted = False
-        if self.registeredUntil:
+        if self.registeredUntil or self._asking:
             self.register(0)
 
     def comeBack(self) -> None:
@@ -167,13 +169,18 @@ class Telephone(Process):
         """
         if seconds and not self.wanted:
             return
-        self._registering += 1
-        self._registerNow(seconds, self._registering, 0)
+        self._wanted = seconds
+        if not self._asking:
+            self._asking = True
+            self._registering += 1
+            self._registerNow(0)
 
-    def _registerNow(self, seconds: int, number: int, tried: int) -> None:
-        if number != self._registering:
-            return
+    def _registerNow(self, tried: int) -> None:
+        """
+        Ask; there is one REGISTER at a time (RFC 3261 section 10.2).
+        """
         self._sequence += 1
+        seconds, number = self._wanted, self._registering
         uri = b"sip:%b" % self.world.domain
         fields = [
             self.contact,
@@ -185,30 +192,27 @@ class Telephone(Process):
         )
 
         def done(response: Response | None) -> None:
-            if number != self._registering:
-                return
             status = 408 if response is None else response.status
             if response is not None and status == 401 and tried < 4:
                 self.challenged(response)
-                self._registerNow(seconds, number, tried + 1)
+                self._registerNow(tried + 1)
             elif status < 300:
                 self._registered(seconds, number)
             else:
                 self.note(f"REGISTER: {status}")
                 self.proxies = [*self.proxies[1:], self.proxies[0]]
-                self.clock.callLater(
-                    AGAIN * (0.5 + self.chance.random()),
-                    self._registerNow,
-                    seconds,
-                    number,
-                    0,
-                )
+                pause = AGAIN * (0.5 + self.chance.random())
+                self.clock.callLater(pause, self._registerNow, 0)
 
         self.send(request, self.target, done)
 
     def _registered(self, seconds: int, number: int) -> None:
+        self._asking = False
         now = self.clock.seconds()
         self.registeredUntil = now + seconds if seconds else 0.0
+        if self._wanted != seconds:
+            self.register(self._wanted)
+            return
         if seconds:
             self.clock.callLater(
                 seconds * (0.4 + 0.2 * self.chance.random()), self._refresh, number

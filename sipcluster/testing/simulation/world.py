@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from sipcluster.cluster.embedded_store import memoryEngine
 from sipcluster.testing.simulation.chance import Chance
@@ -19,6 +19,7 @@ from sipcluster.testing.simulation.operations import OPERATIONS, Operation
 from sipcluster.testing.simulation.processes import BEGIN, Process
 from sipcluster.testing.simulation.servers import Server
 from sipcluster.testing.simulation.story import Story
+from sipcluster.testing.simulation.telephones import Telephone
 
 #: Seconds until everything is up.
 UP = 6.0
@@ -26,6 +27,9 @@ UP = 6.0
 #: Seconds that may pass after the end of all faults until all is as it should be,
 #: and in which all calls end after the last one hangs up.
 RECOVERS, ENDS = 75.0, 240.0
+
+#: Seconds after which every BYE has arrived that ever will.
+FORGETS = 50.0
 
 #: Seconds after which no transaction is left: Timer C, a CANCEL and its answer.
 LINGERS = 140.0
@@ -85,6 +89,7 @@ class World:
     @ivar processes: in the order in which they are started.
     @ivar storms: how often the weather has changed.
     @ivar failures: what was logged as a failure; whoever reads the log fills it.
+    @ivar forgotten: calls that a node had and no telephone knew of.
     @ivar ending: nothing new is begun any more.
     """
 
@@ -99,6 +104,7 @@ class World:
         self.engine = memoryEngine(self.clock)
         self.storeDelay = 0.002
         self.storms = 0
+        self.forgotten = 0
         self.ending = False
         self.failures: list[str] = []
         self.processes: list[Process] = []
@@ -207,11 +213,30 @@ class World:
         self.pass_(RECOVERS)
         self.tell("does", "world", "everybody hangs up")
         self._hangUp()
+        self.pass_(FORGETS)
+        self._forget()
         self._wait(self.checks.quiet, ENDS, "is left")
         self.pass_(5.0)
         self.checks.ended()
         self.checks.registrations()
         self._stop()
+
+    def _forget(self) -> None:
+        """
+        End the calls whose telephones were both killed, or told nobody in time: a
+        node does not see that, since it does not watch the session timers that
+        telephones agree on.
+        """
+        known = {
+            process.call.callID
+            for process in self.processes
+            if isinstance(process, Telephone) and process.call is not None
+        }
+        for process in self.processes:
+            served = getattr(process, "served", None)
+            if served is not None and (found := served.forgotten(known)):
+                self.forgotten += found
+                self.tell("does", process.name, f"ends {found} calls of nobody")
 
     def _hangUp(self) -> None:
         for process in self.processes:
@@ -231,11 +256,12 @@ class World:
         for process in self.processes:
             process.quieten()
         self._wait(self.checks.lingering, LINGERS, "lingers")
-        stopping = [process.stop() for process in self.processes]
-        self.pass_(8.0)
-        for process, stopped in zip(self.processes, stopping, strict=True):
-            if stopped is not None and not stopped.called:
-                self.breaks(f"{process.name} does not stop")
+        self._stopAll(Client)
+        for process in self.processes:
+            served = getattr(process, "served", None)
+            if served is not None and served.sessions:
+                self.breaks(f"{process.name}: T-Library sessions are left")
+        self._stopAll(Server)
         for process in self.processes:
             process.transport.stop()
         self.engine.close()
@@ -248,6 +274,14 @@ class World:
                         getattr(one.func, "__qualname__", "") for one in calls
                     )
                     self.breaks(f"{process.name}: timers are left: {names}")
+
+    def _stopAll(self, kind: type[Process]) -> None:
+        those = [process for process in self.processes if isinstance(process, kind)]
+        stopping = [process.stop() for process in those]
+        self.pass_(8.0)
+        for process, stopped in zip(those, stopping, strict=True):
+            if stopped is not None and not stopped.called:
+                self.breaks(f"{process.name} does not stop")
 
 
 @define
@@ -262,4 +296,4 @@ class Outcome:
     why: str
     story: Story
     seconds: float = 0.0
-    digest: str = field(default="")
+    forgotten: int = 0
