@@ -233,7 +233,8 @@ class Listening(Service):
         super().stopService()
         if self._opening is not None:
             self._opening.cancel()
-        yield self.member.stopService()
+        # Whoever comes now goes to another node at once.
         for port in self._tlib:
             yield maybeDeferred(port.stopListening)
+        yield self.member.stopService()
         yield self._transport.stop()

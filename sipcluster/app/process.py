@@ -87,6 +87,7 @@ class Process(MultiService):
         self._streams = streams
         self._started = reactor.seconds()
         self._openPorts: list[tuple[str, Callable[[], Deferred[Any]]]] = []
+        self._closeFirst: list[Callable[[], Any]] = []
         self._closeLast: list[Callable[[], Any]] = []
         self._parts: dict[str, Callable[[], object]] = {"log": streams.status}
         self._counting = LoopingCall(self._count)
@@ -105,6 +106,12 @@ class Process(MultiService):
         Add a port to be opened once the member has loaded.
         """
         self._openPorts.append((transportName, port))
+
+    def closesFirst(self, close: Callable[[], Any]) -> None:
+        """
+        Add something to be closed before the member stops.
+        """
+        self._closeFirst.append(close)
 
     def closesLast(self, close: Callable[[], Any]) -> None:
         """
@@ -201,6 +208,8 @@ class Process(MultiService):
             self._beginning.cancel()
         if self._waiting is not None:
             self._waiting.cancel()
+        for close in self._closeFirst:
+            yield bounded(self._reactor, ENDING / 4, close)
         if self.member.running:
             yield bounded(self._reactor, ENDING, self.member.stopService)
         for close in reversed(self._closeLast):

@@ -78,8 +78,9 @@ def _closed(
     process: Process, opens: Callable[[], Deferred[IListeningPort]]
 ) -> Callable[[], Deferred[None]]:
     """
-    A port that is closed after the member has stopped.
+    A port that is closed before the member stops: whoever comes then goes to
+    another node at once.
     """
     return lambda: opens().addCallback(
-        lambda port: process.closesLast(port.stopListening)
+        lambda port: process.closesFirst(port.stopListening)
     )
