@@ -126,6 +126,7 @@ def connect(
 
     def accept(end: Any) -> HALinkProtocol:
         protocol = HALinkProtocol(far.links, "192.0.2.1:49152", "")
+        end._wire.delay = delay
         end.receiver = protocol
         protocol.makeConnection(end)
         return protocol
@@ -134,5 +135,4 @@ def connect(
     endpoint.connect(HALinkFactory(near.links, ""))
     clock.advance(0)
     (wire,) = endpoint.wires
-    wire.delay = delay
     return wire

@@ -6,6 +6,7 @@ unknown to who is left, and both hold the same in the end.
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.ha.journal import Limits
 from sipcluster.testing.clock import runFor
-from sipcluster.testing.wire import Wire
+from sipcluster.testing.wire import End, Wire
 from tests.unit.ha.members import Member, connect
 
 #: Little of everything, so that each limit is met.
@@ -89,7 +90,7 @@ class Story:
         self.released: list[tuple[Member, str, int]] = []
         self.sent: dict[Member, list[int]] = {}
         self.errors: list[str] = []
-        self.linked: dict[Member, Member] = {}
+        self.ends: dict[End, Member] = {}
 
     def other(self, member: Member) -> Member:
         """
@@ -101,8 +102,8 @@ class Story:
         """
         There is a link.
         """
-        self.linked[near], self.linked[far] = far, near
-        self.wire = connect(self.clock, near, far, 0.001, self.chance)
+        self.wire = wire = connect(self.clock, near, far, 0.001, self.chance)
+        self.ends[wire.near], self.ends[wire.far] = near, far
 
     def known(self, member: Member, key: str, number: int) -> bool:
         """
@@ -144,7 +145,8 @@ class Story:
                 self.errors.append("sent by who is not primary")
             if journal.inSync:
                 # It may have crashed since, which nobody knows yet.
-                other = self.linked[member]
+                link: Any = journal._link
+                other = self.ends[link.transport.transport.peer]
                 if not self.known(other, key, number):
                     self.errors.append(f"{key} {number} sent before it was saved")
                 self.released.append((other, key, number))
@@ -206,9 +208,10 @@ class Story:
         """
         A member loses everything; the other one serves.
         """
-        if self.wire is not None:
-            self.wire.reset()
-            self.wire = None
+        for end, owner in list(self.ends.items()):
+            if owner is member:
+                end._wire.reset()
+        self.wire = None
         member.journal.stop()
         fresh = Member(self.clock, member.name, SMALL)
         self.members[self.members.index(member)] = fresh
@@ -225,7 +228,11 @@ class Story:
         if self.wire is not None:
             self.wire.reset()
         self.connect(*self.members)
-        runFor(self.clock, 5.0)
+        for _ in range(3):
+            runFor(self.clock, 3.0)
+            if self.wire.closed:
+                # It had met another one, and each side took the other's.
+                self.connect(*self.members)
 
 
 class PairTests(SynchronousTestCase):
