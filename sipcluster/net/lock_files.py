@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
+from tempfile import mkstemp
 
 from zope.interface import implementer
 
@@ -56,9 +57,7 @@ class LockFiles:
 
         The file gets its name when it is whole and locked.
         """
-        temporary = os.path.join(self._directory, f".{self._name}.{os.getpid()}")
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        file = os.open(temporary, flags, 0o600)
+        file, temporary = mkstemp(prefix=f".{self._name}.", dir=self._directory)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _write(file, record)

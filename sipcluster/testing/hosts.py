@@ -5,6 +5,7 @@ lies between them and what they ask.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,8 @@ class _Call:
         if not self.over:
             self.over = True
             self.host.calls.discard(self)
+            # Rounding may have woken it a hair too early, again and again.
+            self.host.reached = max(self.host.reached, self.at)
             self.call()
 
     def cancel(self) -> None:
@@ -60,6 +63,7 @@ class Host:
     @ivar time: true time.
     @ivar rate: seconds of this clock in a true second.
     @ivar calls: its timers that run.
+    @ivar reached: its clock does not go back behind this.
     @ivar waiting: what happens to it when it is no longer frozen.
     """
 
@@ -69,13 +73,14 @@ class Host:
     frozen: bool = False
     dead: bool = False
     calls: set[_Call] = field(factory=set)
+    reached: float = -math.inf
     waiting: list[Callable[[], object]] = field(factory=list)
 
     def seconds(self) -> float:
         """
         Its clock.
         """
-        return self.offset + self.rate * self.time.seconds()
+        return max(self.reached, self.offset + self.rate * self.time.seconds())
 
     def callLater(
         self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any
