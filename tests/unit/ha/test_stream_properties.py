@@ -230,7 +230,7 @@ class Story:
         self.connect(*self.members)
         for _ in range(3):
             runFor(self.clock, 3.0)
-            if self.wire.closed:
+            if self.wire is None or self.wire.closed:
                 # It had met another one, and each side took the other's.
                 self.connect(*self.members)
 
