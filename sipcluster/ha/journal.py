@@ -444,14 +444,14 @@ class Journal:
 
     def _watch(self, seconds: float) -> None:
         self._stopWatching()
-        self._timer = self.clock.callLater(seconds, self._late_)
+        self._timer = self.clock.callLater(seconds, self._impatient)
 
     def _stopWatching(self) -> None:
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
 
-    def _late_(self) -> None:
+    def _impatient(self) -> None:
         self._timer = None
         if not self._waiting or not self.inSync:
             return

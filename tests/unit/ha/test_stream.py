@@ -249,6 +249,73 @@ class StreamTests(PairCase):
         self.assertEqual(self.b.journal.counts["mismatches"], 1)
         self.assertEqual(self.b.journal.counts["snapshotsTaken"], 2)
 
+    def test_changedAgainBeforeItWasSent(self) -> None:
+        """
+        An entry that has changed again before it was sent is sent once, later; what
+        waits for its first change waits for that, and not for what was changed in
+        between.
+        """
+        limits = Limits(chunk=1, window=1, keepAlive=0.0)
+        self.a, self.b = (Member(self.clock, name, limits) for name in "ab")
+        self.a.journal.becamePrimary(1)
+        connect(self.clock, self.a, self.b)
+        self.run_()
+        seen: list[dict[tuple[str, str], bytes]] = []
+        self.a.change("0", b"0")
+        self.clock.advance(0)
+        for which in ("k", "x", "y"):
+            self.a.change(which, b"1")
+        self.a.journal.then(lambda: seen.append(self.b.all))
+        # While the first is on its way, and then while the next is.
+        self.a.change("x", b"2")
+        self.clock.advance(0.002)
+        self.a.change("y", b"2")
+        self.a.change("z", b"1")
+        self.a.change("z", b"2")
+        self.run_()
+        ((at, *_),) = [seen]
+        self.assertIn(("call", "k"), at)
+        self.assertIn(at.get(("call", "x")), (b"1", b"2"))
+        self.assertIn(at.get(("call", "y")), (b"1", b"2"))
+        self.assertSame(5)
+        self.assertEqual(self.a.journal.waiting, 0)
+
+    def test_removalsForgottenOnTheWay(self) -> None:
+        """
+        When more is removed than is remembered while a backup catches up, the
+        snapshot is begun again; nothing removed stays.
+        """
+        limits = Limits(tombstones=2, chunk=200, window=600, keepAlive=0.0)
+        self.a, self.b = (Member(self.clock, name, limits) for name in "ab")
+        self.a.journal.becamePrimary(1)
+        for number in range(60):
+            self.a.change(f"{number}", b"x" * 50)
+        connect(self.clock, self.a, self.b)
+        while len(self.b.all) < 15:
+            self.clock.advance(0.001)
+        for number in range(10):
+            self.a.change(f"{number}", None)
+        self.run_()
+        self.assertSame(50)
+        self.assertEqual(self.a.journal.counts["outrun"], 1)
+        for number in range(10, 20):
+            self.a.change(f"{number}", None)
+        self.run_()
+        self.assertSame(40)
+        self.assertEqual(self.a.journal.counts["outrun"], 2)
+        self.assertEqual(self.b.journal.counts["mismatches"], 0)
+
+    def test_entriesThatChangeOften(self) -> None:
+        """
+        What is kept grows with the entries, not with their changes.
+        """
+        for number in range(5000):
+            self.a.change(f"{number % 3}", b"%d" % number)
+        self.assertLess(len(self.a.journal.replica._log), 1100)
+        connect(self.clock, self.a, self.b)
+        self.run_()
+        self.assertSame(3)
+
     def test_quietLinkOnlyPolls(self) -> None:
         """
         When all is compared, nothing is left to do but the keep-alive.

@@ -53,7 +53,7 @@ STEPS = st.one_of(
 )
 
 #: Runs by seed, and the steps of each.
-SEEDS, LENGTH = 150, 150
+SEEDS, LENGTH = 80, 150
 
 
 def stepsOf(seed: int) -> list[tuple[str, object]]:

@@ -128,6 +128,16 @@ class VectorTests(SynchronousTestCase):
             value = bytes.fromhex(entry["value"])
             self.assertEqual(f"{digestOf(head, value):016x}", entry["digest"])
 
+    def test_page(self) -> None:
+        """
+        The bytes and the sum on the page are those of the vectors.
+        """
+        page = HERE.parents[2] / "docs" / "protocols" / "ha.md"
+        text = page.read_text()
+        shown = text.partition("```hex\n")[2].partition("```")[0]
+        self.assertEqual(bytes.fromhex(shown), vector("changes"))
+        self.assertIn(str(digestOf(headOf("call", "0" * 15 + "1"), b"\x81\1\2")), text)
+
 
 def plain(message: Message) -> dict[str, Any]:
     """
