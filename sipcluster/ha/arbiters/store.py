@@ -97,24 +97,26 @@ class StoreArbiter:
         self.base = f"/ha/{pair}/base".encode()
         self._value = f"{member} {incarnation}".encode()
         self._hold: _Hold | None = None
+        self._question = 0
 
     def acquire(self, above: int) -> Deferred[Verdict]:
         """
         See L{IArbiter}.
         """
-        return _told(self._acquire(above))
+        return _told(self._acquire(above, self._next()))
 
     def renew(self, epoch: int) -> Deferred[Verdict]:
         """
         See L{IArbiter}.
         """
-        return _told(self._renew(epoch))
+        return _told(self._renew(epoch, self._next()))
 
     def release(self, epoch: int) -> Deferred[None]:
         """
         See L{IArbiter}.
         """
         guard = self.guard(epoch)
+        self._next()
         self._hold = None
         return _told(self._delete(guard))
 
@@ -136,13 +138,32 @@ class StoreArbiter:
         known = hold is not None and hold.epoch == epoch
         return createdAt(self.key, hold.created if hold and known else -1)
 
+    def _next(self) -> int:
+        """
+        Begin a question, which ends all that were asked before.
+        """
+        self._question += 1
+        return self._question
+
+    async def _answer(self, question: int, asked: Deferred[_T]) -> _T:
+        """
+        Wait for the store.  A question whose place another has taken does no more
+        then: it would work on what it knew before.
+        """
+        answer = await asked
+        if question != self._question:
+            raise ArbiterAway("asked again in the meantime")
+        return answer
+
     async def _delete(self, guard: Compare) -> None:
         await self._store.txn([guard], [Delete(self.key)])
 
-    async def _acquire(self, above: int) -> Verdict:
+    async def _acquire(self, above: int, question: int) -> Verdict:
         self._hold = None
         for _ in range(TRIES):
-            looked = await self._store.txn([], [Get(self.key), Get(self.base)])
+            looked = await self._answer(
+                question, self._store.txn([], [Get(self.key), Get(self.base)])
+            )
             holder, base = looked.gets
             offset = _number(base)
             unmoved = modifiedAt(self.base, base.modRevision if base else 0)
@@ -152,11 +173,16 @@ class StoreArbiter:
                 # Ours, though the answer was lost: ended, so that a hold known
                 # to nobody is not taken up under an epoch that may be over.
                 mine = createdAt(self.key, holder.createRevision)
-                await self._store.txn([mine], [Delete(self.key)])
-            lease = await self._store.leaseGrant(self._ttl)
-            created = await self._store.txn(
-                [createdAt(self.key, 0), unmoved],
-                [Put(self.key, self._value, lease.id)],
+                await self._answer(
+                    question, self._store.txn([mine], [Delete(self.key)])
+                )
+            lease = await self._answer(question, self._store.leaseGrant(self._ttl))
+            created = await self._answer(
+                question,
+                self._store.txn(
+                    [createdAt(self.key, 0), unmoved],
+                    [Put(self.key, self._value, lease.id)],
+                ),
             )
             if not created.succeeded:
                 continue
@@ -169,27 +195,33 @@ class StoreArbiter:
                 epoch=epoch,
                 above=above,
             )
-            await self._store.txn(
-                [createdAt(self.key, created.revision), unmoved],
-                [Delete(self.key), Put(self.base, b"%d" % above)],
+            await self._answer(
+                question,
+                self._store.txn(
+                    [createdAt(self.key, created.revision), unmoved],
+                    [Delete(self.key), Put(self.base, b"%d" % above)],
+                ),
             )
         raise ArbiterAway("the key changes faster than it can be asked for")
 
-    async def _renew(self, epoch: int) -> Verdict:
+    async def _renew(self, epoch: int, question: int) -> Verdict:
         hold = self._hold
         if hold is None or hold.epoch != epoch:
             return Refused()
-        lease = await self._store.leaseGrant(self._ttl)
+        lease = await self._answer(question, self._store.leaseGrant(self._ttl))
         for _ in range(TRIES):
             # Of renewals that overtake each other on the way only one can take
             # place, or the key would go back to a lease that ends earlier.
-            moved = await self._store.txn(
-                [
-                    createdAt(self.key, hold.created),
-                    modifiedAt(self.key, hold.modified),
-                ],
-                [Put(self.key, self._value, lease.id)],
-                [Get(self.key), Get(self.base)],
+            moved = await self._answer(
+                question,
+                self._store.txn(
+                    [
+                        createdAt(self.key, hold.created),
+                        modifiedAt(self.key, hold.modified),
+                    ],
+                    [Put(self.key, self._value, lease.id)],
+                    [Get(self.key), Get(self.base)],
+                ),
             )
             if moved.succeeded:
                 hold.modified = moved.revision
