@@ -13,8 +13,13 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from sipcluster.app.node import NodeMember
+from sipcluster.sessioncontroller.dialplan import FeatureDialPlan
 from sipcluster.sessioncontroller.events import CallEvent
-from sipcluster.sessioncontroller.isessioncontroller import CallRefused
+from sipcluster.sessioncontroller.isessioncontroller import (
+    CallRefused,
+    DNFeatures,
+    IFeatures,
+)
 from sipcluster.sessioncontroller.values import CallValue, decodeCall, encodeCall
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.isip import Target
@@ -160,6 +165,7 @@ class Line(Telephone):
         self._peer.send(request)
 
 
+@implementer(IFeatures)
 class TakeoverTestCase(ControlTestCase):
     """
     A pair between scripted SIP Proxies, and telephones behind them.
@@ -170,6 +176,7 @@ class TakeoverTestCase(ControlTestCase):
     @ivar cutAt: number of the message at which the first member dies; 0: it lives.
     @ivar lost: what the first member sends because of that message is lost.
     @ivar unacknowledged: ACKs of the telephones are lost.
+    @ivar switchedOn: what DNs have switched on.
     @ivar taken: messages that the first member took.
     @ivar moved: what was restored, and whether it was gone on with.
     @ivar refused: undertakings that were refused by the second one.
@@ -182,6 +189,7 @@ class TakeoverTestCase(ControlTestCase):
     def setUp(self) -> None:
         self.taken = 0
         self.unacknowledged = False
+        self.switchedOn: dict[str, DNFeatures] = {}
         self.alive = NODE
         self.moved: list[tuple[CallValue, bool]] = []
         self.refused: list[tuple[Requester, CallRefused]] = []
@@ -202,10 +210,21 @@ class TakeoverTestCase(ControlTestCase):
             node = super().makeNode(name, address)
         finally:
             self.clock = kept
+        plan = node.controller._plan
+        assert isinstance(plan, FeatureDialPlan)
+        plan._features = self
         ua = node.controller.ua
         ua.contactHost = PAIR
         ua.undertakingRefused = lambda who, why: self.refused.append((who, why))
         return node
+
+    # IFeatures: those of both members.
+
+    def features(self, dn: str) -> DNFeatures:
+        """
+        What a DN has switched on.
+        """
+        return self.switchedOn.get(dn, DNFeatures())
 
     def makePeer(self, address: str, to: str = NODE) -> SIPPeer:
         peer = super().makePeer(address, to)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from traceback import format_exc
 
-from sipcluster.sessioncontroller.isessioncontroller import Why
+from sipcluster.sessioncontroller.isessioncontroller import DNFeatures, ForwardMode, Why
 from sipcluster.testing.sip_peer import sdp
 from sipcluster.testing.telephone import Telephone
 from tests.memory.controls import WHO
@@ -70,6 +70,20 @@ LIVES: dict[str, list[Step]] = {
     "forkRings": [*RINGS, does("B", "fork"), does("B", "answer"), *ENDS],
     "redirected": [*RINGS, does("B", "deflect", "1003"), does("C", "answer"), *ENDS],
     "redirectedInVain": [*RINGS, does("B", "deflect", "1003"), does("A", "giveUp")],
+    "forwardedOnBusy": [
+        does("B", "forwards", ForwardMode.ON_BUSY, "1003"),
+        *RINGS,
+        does("B", "refuse", 486),
+        does("C", "answer"),
+        *ENDS,
+    ],
+    "forwardedOnNoAnswer": [
+        does("B", "forwards", ForwardMode.ON_NO_ANSWER, "1003"),
+        *RINGS,
+        waits(65),
+        does("C", "answer"),
+        *ENDS,
+    ],
     "heldByTelephone": [*TALKS, does("A", "hold"), does("A", "retrieve"), *ENDS],
     "heldByCalled": [*TALKS, does("B", "hold"), does("B", "retrieve"), *ENDS],
     "held": [
@@ -220,6 +234,11 @@ class TakeoverLives(TakeoverTestCase):
             return
         if what == "byHand":
             telephone.autoAnswer = False
+        elif what == "forwards":
+            mode, to = more
+            assert isinstance(mode, ForwardMode) and isinstance(to, str)
+            features = DNFeatures(forwardMode=mode, forwardTo=to)
+            self.switchedOn[telephone.phone.number] = features
         elif what == "acknowledgeNothing":
             self.unacknowledged = True
         elif what == "ask":
@@ -244,7 +263,7 @@ class TakeoverLives(TakeoverTestCase):
         """
         Whether something can be done at a telephone now.
         """
-        if what in ("call", "byHand", "acknowledgeNothing"):
+        if what in ("call", "byHand", "acknowledgeNothing", "forwards"):
             return True
         if what == "giveUp":
             return telephone._calls is not None
