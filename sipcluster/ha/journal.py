@@ -89,11 +89,15 @@ class Journal:
         alone: IAlone,
         limits: Limits | None = None,
         fenced: Callable[[int], object] = lambda epoch: None,
+        serving: Callable[[], bool] = lambda: True,
     ) -> None:
         """
         @param alone: whether this member may serve without the other one.
         @param fenced: told the epoch when the other member has a newer one than
             ours, although we are primary; by then nothing is sent any more.
+        @param serving: whether the lease of a primary still runs: asked before each
+            change and each send, since a member that was frozen may be given what
+            came meanwhile before it is told that its time is over.
         """
         self.clock = clock
         self.limits = limits or Limits()
@@ -105,6 +109,7 @@ class Journal:
         self.inSync = False
         self._alone = alone
         self._fenced = fenced
+        self._serving = serving
         self._owners: dict[str, IOwner] = {}
         self._link: Wire | None = None
         #: Position, since when, and what.
@@ -160,7 +165,7 @@ class Journal:
         """
         See L{IReplica}.
         """
-        if not self.primary:
+        if not self.primary or not self._serving():
             self._late("a change")
             return 0
         if value is None and self.replica.get(kind, key) is None:
@@ -174,7 +179,7 @@ class Journal:
         """
         See L{IReplica}.
         """
-        if not self.primary:
+        if not self.primary or not self._serving():
             self._late("a send")
             return
         position = self.replica.position
@@ -405,6 +410,8 @@ class Journal:
         try:
             # What is sent may change our role, and what waits.
             while waiting and waiting[0][0] <= position and self.primary:
+                if not self._serving():
+                    break
                 _, _, send = waiting.popleft()
                 with log.failuresHandled("what waited for the other member"):
                     send()
@@ -417,7 +424,7 @@ class Journal:
 
     def _settle(self) -> None:
         # While something was sent, nothing else was, whatever happened.
-        if self._waiting:
+        if self._waiting and self._serving():
             if not self.inSync:
                 self.look()
             elif self._waiting[0][0] <= self.saved:

@@ -184,6 +184,30 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual(self.a.journal.counts["dropped"], 1)
         self.assertEqual(self.a.journal.counts["fenced"], COMPLAINTS + 2)
 
+    def test_woken(self) -> None:
+        """
+        A member whose lease ran out while it was frozen sends nothing, whatever
+        reaches it first when it wakes: an acknowledgement, a request, permission to
+        serve alone.
+        """
+        lease = [True]
+        self.a.journal._serving = lambda: lease[0]
+        connect(self.clock, self.a, self.b, delay=0.01)
+        runFor(self.clock, 0.1)
+        self.a.change("k", b"1")
+        self.tell("first")
+        lease[0] = False
+        runFor(self.clock, 0.1)
+        self.assertEqual(self.a.journal.saved, 1)
+        self.assertEqual(self.a.journal.change("call", "k", b"2"), 0)
+        self.tell("second")
+        self.a.alone.may = True
+        runFor(self.clock, 1.0)
+        self.a.journal.look()
+        self.a.journal.becameBackup()
+        self.assertEqual(self.sent, [])
+        self.assertEqual(self.b.all, {("call", "k"): b"1"})
+
     def test_oldEpochIsNotServed(self) -> None:
         """
         A member that has heard of a newer epoch does not become primary in an older
