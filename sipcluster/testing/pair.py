@@ -22,7 +22,7 @@ from sipcluster.ha.arbiters.lock_file import LockFileArbiter, Perform
 from sipcluster.ha.arbiters.store import StoreArbiter
 from sipcluster.ha.iha import IArbiter, IRoleObserver
 from sipcluster.ha.lease import Fence, LeaseTimes
-from sipcluster.ha.role import PairMember
+from sipcluster.ha.member import PairMember
 from sipcluster.testing.arbiters import (
     Court,
     Disk,

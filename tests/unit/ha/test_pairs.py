@@ -9,7 +9,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.ha.iha import Verdict
-from sipcluster.ha.role import PairMember
+from sipcluster.ha.member import PairMember
 from sipcluster.testing.pair import Broken, PairWorld
 
 #: Runs of one kind of arbiter.

@@ -27,7 +27,8 @@ from sipcluster.ha.iha import (
     Verdict,
 )
 from sipcluster.ha.lease import Fence
-from sipcluster.ha.role import PairMember, _machine
+from sipcluster.ha.member import PairMember
+from sipcluster.ha.role import _machine
 from sipcluster.servicecheck.iservicecheck import PeerRole
 from sipcluster.servicecheck.options import parseRole, renderRole
 from sipcluster.testing.arbiters import Court, FakeArbiter
@@ -167,7 +168,7 @@ class MemberTests(SynchronousTestCase):
         return [
             event
             for event in self.log
-            if event.get("log_namespace") == "sipcluster.ha.role"
+            if str(event.get("log_namespace")).startswith("sipcluster.ha.")
         ]
 
     def beginPrimary(self, epoch: int = 7) -> None:
