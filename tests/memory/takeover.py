@@ -25,7 +25,7 @@ from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.isip import Target
 from sipcluster.sip.message import Message, Request, Response, parseMessage
 from sipcluster.testing.memory_sockets import Address
-from sipcluster.testing.sip_peer import SIPPeer
+from sipcluster.testing.sip_peer import Phone, SIPPeer
 from sipcluster.testing.telephone import Telephone
 from sipcluster.wire.correlation import Requester
 from tests.memory.controls import ControlTestCase
@@ -111,18 +111,31 @@ class Line(Telephone):
     """
     A telephone that is called anew while it rings, and takes the challenge of
     another member.
+
+    @ivar unacknowledged: Call-ID and number of INVITEs that it has accepted, and that
+        were not acknowledged.
     """
 
     former: Request | None = None
     last = b""
-    accepted = False
+
+    def __init__(self, phone: Phone, name: str, port: int) -> None:
+        super().__init__(phone, name, port)
+        self.unacknowledged: set[tuple[bytes, int]] = set()
 
     def answer(self) -> None:
         """
         Lift the receiver.
         """
-        self.accepted = True
+        assert self.rings is not None
+        self.accepts(self.rings)
         super().answer()
+
+    def accepts(self, invite: Request) -> None:
+        """
+        An ACK is to come.
+        """
+        self.unacknowledged.add((invite.callID, invite.cseq.number))
 
     def received(self, message: Message) -> None:
         """
@@ -133,8 +146,12 @@ class Line(Telephone):
                 if message.branch == self.last:
                     return  # another member has repeated it
                 self.last = message.branch
-                if not message.toTag:
+                if message.toTag:
+                    self.accepts(message)
+                else:
                     self.former = self.rings
+            elif message.method == b"ACK":
+                self.unacknowledged.discard((message.callID, message.cseq.number))
             former = self.former
             if (
                 message.method == b"CANCEL"

@@ -157,11 +157,13 @@ class TakeoverLives(TakeoverTestCase):
     Lives of calls, and what is the same whether a member dies or not.
 
     @ivar hanging: what telephones still wait for at the end.
+    @ivar rang: what the caller has heard of the called telephone.
     @ivar failures: why what programs asked was refused.
     """
 
     hanging: list[str]
     failures: list[Why]
+    rang: set[bytes | int]
 
     def lead(self, steps: list[Step]) -> list[str]:
         """
@@ -173,12 +175,13 @@ class TakeoverLives(TakeoverTestCase):
             step(self)
             self.settle()
         self.finish()
+        self.rang = {what for what in self.telephones["A"].seen if what in (180, 183)}
         for letter, telephone in self.telephones.items():
             self.assertFalse(telephone.talks, letter)
             for waits in ("_calls", "_reinvites", "rings"):
                 if getattr(telephone, waits) is not None:
                     self.hanging.append(f"{letter} {waits}")
-            if telephone.accepted and b"ACK" not in telephone.seen:
+            if telephone.unacknowledged:
                 self.hanging.append(f"{letter} ACK")
         return self.told()
 
@@ -207,6 +210,14 @@ class TakeoverLives(TakeoverTestCase):
         The events are those of the life without a death; a call that was made anew
         begins again.
         """
+        for value, went in self.moved:
+            untold = any(
+                leg.state == "Proceeding"
+                and leg.invited is not None
+                and not leg.invited.response
+                for leg in value.legs
+            )
+            self.assertNotEqual(went, untold)
         if all(went for _, went in self.moved):
             if self.failures + [why.why for _, why in self.refused] != failures:
                 # Nobody knows how many digits were sent.
@@ -306,7 +317,7 @@ class LifeTests(TakeoverLives):
         self.hanging, self.failures = [], []
         whole = self.lead(steps)
         self.assertEqual(self.hanging, [])
-        messages, failures = self.taken, self.failures
+        messages, failures, rang = self.taken, self.failures, self.rang
         self.assertTrue(messages)
         for cutAt in range(1, messages + 1):
             for lost in (False, True):
@@ -314,6 +325,7 @@ class LifeTests(TakeoverLives):
                     self.begin(cutAt, lost)
                     got = self.lead(steps)
                     self.compare(whole, got, failures)
+                    self.assertLessEqual(rang, self.rang)
                     self.assertAnswered()
                 except Exception as e:
                     where = f"{name}, message {cutAt} of {messages}, lost: {lost}"

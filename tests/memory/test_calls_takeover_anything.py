@@ -88,7 +88,7 @@ class AnyTakeoverTests(TakeoverLives):
         ]
         self.begin(0, False)
         whole = self.lead(steps)
-        messages, failures = self.taken, self.failures
+        messages, failures, rang = self.taken, self.failures, self.rang
         quiet = chance.random() < 0.3
         at = chance.randrange(1, len(steps)) if quiet else 0
         self.begin(
@@ -98,3 +98,4 @@ class AnyTakeoverTests(TakeoverLives):
             steps[at:at] = [lambda test: test.takeOver()]
         got = self.lead(steps)
         self.compare(whole, got, failures)
+        self.assertLessEqual(rang, self.rang)
