@@ -278,7 +278,7 @@ class Requests:
         self, session: Session, reference: int, request: RequestQueryServer
     ) -> None:
         attributes = self._server.startUp.attributes()
-        event = EventServerInfo(**attributes, sessionID=session.id)
+        event = EventServerInfo(**attributes, sessionID=session.sessionID)
         self._server.give(session, reference, Outgoing(event))
 
     def _querySwitch(

@@ -205,12 +205,12 @@ class TServer:
         name = session.application.name
         if self.linked:
             return EventLinkConnected(
-                time=self.now(), applicationName=name, sessionID=session.id
+                time=self.now(), applicationName=name, sessionID=session.sessionID
             )
         return EventLinkDisconnected(
             time=self.now(),
             applicationName=name,
-            sessionID=session.id,
+            sessionID=session.sessionID,
             errorCode=TErrorCode.LINK_DOWN,
             errorMessage=self._why or TErrorCode.LINK_DOWN.text,
         )

@@ -53,11 +53,17 @@ class Presence(Protocol):
         "The client, or the server, wants no more of it."
 
 
+#: Hexadecimal digits of a SessionID that are no secret: the id.
+PUBLIC = 16
+
+
 class Session:
     """
     One of them.
 
-    @ivar id: whoever knows it, and the password, can resume it.
+    @ivar id: names it inside the cluster, and for people; no secret.
+    @ivar sessionID: AttributeSessionID, which ends with the id: whoever knows it
+        and the password can resume the session.
     @ivar view: what others are told of the client.
     @ivar connection: L{None} while the client is away.
     @ivar dns: what it has registered.
@@ -78,14 +84,18 @@ class Session:
         "id",
         "pending",
         "presence",
+        "sessionID",
         "since",
         "stream",
         "view",
     )
 
-    def __init__(self, server: TServer, id: str, application: Application) -> None:
+    def __init__(
+        self, server: TServer, sessionID: str, application: Application
+    ) -> None:
         limits = server.limits
-        self.id = id
+        self.sessionID = sessionID
+        self.id = id = sessionID[-PUBLIC:]
         self.application = application
         self.view = ClientView(id, application.name, application.mayControl)
         self.connection: Connection | None = None

@@ -23,7 +23,7 @@ from sipcluster.tlib.messages import (
 )
 from sipcluster.tserver.limits import Application
 from sipcluster.tserver.registrations import Refused
-from sipcluster.tserver.session import Session
+from sipcluster.tserver.session import PUBLIC, Session
 
 if TYPE_CHECKING:
     from sipcluster.tserver.connection import Connection
@@ -121,7 +121,7 @@ class StartUp:
             EventServerInfo(
                 **self.attributes(),
                 protocolVersion=version,
-                sessionID=session.id,
+                sessionID=session.sessionID,
                 resumeResult=admission.result,
                 keepAlive=keepAlive,
             ),
@@ -216,9 +216,12 @@ class StartUp:
         server = self._server
         result = ResumeResult.NEW
         if request.sessionID:
-            session = server.sessions.get(request.sessionID)
+            session = server.sessions.get(request.sessionID[-PUBLIC:])
             if (
                 session is not None
+                and compare_digest(
+                    session.sessionID.encode(), request.sessionID.encode()
+                )
                 and request.epoch == server.epoch
                 and session.application.name == application.name
                 and position <= session.stream.sent

@@ -39,8 +39,7 @@ def clients(server: TServer) -> Iterable[dict[str, object]]:
         stream = session.stream
         yield {
             "application": session.application.name,
-            # All of it would be enough to resume the session.
-            "session": session.id[:8],
+            "session": session.id,
             "client": stream.name,
             "state": "away" if session.connection is None else "connected",
             "since": session.since,
