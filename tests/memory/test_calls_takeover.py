@@ -70,6 +70,11 @@ LIVES: dict[str, list[Step]] = {
     "forkRings": [*RINGS, does("B", "fork"), does("B", "answer"), *ENDS],
     "redirected": [*RINGS, does("B", "deflect", "1003"), does("C", "answer"), *ENDS],
     "redirectedInVain": [*RINGS, does("B", "deflect", "1003"), does("A", "giveUp")],
+    "redirectedInCircle": [
+        *RINGS,
+        does("B", "deflect", "1003"),
+        does("C", "deflect", "1002"),
+    ],
     "forwardedOnBusy": [
         does("B", "forwards", ForwardMode.ON_BUSY, "1003"),
         *RINGS,

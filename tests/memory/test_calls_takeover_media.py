@@ -125,3 +125,36 @@ class MediaTests(TakeoverTestCase):
         self.bob.answer(invite, 200, sdp("bob", 5000))
         self.assertEqual(self.peer.expectRequest(b"ACK").toTag, accepted.toTag)
         self.hangUp()
+
+    def test_eachForkIsKnown(self) -> None:
+        """
+        A device that only rings may ask something in its early dialog.
+        """
+        invite = self.ring()
+        self.peer.expectResponse(200, self.bob.within(b"OPTIONS"))
+        self.bob.answer(invite, 200, sdp("bob", 5000), b"sofa")
+        self.talk()
+
+    def test_masked(self) -> None:
+        """
+        What a telephone answers while somebody holds by request does not count as
+        what it would like, whoever had asked it.
+        """
+        self.telephones["A"].call("1002")
+        self.settle()
+        self.telephones["B"].answer()
+        self.settle()
+        self.control.hold("1001", self.connID)
+        self.settle()
+        self.telephones["B"].retrieve()
+        self.pump()
+        before = [leg.received for leg in self.node.controller.ua.legs.values()]
+        self.takeOver()
+        self.settle()
+        legs = self.node.controller.ua.legs.values()
+        self.assertEqual(
+            sorted(b"inactive" in leg.received for leg in legs), [False, False]
+        )
+        self.assertIn(next(iter(legs)).received, before)
+        self.telephones["A"].hangUp()
+        self.finish()
