@@ -48,6 +48,9 @@ _BEGINS = frozenset(["Offered", "Alerting"])
 #: as much later than the server as it can.
 _KEPT = 20.0
 
+#: What a session is known by: the beginning of its SessionID.
+_NAME = 16
+
 #: Seconds that a telephone has to do what its timers say.
 _LATE = 2.0
 
@@ -64,9 +67,9 @@ class Session:
     One T-Library session.
 
     @ivar sent: what the server numbered: names and ReferenceIDs of the messages.
-    @ivar received: what the client was given, by its position.
-    @ivar begun: the position after which it was begun.
+    @ivar received: the position of the last event that the client was given.
     @ivar snapshots: it was resumed with a snapshot: there may be gaps.
+    @ivar parties: by DN and ConnID: what the client was told last.
     """
 
     sent: dict[int, tuple[str, int]] = field(factory=dict)
@@ -126,11 +129,14 @@ class Checks:
 
     # T-Library
 
+    def _session(self, name: str) -> Session:
+        return self._sessions.setdefault(name[:_NAME], Session())
+
     def numbered(self, session: str, receiver: Receiver, message: Message) -> None:
         """
         A server has given a message a position in a session.
         """
-        known = self._sessions.setdefault(session, Session())
+        known = self._session(session)
         position = receiver.position
         if position in known.sent:
             self.broken(f"{receiver.client}: position {position} twice")
@@ -164,13 +170,13 @@ class Checks:
         elif result not in (ResumeResult.LOST, ResumeResult.NEW):
             self.broken(f"{client.name}: {result.label} after a restart of its node")
         if result is ResumeResult.SNAPSHOT:
-            self._sessions.setdefault(resume.session, Session()).snapshots = True
+            self._session(resume.session).snapshots = True
 
     def received(self, client: Client, resume: Resume, envelope: Envelope) -> None:
         """
         A client was given an event.
         """
-        known = self._sessions.setdefault(resume.session, Session())
+        known = self._session(resume.session)
         position, message = envelope.position, envelope.message
         self._last[client.name] = resume
         expected = known.received + 1
@@ -268,9 +274,9 @@ class Checks:
         if client.client.info is None or resume is None:
             self.broken(f"{client.name} has no link")
             return
-        known = self._sessions.get(resume.session)
-        last = max(known.sent, default=0) if known else 0
-        if known is not None and known.received != last:
+        known = self._session(resume.session)
+        last = max(known.sent, default=0)
+        if known.received != last:
             self.broken(f"{client.name}: has {known.received} of {last}")
 
     def registrations(self) -> None:

@@ -219,6 +219,12 @@ class World:
         self.pass_(5.0)
         self.checks.ended()
         self.checks.registrations()
+        self.tell("does", "world", "some telephones unregister")
+        phones = [one for one in self.processes if isinstance(one, Telephone)]
+        for phone in phones[::2]:
+            phone.leave()
+        self.pass_(5.0)
+        self.checks.registrations()
         self._stop()
 
     def _forget(self) -> None:

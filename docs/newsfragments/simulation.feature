@@ -1,0 +1,1 @@
+``bin/simulate`` runs whole clusters, with telephones, T-Library clients and faults of every kind, in one process on one clock, as a seed decides; a seed that fails tells its story, replays exactly, and is shortened on demand (``docs/simulation.rst``).
