@@ -7,11 +7,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 
 from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from zope.interface import implementer
 
+from sipcluster.app.ladder import Message, draw
 from sipcluster.testing.simulation.running import runPlan, shorten
+from sipcluster.testing.simulation.story import Entry
 from sipcluster.testing.simulation.world import Outcome, Plan
 from tests.simulation.cluster import cluster
 
@@ -30,17 +33,26 @@ def run(plan: Plan) -> Outcome:
     return runPlan(plan, cluster)
 
 
-def tell(outcome: Outcome, seconds: float) -> None:
+def arrow(entry: Entry) -> Message:
     """
-    Print the story of a run that failed.
+    A line of the story as the ladder has it.
     """
-    write = sys.stdout.write
-    write(f"\nseed {outcome.plan.seed} fails: {outcome.why}\n\nWhat was done:\n")
+    stamp = f"0000-00-00T{entry.time:015.6f}"
+    return Message(stamp, entry.source, entry.target, entry.text, {})
+
+
+def story(outcome: Outcome, seconds: float) -> Iterator[str]:
+    """
+    The story of a run that failed.
+    """
+    yield f"seed {outcome.plan.seed} fails: {outcome.why}"
+    yield ""
+    yield "What was done:"
     for entry in outcome.story.done():
-        write(f"  {entry}\n")
-    write(f"\nThe last {seconds:g} s:\n")
-    for entry in outcome.story.around(seconds):
-        write(f"  {entry}\n")
+        yield f"  {entry}"
+    yield ""
+    yield f"The last {seconds:g} s:"
+    yield from draw([arrow(entry) for entry in outcome.story.around(seconds)])
 
 
 def main() -> int:
@@ -70,7 +82,8 @@ def main() -> int:
             failed.append(seed)
             if options.shorten:
                 outcome = shorten(outcome, run)
-            tell(outcome, options.story)
+            for line in story(outcome, options.story):
+                sys.stdout.write(f"{line}\n")
             if not options.go_on:
                 break
     took = time.monotonic() - began

@@ -12,6 +12,7 @@ from sipcluster.testing.simulation.faults import FAULTS
 from sipcluster.testing.simulation.operations import OPERATIONS
 from sipcluster.testing.simulation.running import runPlan, shorten
 from sipcluster.testing.simulation.world import Outcome, Plan
+from tests.simulation.__main__ import story
 from tests.simulation.broken_rules import BROKEN_RULES, BrokenRule
 from tests.simulation.cluster import cluster
 
@@ -109,6 +110,9 @@ class BrokenRuleTests(SynchronousTestCase):
         last = outcome.story.around(5.0)
         self.assertTrue(last)
         self.assertLessEqual(last[-1].time - last[0].time, 5.0)
+        lines = list(story(outcome, 5.0))
+        self.assertIn(outcome.why, lines[0])
+        self.assertTrue(any("INVITE" in line for line in story(outcome, 60.0)))
 
 
 def _found(rule: BrokenRule) -> None:

@@ -21,6 +21,7 @@ from sipcluster.tlib.codec import Envelope
 from sipcluster.tlib.enums import ResumeResult
 from sipcluster.tlib.messages import Message
 from sipcluster.tserver.itserver import Receiver
+from sipcluster.tserver.session import PUBLIC
 
 if TYPE_CHECKING:
     from sipcluster.testing.simulation.world import World
@@ -47,9 +48,6 @@ _BEGINS = frozenset(["Offered", "Alerting"])
 #: Seconds for which a session is kept, when its client knows of the loss of its link
 #: as much later than the server as it can.
 _KEPT = 20.0
-
-#: What a session is known by: the beginning of its SessionID.
-_NAME = 16
 
 #: Seconds that a telephone has to do what its timers say.
 _LATE = 2.0
@@ -130,7 +128,7 @@ class Checks:
     # T-Library
 
     def _session(self, name: str) -> Session:
-        return self._sessions.setdefault(name[:_NAME], Session())
+        return self._sessions.setdefault(name[-PUBLIC:], Session())
 
     def numbered(self, session: str, receiver: Receiver, message: Message) -> None:
         """

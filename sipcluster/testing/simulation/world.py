@@ -177,7 +177,7 @@ class World:
             self.pass_(operation.at - self.clock.seconds())
             done = operation.do(self)
             if done is not None:
-                self.tell("does", type(operation).__name__, done)
+                self.tell("does", "world", f"{type(operation).__name__}: {done}")
             self._look()
         self._end()
 
