@@ -19,7 +19,8 @@ from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.timers import TimerQueue, TimerValues
 from sipcluster.sip.transactions import TransactionLayer
 from sipcluster.sip.uri import SIPURI, parseURI
-from sipcluster.testing.simulation.phone_call import Exchange, PhoneCall
+from sipcluster.testing.simulation.exchange import Exchange
+from sipcluster.testing.simulation.phone_call import PhoneCall
 from sipcluster.testing.simulation.processes import Process
 
 if TYPE_CHECKING:
