@@ -350,7 +350,14 @@ def cluster(chance: Chance) -> Cluster:
             place = f"dc{index // sizes.phones + 1}"
             host = f"198.51.100.{index + 1}"
             world.processes.append(
-                Telephone(world, f"phone{number}", host, place, number)
+                Telephone(
+                    world,
+                    f"phone{number}",
+                    host,
+                    place,
+                    number,
+                    "TCP" if index % 3 == 1 else "UDP",
+                )
             )
         for index, one in enumerate(configuration.tlibApplications):
             location = index // sizes.clients

@@ -10,8 +10,9 @@ from typing import Any
 from zope.interface import implementer
 
 from sipcluster.sip.client_transaction import ClientTransaction
+from sipcluster.sip.headers import Headers
 from sipcluster.sip.isip import ITransactionUser
-from sipcluster.sip.message import Response
+from sipcluster.sip.message import Request, Response
 
 
 @implementer(ITransactionUser)
@@ -60,3 +61,34 @@ class Exchange:
         """
         See L{ITransactionUser}.
         """
+
+
+def outside(
+    aor: bytes,
+    method: bytes,
+    uri: bytes,
+    to: bytes,
+    callID: bytes,
+    tag: bytes,
+    number: int,
+    fields: list[tuple[bytes, bytes]],
+    body: bytes = b"",
+) -> Request:
+    """
+    A request outside of a dialog.
+
+    @param aor: whose.
+    @param number: of its CSeq.
+    """
+    headers = [
+        (b"Max-Forwards", b"70"),
+        (b"From", b"<%b>;tag=%b" % (aor, tag)),
+        (b"To", b"<%b>" % to),
+        (b"Call-ID", callID),
+        (b"CSeq", b"%d %b" % (number, method)),
+        *fields,
+    ]
+    if body:
+        headers.append((b"Content-Type", b"application/sdp"))
+    headers.append((b"Content-Length", b"%d" % len(body)))
+    return Request(method, uri, Headers.of(*headers), body)

@@ -13,7 +13,7 @@ from sipcluster.sip.isip import IServerTransactionUser
 from sipcluster.sip.message import Request, Response
 from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.session_timer import NO_TIMER, agreedAsUAC
-from sipcluster.testing.simulation.exchange import Exchange
+from sipcluster.testing.simulation.exchange import Exchange, outside
 from sipcluster.testing.simulation.phone_session import (
     INTERVAL,
     RINGS,
@@ -52,7 +52,8 @@ class PhoneCall(PhoneSession):
             (b"Session-Expires", b"%d" % INTERVAL),
             *phone.credentials(b"INVITE", uri),
         ]
-        request = phone.outside(
+        request = outside(
+            phone.aor,
             b"INVITE",
             uri,
             uri,

@@ -11,15 +11,20 @@ from zope.interface import implementer
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.digest import authorize
 from sipcluster.sip.errors import SIPError
-from sipcluster.sip.headers import Headers
 from sipcluster.sip.identifiers import Identifiers
-from sipcluster.sip.isip import IFlow, IRequestReceiver, ITransactionUser, Target
+from sipcluster.sip.isip import (
+    IFlow,
+    IMessageReceiver,
+    IRequestReceiver,
+    ITransactionUser,
+    Target,
+)
 from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.timers import TimerQueue, TimerValues
 from sipcluster.sip.transactions import TransactionLayer
 from sipcluster.sip.uri import SIPURI, parseURI
-from sipcluster.testing.simulation.exchange import Exchange
+from sipcluster.testing.simulation.exchange import Exchange, outside
 from sipcluster.testing.simulation.phone_call import PhoneCall
 from sipcluster.testing.simulation.processes import Process
 
@@ -33,7 +38,7 @@ REGISTERED = 120
 AGAIN = 3.0
 
 
-@implementer(IRequestReceiver)
+@implementer(IMessageReceiver, IRequestReceiver)
 class Telephone(Process):
     """
     One of them, with one line.
@@ -43,6 +48,7 @@ class Telephone(Process):
     some ring.
 
     @ivar number: its DN.
+    @ivar transportName: C{"UDP"} or C{"TCP"}: a connection to its SIP Proxy.
     @ivar call: the call that it has; L{None}: none.
     @ivar wanted: whether it is to be registered.
     @ivar registeredUntil: seconds of the clock; 0: it is not.
@@ -53,10 +59,17 @@ class Telephone(Process):
     kind = "telephone"
 
     def __init__(
-        self, world: World, name: str, host: str, place: str, number: str
+        self,
+        world: World,
+        name: str,
+        host: str,
+        place: str,
+        number: str,
+        transportName: str = "UDP",
     ) -> None:
         super().__init__(world, name, host, place)
         self.number = number
+        self.transportName = transportName
         self.call: PhoneCall | None = None
         self.wanted = True
         self.registeredUntil = 0.0
@@ -78,7 +91,7 @@ class Telephone(Process):
             TimerValues(),
             queue=self.queue,
         )
-        self.transport.receiver = self.layer
+        self.transport.receiver = self
         self.challenges: list[bytes] = []
         self._nonceCount = 0
         self._sequence = 0
@@ -188,8 +201,15 @@ class Telephone(Process):
             (b"Expires", b"%d" % seconds),
             *self.credentials(b"REGISTER", uri),
         ]
-        request = self.outside(
-            b"REGISTER", uri, self.aor, self._callID, self._tag, self._sequence, fields
+        request = outside(
+            self.aor,
+            b"REGISTER",
+            uri,
+            self.aor,
+            self._callID,
+            self._tag,
+            self._sequence,
+            fields,
         )
 
         def done(response: Response | None) -> None:
@@ -237,15 +257,17 @@ class Telephone(Process):
         """
         The Contact field.
         """
-        uri = b"<sip:%b@%b:5060>" % (self.number.encode(), self.host.encode())
-        return (b"Contact", uri)
+        uri = b"sip:%b@%b:5060" % (self.number.encode(), self.host.encode())
+        if self.transportName != "UDP":
+            uri += b";transport=" + self.transportName.lower().encode()
+        return (b"Contact", b"<%b>" % uri)
 
     @property
     def target(self) -> Target:
         """
         The SIP Proxy that it prefers now.
         """
-        return Target("UDP", self.proxies[0], 5060)
+        return Target(self.transportName, self.proxies[0], 5060)
 
     def challenged(self, response: Response) -> None:
         """
@@ -272,33 +294,6 @@ class Telephone(Process):
         )
         return [(b"Authorization", value)]
 
-    def outside(
-        self,
-        method: bytes,
-        uri: bytes,
-        to: bytes,
-        callID: bytes,
-        tag: bytes,
-        number: int,
-        fields: list[tuple[bytes, bytes]],
-        body: bytes = b"",
-    ) -> Request:
-        """
-        A request outside of a dialog.
-        """
-        headers = [
-            (b"Max-Forwards", b"70"),
-            (b"From", b"<%b>;tag=%b" % (self.aor, tag)),
-            (b"To", b"<%b>" % to),
-            (b"Call-ID", callID),
-            (b"CSeq", b"%d %b" % (number, method)),
-            *fields,
-        ]
-        if body:
-            headers.append((b"Content-Type", b"application/sdp"))
-        headers.append((b"Content-Length", b"%d" % len(body)))
-        return Request(method, uri, Headers.of(*headers), body)
-
     def send(
         self, request: Request, target: Target, done: ITransactionUser | object
     ) -> Exchange:
@@ -321,7 +316,23 @@ class Telephone(Process):
         uri = parseURI(dialog.nextHop)
         assert isinstance(uri, SIPURI)
         host = self.world.addressOf(uri.bareHost)
-        return Target("UDP", host, uri.port or 5060)
+        return Target(self.transportName, host, uri.port or 5060)
+
+    # IMessageReceiver
+
+    def messageReceived(self, message: Request | Response, flow: IFlow) -> None:
+        """
+        See L{IMessageReceiver}.
+        """
+        self.layer.messageReceived(message, flow)
+
+    def flowFailed(self, flow: IFlow, why: str) -> None:
+        """
+        See L{IMessageReceiver}.  Without its connection it cannot be called.
+        """
+        self.layer.flowFailed(flow, why)
+        if flow.reliable and self.wanted:
+            self.clock.callLater(0.5 + self.chance.random(), self.register)
 
     # IRequestReceiver
 
