@@ -53,7 +53,7 @@ class Operation:
             round(at, 3),
             chance.below(1000),
             chance.below(1000),
-            round(chance.random(), 4),
+            min(round(chance.random(), 4), 0.9999),
         )
 
     def do(self, world: World) -> str | None:

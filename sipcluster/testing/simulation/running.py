@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from attrs import evolve
 from twisted.logger import ILogObserver, LogEvent, LogPublisher, globalLogPublisher
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sipcluster.testing.simulation.chance import Chance
@@ -49,6 +50,8 @@ def runPlan(
         world.run(plan)
     except Broken as e:
         why = str(e)
+    except Exception:
+        why = Failure().getTraceback(elideFrameworkCode=True)
     finally:
         publisher.removeObserver(observer)
     return Outcome(plan, why, world.story, world.clock.seconds(), world.forgotten)
