@@ -94,6 +94,7 @@ class LegBase:
 
     __slots__ = (
         "__weakref__",
+        "_expiring",
         "_ringing",
         "_serial",
         "allow",
@@ -175,6 +176,7 @@ class LegBase:
         self.relays: dict[int, ServerTransaction] | None = None
         self._serial = 0
         self._ringing: Timer | None = None
+        self._expiring: Timer | None = None
         self.machine: LegInputs = legMachine(self, state)
         ua.legs[localTag] = self  # type: ignore[assignment] # as above
 
@@ -325,6 +327,7 @@ class LegBase:
         """
         End the dialog.
         """
+        self.expireNoMore()
         self.endChange()
         if self.dialog is None:
             self.machine.byeFinished()
@@ -374,11 +377,38 @@ class LegBase:
             self._ringing.cancel()
             self._ringing = None
 
+    # Session timers
+
+    def agreeOn(self, refresh: Refresh | None) -> None:
+        """
+        The far end and the other one have agreed on who refreshes the session, or
+        have refreshed it: the call ends when they do not in time, so that it cannot
+        outlive both.
+        """
+        self.refresh = refresh
+        self.expireNoMore()
+        if refresh is not None:
+            self._expiring = self.ua.timers.after(refresh.expiresIn, self._expired)
+
+    def _expired(self) -> None:
+        self._expiring = None
+        self.ua.count("sessionsExpired")
+        self.machine.vanished("nobody has refreshed the session")
+
+    def expireNoMore(self) -> None:
+        """
+        The session has ended.
+        """
+        if self._expiring is not None:
+            self._expiring.cancel()
+            self._expiring = None
+
     def finish(self) -> None:
         """
         The leg is over: let go of everything that points back here.
         """
         self.stopRinging()
+        self.expireNoMore()
         self.endChange()
         for invite in (self.invite, self.change):
             if isinstance(invite, IncomingInvite | OutgoingInvite):

@@ -158,7 +158,7 @@ class Changes(LegBase):
             self.withdrawn = False
             return
         if accepted:
-            self.refresh = agreed(event.fields, True)
+            self.agreeOn(agreed(event.fields, True))
             self._refresh(change.request)
             if self.offered:
                 self.received = self.offered
@@ -267,7 +267,7 @@ class Changes(LegBase):
         body = b""
         fields = sessionFields(response)
         if status < 300:
-            self.refresh = agreed(fields, False)
+            self.agreeOn(agreed(fields, False))
             self._refresh(response)
             body = sessionDescription(response)
             asked = not isinstance(change, OutgoingInvite) or change.offered

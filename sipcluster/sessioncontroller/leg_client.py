@@ -225,7 +225,7 @@ class ClientSide(LegBase):
         self.received = body
         self.allow = commonMethods(response)
         fields = sessionFields(response)
-        self.refresh = agreed(fields, False)
+        self.agreeOn(agreed(fields, False))
         if invite.offered:
             self._acknowledge(b"")
         self.emit(

@@ -103,7 +103,7 @@ class ServerSide(LegBase):
         if event.body and self.mediaFork not in (None, event.fork):
             self.retag()
         self.dialog = self.dialog.confirmed()
-        self.refresh = agreed(event.fields, True)
+        self.agreeOn(agreed(event.fields, True))
         body = self.origin.rewrite(event.body) if event.body else b""
         self.invite.respond(
             200, self.localTag, b"", self.sessionHeaders(event.fields), body

@@ -131,7 +131,7 @@ def restoreLeg(call: Call, value: LegValue, ua: UserAgent) -> None:
     leg.allow = value.allow
     leg.held = value.held
     leg.holding = value.holding
-    leg.refresh = value.refresh
+    leg.agreeOn(value.refresh)
     leg.dtmfMethod = value.dtmfMethod
     leg.secure = value.secure
     leg.offered = value.offered

@@ -15,6 +15,9 @@ from sipcluster.sessioncontroller.events import Fields
 
 _NAMES = frozenset([b"session-expires", b"x"])
 
+#: Seconds after which a session ends at the latest that is to be refreshed.
+_LONGEST = 86400
+
 #: Digits of an interval; more are none.
 _MOST_DIGITS = 10
 
@@ -31,6 +34,14 @@ class Refresh:
 
     seconds: int
     byFarEnd: bool
+
+    @property
+    def expiresIn(self) -> float:
+        """
+        Seconds after which the session has ended when it was not refreshed: whoever
+        refreshes it, or ends it, has had the time of a request (64*T1) besides.
+        """
+        return min(self.seconds, _LONGEST) + 32.0
 
 
 def agreed(fields: Fields, farEndAsked: bool) -> Refresh | None:

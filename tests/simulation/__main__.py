@@ -73,11 +73,10 @@ def main() -> int:
     globalLogBeginner.beginLoggingTo(
         [nowhere], redirectStandardIO=False, discardBuffer=True
     )
-    failed, forgotten = [], 0
+    failed = []
     began = time.monotonic()
     for seed in range(options.seed, options.seed + options.seeds):
         outcome = run(Plan.of(seed))
-        forgotten += outcome.forgotten
         if outcome.why:
             failed.append(seed)
             if options.shorten:
@@ -91,7 +90,6 @@ def main() -> int:
         f"{seed - options.seed + 1} seeds in {took:.0f} s, "
         f"{len(failed)} failed{': ' if failed else ''}"
         f"{', '.join(map(str, failed))}\n"
-        f"{forgotten} calls that no telephone knew of any more were ended by hand\n"
     )
     return 1 if failed else 0
 

@@ -13,6 +13,7 @@ from sipcluster.cluster.icluster import Change
 from sipcluster.cluster.replica import Replica
 from sipcluster.sessioncontroller.events import CallEvent, Cause, Released
 from sipcluster.sessioncontroller.leg_base import LegBase
+from sipcluster.sessioncontroller.session_refresh import Refresh
 from sipcluster.sessioncontroller.sinks import Distribution
 from sipcluster.sip.message import Request, Response
 from sipcluster.tcontroller.controller import TController
@@ -109,6 +110,13 @@ def _agentsForgotten(patch: Patch) -> None:
     patch(TController, "requested", requested)
 
 
+def _sessionsUnwatched(patch: Patch) -> None:
+    def agreeOn(leg: LegBase, refresh: Refresh | None) -> None:
+        leg.refresh = refresh
+
+    patch(LegBase, "agreeOn", agreeOn)
+
+
 #: All of them.
 BROKEN_RULES = (
     BrokenRule(
@@ -126,5 +134,8 @@ BROKEN_RULES = (
     ),
     BrokenRule("a release is told twice", 1, "Released after Released", _releasedTwice),
     BrokenRule("a BYE without an answer ends nothing", 1, "is left", _byeUnanswered),
+    BrokenRule(
+        "a session that nobody refreshes goes on", 129, "is left", _sessionsUnwatched
+    ),
     BrokenRule("an agent is at several DNs", 1, "agents [", _agentsForgotten),
 )

@@ -24,7 +24,6 @@ from sipcluster.app.settings import (
 )
 from sipcluster.net.tlib import TLibFactory
 from sipcluster.registrar.iregistrar import Binding
-from sipcluster.sessioncontroller.events import Cause
 from sipcluster.sip.isip import ILocator
 from sipcluster.sip.uri import SIPURI
 from sipcluster.testing.simulation.chance import Chance
@@ -130,17 +129,6 @@ class ServedNode:
         """
         return []
 
-    def forgotten(self, known: set[bytes]) -> int:
-        """
-        See L{IServed}.
-        """
-        found = 0
-        for call in list(self.node.controller.calls.values()):
-            if not any(leg.callID in known for leg in call.value().legs):
-                call.release(Cause.LOST)
-                found += 1
-        return found
-
     def agents(self) -> list[dict[str, object]]:
         """
         See L{IServed}.
@@ -208,12 +196,6 @@ class ServedProxy:
         See L{IServed}.
         """
         return list(self.proxy.store.allBindings())
-
-    def forgotten(self, known: set[bytes]) -> int:
-        """
-        See L{IServed}.
-        """
-        return 0
 
     def agents(self) -> list[dict[str, object]]:
         """

@@ -31,9 +31,9 @@ INTERVAL = 90
 #: Seconds after which a telephone stops ringing by itself.
 RINGS = 60.0
 
-#: How often a BYE that nobody answers is sent anew: more often than most telephones
-#: do, since what comes of none is known: see L{World.forgotten}.
-BYES = 8
+#: How often a BYE that nobody answers is sent anew: what is lost then ends with the
+#: session's time.
+BYES = 1
 
 #: RFC 3261's T1 and T2.
 T1, T2 = 0.5, 4.0

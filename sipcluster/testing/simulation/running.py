@@ -54,7 +54,7 @@ def runPlan(
         why = Failure().getTraceback(elideFrameworkCode=True)
     finally:
         publisher.removeObserver(observer)
-    return Outcome(plan, why, world.story, world.clock.seconds(), world.forgotten)
+    return Outcome(plan, why, world.story, world.clock.seconds())
 
 
 def shorten(

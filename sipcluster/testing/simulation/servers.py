@@ -57,15 +57,6 @@ class IServed(Interface):
         The registrations that it knows.
         """
 
-    def forgotten(known: set[bytes]) -> int:
-        """
-        End the calls of which no telephone knows any more.
-
-        @param known: the Call-IDs that telephones know.
-
-        @return: how many there were.
-        """
-
     def agents() -> list[dict[str, object]]:
         """
         The agents that are logged in, each with C{dn} and C{agent}.

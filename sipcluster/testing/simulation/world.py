@@ -28,9 +28,6 @@ UP = 6.0
 #: and in which all calls end after the last one hangs up.
 RECOVERS, ENDS = 75.0, 240.0
 
-#: Seconds after which every BYE has arrived that ever will.
-FORGETS = 50.0
-
 #: Seconds after which no transaction is left: Timer C, a CANCEL and its answer.
 LINGERS = 140.0
 
@@ -89,7 +86,6 @@ class World:
     @ivar processes: in the order in which they are started.
     @ivar storms: how often the weather has changed.
     @ivar failures: what was logged as a failure; whoever reads the log fills it.
-    @ivar forgotten: calls that a node had and no telephone knew of.
     @ivar ending: nothing new is begun any more.
     """
 
@@ -104,7 +100,6 @@ class World:
         self.engine = memoryEngine(self.clock)
         self.storeDelay = 0.002
         self.storms = 0
-        self.forgotten = 0
         self.ending = False
         self.failures: list[str] = []
         self.processes: list[Process] = []
@@ -213,8 +208,6 @@ class World:
         self.pass_(RECOVERS)
         self.tell("does", "world", "everybody hangs up")
         self._hangUp()
-        self.pass_(FORGETS)
-        self._forget()
         self._wait(self.checks.quiet, ENDS, "is left")
         self.pass_(5.0)
         self.checks.ended()
@@ -226,23 +219,6 @@ class World:
         self.pass_(5.0)
         self.checks.registrations()
         self._stop()
-
-    def _forget(self) -> None:
-        """
-        End the calls whose telephones were both killed, or told nobody in time: a
-        node does not see that, since it does not watch the session timers that
-        telephones agree on.
-        """
-        known = {
-            process.call.callID
-            for process in self.processes
-            if isinstance(process, Telephone) and process.call is not None
-        }
-        for process in self.processes:
-            served = getattr(process, "served", None)
-            if served is not None and (found := served.forgotten(known)):
-                self.forgotten += found
-                self.tell("does", process.name, f"ends {found} calls of nobody")
 
     def _hangUp(self) -> None:
         for process in self.processes:
@@ -302,4 +278,3 @@ class Outcome:
     why: str
     story: Story
     seconds: float = 0.0
-    forgotten: int = 0
