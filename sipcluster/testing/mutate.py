@@ -29,6 +29,7 @@ from sipcluster.sip.sanity import checkRequest, checkResponse
 from sipcluster.sip.sdp import directionOf, withOrigin
 from sipcluster.sip.uri import SIPURI
 from sipcluster.sip.via import Via
+from sipcluster.testing.mutate_bytes import ByteMutator
 
 
 def _wire(text: bytes) -> bytes:
@@ -104,7 +105,7 @@ ACCESSORS = (
 )
 
 
-class Mutator:
+class Mutator(ByteMutator):
     """
     Makes bad messages of good ones.
     """
@@ -114,7 +115,7 @@ class Mutator:
         @param random: chooses everything.
         @param corpus: the messages to begin with.
         """
-        self._random = random
+        super().__init__(random, TOKENS, 30)
         self._corpus = corpus
         self._ways: list[Callable[[bytes], bytes]] = [
             *(self._flip, self._insert, self._insert, self._delete, self._double),
@@ -130,29 +131,6 @@ class Mutator:
         for _ in range(self._random.choice((1, 1, 1, 2, 2, 3, 5, 8))):
             data = self._random.choice(self._ways)(data)
         return data
-
-    def _span(self, data: bytes, most: int = 30) -> tuple[int, int]:
-        start = self._random.randint(0, len(data))
-        return start, min(len(data), start + self._random.randint(1, most))
-
-    def _flip(self, data: bytes) -> bytes:
-        if not data:
-            return data
-        at = self._random.randrange(len(data))
-        octet = data[at] ^ (1 << self._random.randrange(8))
-        return data[:at] + bytes([octet]) + data[at + 1 :]
-
-    def _insert(self, data: bytes) -> bytes:
-        at = self._random.randint(0, len(data))
-        return data[:at] + self._random.choice(TOKENS) + data[at:]
-
-    def _replace(self, data: bytes) -> bytes:
-        start, end = self._span(data)
-        return data[:start] + self._random.choice(TOKENS) + data[end:]
-
-    def _delete(self, data: bytes) -> bytes:
-        start, end = self._span(data)
-        return data[:start] + data[end:]
 
     def _double(self, data: bytes) -> bytes:
         start, end = self._span(data)
@@ -180,9 +158,6 @@ class Mutator:
         other = self._random.choice(self._corpus)
         at = self._random.randint(0, len(other))
         return data[: self._random.randint(0, len(data))] + other[at:]
-
-    def _cut(self, data: bytes) -> bytes:
-        return data[: self._random.randint(0, len(data))]
 
     def _number(self, data: bytes) -> bytes:
         digits = [at for at, octet in enumerate(data) if 48 <= octet <= 57]

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from attrs import fields
 
+from sipcluster.testing.mutate_bytes import ByteMutator
 from sipcluster.tlib.attributes import BY_FIELD, Attribute, Kind
 from sipcluster.tlib.messages import MESSAGES, Message, isRequest
 
@@ -108,7 +109,7 @@ class MessageMaker:
         return tuple(found)
 
 
-class FrameMutator:
+class FrameMutator(ByteMutator):
     """
     Makes bad frames of good ones.
     """
@@ -117,7 +118,7 @@ class FrameMutator:
         """
         @param random: chooses everything.
         """
-        self._random = random
+        super().__init__(random, TOKENS, 12)
         self._bytes: Sequence[Callable[[bytes], bytes]] = (
             *(self._flip, self._insert, self._delete, self._double, self._replace),
             self._cut,
@@ -139,35 +140,9 @@ class FrameMutator:
             data = self._random.choice(self._bytes)(data)
         return data
 
-    def _span(self, data: bytes) -> tuple[int, int]:
-        start = self._random.randint(0, len(data))
-        return start, min(len(data), start + self._random.randint(1, 12))
-
-    def _flip(self, data: bytes) -> bytes:
-        if not data:
-            return data
-        at = self._random.randrange(len(data))
-        octet = data[at] ^ (1 << self._random.randrange(8))
-        return data[:at] + bytes([octet]) + data[at + 1 :]
-
-    def _insert(self, data: bytes) -> bytes:
-        at = self._random.randint(0, len(data))
-        return data[:at] + self._random.choice(TOKENS) + data[at:]
-
-    def _replace(self, data: bytes) -> bytes:
-        start, end = self._span(data)
-        return data[:start] + self._random.choice(TOKENS) + data[end:]
-
-    def _delete(self, data: bytes) -> bytes:
-        start, end = self._span(data)
-        return data[:start] + data[end:]
-
     def _double(self, data: bytes) -> bytes:
         start, end = self._span(data)
         return data[:start] + data[start:end] * 2 + data[end:]
-
-    def _cut(self, data: bytes) -> bytes:
-        return data[: self._random.randint(0, len(data))]
 
     # Values: what is sent can be read, and means something else.
 
