@@ -30,6 +30,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import Attribute
 
 from sipcluster.app.settings import Configuration, Node, Proxy
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper
 from sipcluster.sip.identifiers import Identifiers
 
 if TYPE_CHECKING:
@@ -95,10 +96,14 @@ class NodeRuntime(Runtime):
     @ivar tlibLog: takes the T-Library messages for the log; L{None}: nobody wants
         to read them.
     @ivar media: ports for RTP; L{None}: digits are not sent as telephone events.
+    @ivar keeper: keeps calls, states and sessions at the other member of a pair.
+    @ivar epoch: of this hold of the role of primary; 0 for a node on its own.
     """
 
     tlibLog: TLibLog | None = None
     media: IMediaPorts | None = None
+    keeper: IKeeper = UNKEPT
+    epoch: int = 0
 
     @property
     def settings(self) -> Node:

@@ -155,6 +155,12 @@ class Journal:
             for key, value, age in self.replica.aged(owner.kind):
                 self.tell(owner.kind, key, value, age)
 
+    def owner(self, kind: str) -> IOwner | None:
+        """
+        Who has registered for a kind.
+        """
+        return self._owners.get(kind)
+
     def snapshot(self, kind: str) -> dict[str, bytes]:
         """
         See L{IReplica}.

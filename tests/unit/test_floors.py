@@ -31,6 +31,7 @@ FLOORS: dict[str, set[str]] = {
         "servicecheck.iservicecheck",
     },
     "sessioncontroller": {
+        "ha.ikeeping",
         "sip",
         "registrar.iregistrar",
         "registrar.register",
@@ -38,12 +39,14 @@ FLOORS: dict[str, set[str]] = {
         "wire",
     },
     "tserver": {
+        "ha.ikeeping",
         "wire",
         "tlib",
         "sessioncontroller.events",
         "sessioncontroller.isessioncontroller",
     },
     "tcontroller": {
+        "ha.ikeeping",
         "wire",
         "tlib",
         "tserver.itserver",
