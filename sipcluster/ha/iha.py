@@ -142,6 +142,22 @@ class IRoleObserver(Interface):
         """
 
 
+class IFitness(Interface):
+    """
+    Is told whether it can serve.
+    """
+
+    def unfit(why: str) -> None:
+        """
+        It cannot.
+        """
+
+    def fit() -> None:
+        """
+        It can again.
+        """
+
+
 class ILockFiles(Interface):
     """
     The files behind a lock file, one for each claim of an epoch.

@@ -11,11 +11,13 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from sipcluster.ha.iha import (
     ArbiterAway,
     Granted,
     IArbiter,
+    IFitness,
     IFollowing,
     IRoleObserver,
     Refused,
@@ -88,6 +90,7 @@ class _Question:
         self.failed(failure.getErrorMessage())
 
 
+@implementer(IFitness)
 @define(eq=False)
 class PairMember:
     """
