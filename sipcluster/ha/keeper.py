@@ -23,8 +23,8 @@ log = Logger()
 _Batch = list[tuple[Callable[..., object], tuple[object, ...]]]
 
 
-@define(eq=False)
 @implementer(IOwner)
+@define(eq=False)
 class _Owner:
     """
     One kind in the journal.  The backup keeps entries as they are: only a primary

@@ -83,6 +83,7 @@ class Connections:
         self._stopping = False
         self._stopped: list[Deferred[None]] = []
         self.trace: Callable[[bool, Any, IFlow], None] | None = None
+        self.hold: Callable[..., object] | None = None
 
     # Finding and opening.
 

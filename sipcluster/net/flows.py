@@ -75,6 +75,7 @@ class StreamOwner(Protocol):
     """
 
     trace: Callable[[bool, Any, IFlow], None] | None
+    hold: Callable[..., object] | None
 
     def seconds(self) -> float: ...
 
@@ -175,6 +176,13 @@ class StreamFlow:
         self._queueLimit = queueLimit
 
     def send(self, data: bytes) -> None:
+        hold = self._owner.hold
+        if hold is None:
+            self._leave(data)
+        else:
+            hold(self._leave, data)
+
+    def _leave(self, data: bytes) -> None:
         owner = self._owner
         if owner.trace is not None:
             owner.trace(False, data, self)

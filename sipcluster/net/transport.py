@@ -115,6 +115,7 @@ class SIPTransport:
         self._failing: set[IFlow] = set()
         self._trace: Trace | None = None
         self.trace = trace
+        self._hold: Callable[..., object] | None = None
 
     @property
     def advertised(self) -> str:
@@ -140,6 +141,19 @@ class SIPTransport:
         self._trace = self._connections.trace = trace
         for flows in self._listeners.udp:
             flows.trace = trace
+
+    @property
+    def hold(self) -> Callable[..., object] | None:
+        """
+        See L{ITransportLayer}.
+        """
+        return self._hold
+
+    @hold.setter
+    def hold(self, hold: Callable[..., object] | None) -> None:
+        self._hold = self._connections.hold = hold
+        for flows in self._listeners.udp:
+            flows.hold = hold
 
     # Listening.
 
@@ -207,6 +221,7 @@ class SIPTransport:
         if self._listeners.advertised or host not in WILDCARDS:
             flows.sentBy = self._listeners.sentBy(host, opened.port, "")
         flows.trace = self._trace
+        flows.hold = self._hold
         made.append(flows)
         self._listeners.udp.append(flows)
         return flows

@@ -67,6 +67,13 @@ class UDPFlow:
         return self._flows.flow(address)
 
     def send(self, data: bytes) -> None:
+        hold = self._flows.hold
+        if hold is None:
+            self._leave(data)
+        else:
+            hold(self._leave, data)
+
+    def _leave(self, data: bytes) -> None:
         flows = self._flows
         if flows.trace is not None:
             flows.trace(False, data, self)
@@ -86,6 +93,7 @@ class UDPFlows:
     @ivar number: this port's, in tokens.
     @ivar sentBy: for Via, or empty where it depends on the destination.
     @ivar trace: called with C{(incoming, data, flow)}, if set.
+    @ivar hold: called instead of sending, with what sends and the data, if set.
     @ivar sentOnClosed: called for what is sent after the port was closed.
     """
 
@@ -93,6 +101,7 @@ class UDPFlows:
         "_live",
         "_recent",
         "closed",
+        "hold",
         "limit",
         "number",
         "port",
@@ -118,6 +127,7 @@ class UDPFlows:
         self.sentBy = b""
         self.closed = False
         self.trace: Callable[[bool, Any, IFlow], None] | None = None
+        self.hold: Callable[..., object] | None = None
         # Those of late are kept so that they need not be made again; those in
         # use are found even when they have left that list.
         self._recent: dict[SocketAddress, UDPFlow] = {}

@@ -96,6 +96,10 @@ class ITransportLayer(Interface):
         "Gives the present C{(host, port)} of a host name in Via that stands for a "
         "pair, or L{None} for any other name; L{None} where there are no pairs."
     )
+    hold: Callable[..., object] | None = Attribute(
+        "Called with what sends and its arguments instead of sending, on all flows: "
+        "whoever holds a message back calls it later, or never.  L{None}: nobody."
+    )
 
     def flowTo(target: Target, size: int = 0) -> IFlow:
         """

@@ -216,6 +216,7 @@ class FakeTransportLayer:
         self.hasTCP = hasTCP
         self.receiver: IMessageReceiver | None = None
         self.pairAddress: Callable[[bytes], tuple[str, int] | None] | None = None
+        self.hold: Callable[..., object] | None = None
         self._clock = clock
         self._local = local
 
