@@ -185,6 +185,12 @@ class CallControl(Reception):
         call = self.calls.get(connID)
         return () if call is None else _statuses(call.parties)
 
+    def awaits(self, requester: Requester) -> bool:
+        """
+        See L{ICallControl}.
+        """
+        return any(call.awaits(requester) for call in self.calls.values())
+
     def _find(self, dn: str, connID: str) -> tuple[Call, Party]:
         """
         Find a live party.

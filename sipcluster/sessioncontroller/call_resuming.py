@@ -31,6 +31,7 @@ from sipcluster.sessioncontroller.values import (
     MakingValue,
     UndertakingValue,
 )
+from sipcluster.wire.correlation import Requester
 
 log = Logger()
 
@@ -69,6 +70,15 @@ class Resuming(Digits):
     """
 
     __slots__ = ()
+
+    def awaits(self, requester: Requester) -> bool:
+        """
+        Whether something that somebody asked is not done.
+        """
+        offer, work = self._offer, self._work
+        return (offer is not None and offer.requester == requester) or (
+            work is not None and any(one.requester == requester for one in work.begun)
+        )
 
     # Writing down
 

@@ -167,3 +167,10 @@ class ICallControl(Interface):
         """
         The live parties of a call, the caller first; empty when there is none.
         """
+
+    def awaits(requester: Requester) -> bool:
+        """
+        Whether what somebody has asked for is not done yet, so that it will be
+        answered: by its event, or by what C{UserAgent.undertakingRefused} is told.
+        Asked after a call has come from another process.
+        """

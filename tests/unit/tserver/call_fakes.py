@@ -181,6 +181,9 @@ class FakeControl:
     def partiesIn(self, connID: str) -> Sequence[PartyStatus]:
         return [one for one in self.parties if one.view.connID == connID]
 
+    def awaits(self, requester: Requester) -> bool:
+        return False
+
 
 @implementer(IAddresses)
 class FakeAddresses:
