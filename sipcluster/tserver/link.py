@@ -65,6 +65,9 @@ class Link(Protocol):
     def refused(self) -> None:
         "The client was told already why we want no more of it."
 
+    def abandoned(self) -> None:
+        "Another process goes on with the client."
+
     def lost(self, why: str) -> None:
         "The connection is gone."
 
@@ -162,6 +165,9 @@ def _build() -> tuple[TypeMachine[Link, Connection], Any]:
     def refuse(link: Link, c: Connection) -> None:
         c.close()
 
+    @opened.upon(Link.abandoned).to(closed)
+    @working.upon(Link.abandoned).to(closed)
+    @closing.upon(Link.abandoned).to(closed)
     @closing.upon(Link.late).to(closed)
     def abort(link: Link, c: Connection) -> None:
         c.end()
@@ -190,6 +196,7 @@ def _build() -> tuple[TypeMachine[Link, Connection], Any]:
             Link.refused,
         ):
             state.upon(happens).loop().returns(None)
+    closed.upon(Link.abandoned).loop().returns(None)
     closed.upon(Link.late).loop().returns(None)
     closed.upon(Link.lost).loop().returns(None)
     return m.build(), closed

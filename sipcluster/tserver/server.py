@@ -14,8 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper
 from sipcluster.tlib.attributes import timeOf
 from sipcluster.tlib.codec import encode
+from sipcluster.tlib.enums import ServerRole
 from sipcluster.tlib.errors import MessageTooLong, TErrorCode
 from sipcluster.tlib.messages import (
     EventLinkConnected,
@@ -70,7 +72,10 @@ class TServer:
     @ivar stopped: it has ended, or is about to.
     @ivar linked: whether the telephones can be reached.
     @ivar tracing: who wants to read what passes.
+    @cvar role: what clients are told of it.
     """
+
+    role = ServerRole.PRIMARY
 
     def __init__(
         self,
@@ -89,6 +94,7 @@ class TServer:
         trace: ITrace | None = None,
         versions: tuple[int, int] = VERSIONS,
         version: str = "sipcluster",
+        keeper: IKeeper = UNKEPT,
     ) -> None:
         """
         @param wallTime: seconds since 1970.
@@ -97,6 +103,8 @@ class TServer:
         @param location: the data centre; empty: clients are not told.
         @param epoch: 0: made of the time.
         @param versions: see L{VERSIONS}.
+        @param keeper: keeps sessions, and what they were told, at the other member
+            of a pair; what clients are sent leaves by it.
         """
         self.name = name
         self.clock = clock
@@ -109,6 +117,7 @@ class TServer:
         self.epoch = epoch or int(wallTime() * 1000)
         self.tracing = Tracing(name, trace)
         self.version = version
+        self.keeper = keeper
         self.counts: Counter[str] = Counter()
         self.sessions: dict[str, Session] = {}
         self.started = self.now()
@@ -232,6 +241,22 @@ class TServer:
             session.presence.ended("the server stops")
         self.turns.stop()
         return self._ending.whenGone(self._connections)
+
+    def abandon(self) -> None:
+        """
+        End, and say nothing to anybody: another process goes on with the sessions.
+        """
+        self.stopped = True
+        self._observers.clear()
+        self.tracing.trace = None
+        self.turns.stop()
+        for connection in list(self._connections):
+            connection.machine.abandoned()
+        for session in list(self.sessions.values()):
+            session.presence.ended("another process goes on with it")
+        self._connections.clear()
+        self.halfOpen.clear()
+        self._flood.clear()
 
     # Events: IEventPublisher.
 

@@ -93,6 +93,9 @@ class StartUp:
         assert isinstance(request, RequestRegisterClient)
         try:
             application, version = self._check(envelope.reference, request)
+            if self._server.role is not ServerRole.PRIMARY:
+                self._sendElsewhere(connection, envelope.reference, version)
+                return
             admission = self._admit(application, request, envelope.position)
         except Refused as e:
             what = _COUNTED.get(e.code, "refusedStartUps")
@@ -130,6 +133,16 @@ class StartUp:
         connection.tellDirectly(server.linkState(session))
         connection.machine.admitted(session, admission.position, keepAlive)
 
+    def _sendElsewhere(
+        self, connection: Connection, reference: int, version: int
+    ) -> None:
+        self._server.counts["sentElsewhere"] += 1
+        info = EventServerInfo(
+            **{**self.attributes(), "epoch": None}, protocolVersion=version
+        )
+        connection.tellDirectly(info, reference)
+        connection.cut(TErrorCode.OUT_OF_SERVICE, "backup; the primary is elsewhere")
+
     def attributes(self) -> dict[str, Any]:
         """
         What EventServerInfo says of the server.
@@ -138,7 +151,7 @@ class StartUp:
         return {
             "time": server.now(),
             "serverVersion": server.version,
-            "serverRole": ServerRole.PRIMARY,
+            "serverRole": server.role,
             "capabilities": server.requests.capabilities,
             "epoch": server.epoch,
             "serverStartTime": server.started,
