@@ -151,8 +151,15 @@ class Attempt:
         current = self._try
         if current is None or self.proxy is None or self.proxy.name != name:
             return
+        self.touch()
         if not current.answered:
             self.another(current, "out of service", 408)
+
+    def touch(self) -> None:
+        """
+        The call may have changed.
+        """
+        self._ua.touch()
 
     def abandon(self) -> None:
         """
@@ -238,6 +245,7 @@ class _Try:
 
     def responseReceived(self, response: Response) -> None:
         attempt = self.attempt
+        attempt.touch()
         if not attempt.isCurrent(self):
             # A slow one after all; only a 2xx makes something that must be
             # undone.
@@ -255,13 +263,16 @@ class _Try:
                 attempt.abandon()  # nothing more can come
 
     def transactionTimedOut(self) -> None:
+        self.attempt.touch()
         if self.attempt.isCurrent(self):
             self.attempt.another(self, "no answer", 408)
 
     def transportFailed(self, why: str) -> None:
+        self.attempt.touch()
         if self.attempt.isCurrent(self):
             self.attempt.another(self, why, 500)
 
     def transactionTerminated(self) -> None:
+        self.attempt.touch()
         self.transaction = None
         self.attempt.ended(self)

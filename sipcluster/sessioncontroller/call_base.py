@@ -125,6 +125,30 @@ class CallBase:
         self._instead: tuple[Destination, Cause] | None = None
         self._busy: Timer | None = None
         self._work: Undertakings | None = None
+        ua.touch()
+
+    @property
+    def agent(self) -> UserAgent:
+        """
+        What it was given to work with.
+        """
+        return self._ua
+
+    def touch(self) -> None:
+        """
+        It may have changed.
+        """
+        self._ua.touch()
+
+    @property
+    def told(self) -> bool:
+        """
+        Whether anybody knows of it: a telephone that was called, or who takes its
+        events.
+        """
+        return any(not leg.incoming for leg in self.legs) or any(
+            party.state != "Null" for party in self.parties
+        )
 
     # Parts
 
@@ -285,6 +309,18 @@ class CallBase:
                 del index[party.view.thisDN]
         self._ended(self)  # type: ignore[arg-type] # as above
 
+    def abandon(self) -> None:
+        """
+        Another process goes on with it: nothing more is done here.
+        """
+        routing, self._routing = self._routing, None
+        if routing is not None:
+            routing.cancel()
+        for party in self.parties:
+            party.forget()
+        for leg in self.legs:
+            leg.call = None
+
     def release(
         self,
         cause: Cause,
@@ -300,6 +336,7 @@ class CallBase:
         @param by: the party that ends it, which is told first.
         @param requester: who asked for that.
         """
+        self._ua.touch()
         if self._routing is not None:
             routing, self._routing = self._routing, None
             routing.cancel()
@@ -328,7 +365,7 @@ class CallBase:
         What the call has been asked and has not done yet.
         """
         if self._work is None:
-            self._work = Undertakings(self._ua.timers)
+            self._work = Undertakings(self._ua)
         return self._work
 
     def _clear(

@@ -203,6 +203,7 @@ class CallControl(Reception):
         party = call.partyOf(dn)
         if party is None:
             raise CallRefused(Why.NOT_A_PARTY)
+        call.touch()
         return call, party
 
     def _makeCall(
@@ -219,18 +220,7 @@ class CallControl(Reception):
         if self.stopping or len(self.calls) >= ua.limits.calls:
             ua.count("overload")
             raise CallRefused(Why.LIMIT)
-        call = Call(
-            ua,
-            self._plan,
-            self._publish,
-            self.callEnded,
-            ua.identifiers.tag().decode(),
-            ua.identifiers.uuid().decode(),
-            dn,
-            destination,
-            ua.wallTime(),
-            self.nextCallID(),
-        )
+        call = self.newCall(dn, destination)
         call.userData = data
         party = call.addParty(dn, Role.ORIGINATION, True)
         self.calls[call.connID] = call

@@ -102,6 +102,7 @@ class DigitTarget:
         """
         See L{IDigitTarget}.
         """
+        self._leg.ua.touch()
         fields = ((b"Content-Type", contentType),)
         return self._call.tellDevice(self._leg, method, fields, body)
 
@@ -110,5 +111,6 @@ class DigitTarget:
         See L{IDigitTarget}.
         """
         call = self._call
+        self._leg.ua.touch()
         offered = call.renegotiate(self._leg, lambda: body, True)
         return Deferred.fromCoroutine(offered).addErrback(withoutFrames)

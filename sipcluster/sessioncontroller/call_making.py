@@ -107,12 +107,14 @@ class Making(CallBase):
     def _routeFailed(self, failure: Failure) -> None:
         if failure.check(CancelledError):  # type: ignore[no-untyped-call]
             return  # the caller has gone meanwhile
+        self._ua.touch()
         self._routing = None
         self._tellOffered(self._first)
         log.failure("dial plan", failure=failure)
         self._refuse(500, Cause.FAILED)
 
     def _routed(self, found: Destination | Refusal) -> None:
+        self._ua.touch()
         self._routing = None
         first = self._first
         if first is not None and found.callType is not CallType.UNKNOWN:

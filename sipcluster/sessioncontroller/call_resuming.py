@@ -156,6 +156,19 @@ class Resuming(Digits):
         if making is not None and making.routing:
             self._resumeRouting(making)
 
+    def refuseAll(self, value: CallValue) -> None:
+        """
+        It cannot be gone on with: nothing will come of what was asked.
+        """
+        making = value.making
+        refused = CallRefused(Why.DISCONNECTED)
+        for undertaking in value.undertakings:
+            party = self.parties[undertaking.party]
+            asked = Undertaking(undertaking.kind, party, undertaking.requester)
+            self._tellRefused(asked, refused)
+        if making is not None and making.requester is not None:
+            self._ua.undertakingRefused(making.requester, refused)
+
     def _resumeMaking(self, making: MakingValue, findDN: FindDN) -> None:
         self._asked = _read(making.asked, findDN)
         self._led = None if making.led is None else _read(making.led, findDN)

@@ -5,11 +5,13 @@ The Session Controller: has the calls of a node.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper
 from sipcluster.registrar.register import Lifetimes
 from sipcluster.sessioncontroller.authentication import Authenticator
 from sipcluster.sessioncontroller.call import Call
@@ -21,6 +23,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IProxies,
     Limits,
 )
+from sipcluster.sessioncontroller.keeping import KeptCalls
 from sipcluster.sessioncontroller.restoring import goOn, restoreCall
 from sipcluster.sessioncontroller.sinks import Distribution
 from sipcluster.sessioncontroller.useragent import UserAgent
@@ -29,6 +32,7 @@ from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import ITransportLayer
 from sipcluster.sip.timers import TimerQueue, TimerValues
 from sipcluster.sip.transactions import TransactionLayer
+from sipcluster.wire.correlation import Requester
 
 log = Logger()
 
@@ -58,10 +62,12 @@ class SessionController(CallControl):
         limits: Limits | None = None,
         timers: TimerValues | None = None,
         role: bytes = b"primary;epoch=0",
+        keeper: IKeeper = UNKEPT,
     ) -> None:
         """
         @param contactHost: the name of the node or its pair inside the cluster.
         @param address: the node's IP address, for origin lines.
+        @param keeper: keeps the calls at the other member of a pair.
         """
         publish = Distribution(sinks).publish
         super().__init__(authenticator, plan, lifetimes, publish, role)
@@ -89,12 +95,22 @@ class SessionController(CallControl):
             wallTime=wallTime,
             limits=limits or Limits(),
         )
+        self.kept = KeptCalls(self.calls, self._make, self._goOn)
+        self._touch = None if keeper is UNKEPT else keeper.keep(self.kept)
+
+    def agentOf(self, connID: str) -> UserAgent:
+        """
+        See L{Reception}.
+        """
+        touch = self._touch
+        return self.ua if touch is None else self.ua.forCall(partial(touch, connID))
 
     def callEnded(self, call: Call) -> None:
         """
         See L{Reception}.
         """
         super().callEnded(call)
+        call.touch()
         if self._stopped is not None and not self.calls:
             stopped, self._stopped = self._stopped, None
             stopped.callback(None)
@@ -116,16 +132,31 @@ class SessionController(CallControl):
         """
         if value.connID in self.calls:
             return False
-        call = restoreCall(value, self.ua, self._plan, self._publish, self.callEnded)
-        self.calls[call.connID] = call
+        return self._goOn(self._make(value), value)
+
+    def _make(self, value: CallValue) -> Call:
+        connID = value.connID
+        call = restoreCall(
+            value, self.agentOf(connID), self._plan, self._publish, self.callEnded
+        )
+        self.calls[connID] = call
         self._lastCallID = max(self._lastCallID, value.callID)
+        return call
+
+    def _goOn(self, call: Call, value: CallValue) -> bool:
         try:
-            return goOn(call, value, self.ua, self._authenticator.directory.dn)
+            return goOn(call, value, self._authenticator.directory.dn)
         except Exception:
             log.failure("call {connID} cannot be gone on with", connID=call.connID)
             call.breakDown()
             call.endIfEmpty()
             return False
+
+    def awaits(self, requester: Requester) -> bool:
+        """
+        See L{ICallControl}.
+        """
+        return super().awaits(requester) or self.kept.awaits(requester)
 
     def proxyGone(self, name: str) -> None:
         """
@@ -151,6 +182,30 @@ class SessionController(CallControl):
         timer = self.ua.timers.after(STOP_WITHIN, self._stopLate)
         stopped.addCallback(lambda _: timer.cancel())
         return stopped
+
+    def abandon(self) -> None:
+        """
+        Another Session Controller goes on with all calls: forget them, and send
+        nothing.
+        """
+        self.stopping = True
+        self.ua.layer.stop()
+        self.calls.clear()
+        self.ua.legs.clear()
+        self.ua.parties.clear()
+        self.ua.attempts.clear()
+
+    def abandon(self) -> None:
+        """
+        Let go of all calls without a word: another process goes on with them.
+        """
+        self.stopping = True
+        for call in list(self.calls.values()):
+            call.abandon()
+        self.ua.layer.stop()
+        self.calls.clear()
+        self.ua.legs.clear()
+        self.ua.parties.clear()
 
     def _stopLate(self) -> None:
         for call in list(self.calls.values()):

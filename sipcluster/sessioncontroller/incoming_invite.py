@@ -214,17 +214,22 @@ class IncomingInvite:
     # IServerTransactionUser
 
     def cancelReceived(self, cancel: Request) -> None:
+        self._ua.touch()
         if self._owner is not None and not self.final:
             self._owner.inviteCancelled(self, cancel)
 
     def ackReceived(self, ack: Request) -> None:
+        self._ua.touch()
         self.acknowledge(ack)
 
     def acknowledgementMissing(self) -> None:
+        self._ua.touch()
         self._ua.count("unacknowledged")
 
     def transportFailed(self, why: str) -> None:
+        self._ua.touch()
         self._ua.count("unansweredInvites")
 
     def transactionTerminated(self) -> None:
+        self._ua.touch()
         self._transaction = None

@@ -50,6 +50,7 @@ class Leg(ServerSide, ClientSide, Changes):
         """
         A request of our far end came, inside a dialog of this leg.
         """
+        self.ua.touch()
         request = transaction.request
         tag = request.fromTag
         dialog = self.dialog
@@ -74,6 +75,7 @@ class Leg(ServerSide, ClientSide, Changes):
         """
         The ACK of one of our 2xx came.
         """
+        self.ua.touch()
         number = ack.cseq.number
         for invite in (self.change, self.invite):
             if isinstance(invite, IncomingInvite) and invite.number == number:
@@ -85,6 +87,7 @@ class Leg(ServerSide, ClientSide, Changes):
         A 2xx came that has no transaction any more: the far end has not seen
         our ACK.
         """
+        self.ua.touch()
         for invite in (self.change, self.invite):
             if (
                 isinstance(invite, OutgoingInvite)

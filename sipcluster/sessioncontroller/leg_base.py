@@ -379,16 +379,26 @@ class LegBase:
 
     # Session timers
 
-    def agreeOn(self, refresh: Refresh | None) -> None:
+    @property
+    def expiring(self) -> float:
+        """
+        Seconds in which the session must be refreshed; 0: it need not.
+        """
+        return 0.0 if self._expiring is None else self._expiring.left
+
+    def agreeOn(self, refresh: Refresh | None, seconds: float = 0.0) -> None:
         """
         The far end and the other one have agreed on who refreshes the session, or
         have refreshed it: the call ends when they do not in time, so that it cannot
         outlive both.
+
+        @param seconds: until then; 0: what was agreed.
         """
         self.refresh = refresh
         self.expireNoMore()
         if refresh is not None:
-            self._expiring = self.ua.timers.after(refresh.expiresIn, self._expired)
+            within = seconds or refresh.expiresIn
+            self._expiring = self.ua.timers.after(within, self._expired)
 
     def _expired(self) -> None:
         self._expiring = None

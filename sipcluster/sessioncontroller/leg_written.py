@@ -19,7 +19,6 @@ from sipcluster.sip.message import Request, parseMessage
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.call import Call
     from sipcluster.sessioncontroller.leg import Leg
-    from sipcluster.sessioncontroller.useragent import UserAgent
 
 #: States of a leg whose own INVITE has no final response.
 INVITING = ("Calling", "Early", "Cancelling")
@@ -81,6 +80,7 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         reason=leg.reason,
         loose=call is not None and call.isLoose(leg),
         originAddress=origin.address,
+        expiring=leg.expiring,
     )
 
 
@@ -96,7 +96,7 @@ def canGoOn(value: LegValue) -> bool:
     return value.dialog is not None
 
 
-def restoreLeg(call: Call, value: LegValue, ua: UserAgent) -> None:
+def restoreLeg(call: Call, value: LegValue) -> None:
     """
     Make a leg live again that L{canGoOn}.
 
@@ -106,6 +106,7 @@ def restoreLeg(call: Call, value: LegValue, ua: UserAgent) -> None:
     @raise MalformedMessage: something in it cannot be read.
     @raise ValueError: it is here already.
     """
+    ua = call.agent
     party = call.parties[value.party]
     state = value.state
     if state in _UNACKNOWLEDGED and value.invited is None:
@@ -131,7 +132,7 @@ def restoreLeg(call: Call, value: LegValue, ua: UserAgent) -> None:
     leg.allow = value.allow
     leg.held = value.held
     leg.holding = value.holding
-    leg.agreeOn(value.refresh)
+    leg.agreeOn(value.refresh, value.expiring)
     leg.dtmfMethod = value.dtmfMethod
     leg.secure = value.secure
     leg.offered = value.offered

@@ -105,6 +105,31 @@ class Reception:
         self._lastCallID = self._lastCallID % 0x7FFFFFFF + 1
         return self._lastCallID
 
+    def newCall(self, ani: str, dnis: str) -> Call:
+        """
+        Make a call.
+        """
+        identifiers = self.ua.identifiers
+        connID = identifiers.tag().decode()
+        return Call(
+            self.agentOf(connID),
+            self._plan,
+            self._publish,
+            self.callEnded,
+            connID,
+            identifiers.uuid().decode(),
+            ani,
+            dnis,
+            self.ua.wallTime(),
+            self.nextCallID(),
+        )
+
+    def agentOf(self, connID: str) -> UserAgent:
+        """
+        What a call is given to work with.
+        """
+        return self.ua
+
     # IRequestReceiver
 
     def requestReceived(self, transaction: ServerTransaction) -> None:
@@ -246,7 +271,6 @@ class Reception:
         self, transaction: ServerTransaction, sender: ExtensionDN | TrunkDN
     ) -> None:
         request = transaction.request
-        identifiers = self.ua.identifiers
         uri = request.requestURI
         dialled = numberOf(uri)
         internal = isinstance(sender, ExtensionDN)
@@ -254,18 +278,7 @@ class Reception:
             ani = sender.number
         else:
             ani = numberOf(request.fromAddress.uri) or "anonymous"
-        call = Call(
-            self.ua,
-            self._plan,
-            self._publish,
-            self.callEnded,
-            identifiers.tag().decode(),
-            identifiers.uuid().decode(),
-            ani,
-            dialled,
-            self.ua.wallTime(),
-            self.nextCallID(),
-        )
+        call = self.newCall(ani, dialled)
         party = call.addParty(ani, Role.ORIGINATION, internal)
         leg = call.addLeg(party, True, request.callID)
         leg.proxy = self.ua.proxies.at(transaction.flow.remote[0])

@@ -54,7 +54,7 @@ def restoreCall(
     return call
 
 
-def goOn(call: Call, value: CallValue, ua: UserAgent, findDN: FindDN) -> bool:
+def goOn(call: Call, value: CallValue, findDN: FindDN) -> bool:
     """
     Make the legs of a call from its value, and go on with it.
 
@@ -69,12 +69,13 @@ def goOn(call: Call, value: CallValue, ua: UserAgent, findDN: FindDN) -> bool:
     whole = True
     for written in value.legs:
         if canGoOn(written):
-            restoreLeg(call, written, ua)
+            restoreLeg(call, written)
         else:
             whole = False
     if not whole or not (call.legs or (value.making and value.making.routing)):
         call.release(Cause.LOST)
         call.endIfEmpty()
+        call.refuseAll(value)
         return False
     if len(call.legs) == 2 and value.parties[0].otherRole is None:
         first, second = (leg.party for leg in call.legs)

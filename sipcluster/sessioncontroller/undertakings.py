@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from sipcluster.sessioncontroller.events import ModificationAnswered
     from sipcluster.sessioncontroller.leg import Leg
     from sipcluster.sessioncontroller.party import Party
-    from sipcluster.sip.timers import Timer, TimerQueue
+    from sipcluster.sessioncontroller.useragent import UserAgent
+    from sipcluster.sip.timers import Timer
     from sipcluster.wire.correlation import Requester
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ class Undertakings:
     @ivar ended: the call is over.
     """
 
-    _timers: TimerQueue
+    _ua: UserAgent
     begun: list[Undertaking] = field(factory=list)
     current: Undertaking | None = None
     modifications: dict[Leg, Deferred[ModificationAnswered]] = field(factory=dict)
@@ -158,7 +159,7 @@ class Undertakings:
             if self.ended:
                 raise CallRefused(Why.DISCONNECTED)
             self.current = undertaking
-            timer = undertaking.timer = self._timers.after(seconds, late)
+            timer = undertaking.timer = self._ua.timers.after(seconds, late)
             try:
                 return await act()
             finally:
@@ -197,10 +198,12 @@ class Undertakings:
         waited = self.waiting(undertaking)
 
         def cameTrue(result: T) -> None:
+            self._ua.touch()
             if not waited.called:
                 waited.callback(result)
 
         def cameNot(failure: Failure) -> None:
+            self._ua.touch()
             if not waited.called:
                 waited.errback(failure)
 
@@ -216,7 +219,7 @@ class Undertakings:
         Wait for a time.
         """
         waited = self.waiting(undertaking)
-        timer = self._timers.after(seconds, waited.callback, None)
+        timer = self._ua.timers.after(seconds, waited.callback, None)
 
         def stop(result: T) -> T:
             timer.cancel()

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.isessioncontroller import (
@@ -16,7 +16,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     Limits,
 )
 from sipcluster.sip.identifiers import Identifiers
-from sipcluster.sip.timers import TimerQueue, TimerValues
+from sipcluster.sip.timers import Timer, TimerQueue, TimerValues
 from sipcluster.wire.correlation import Requester
 
 if TYPE_CHECKING:
@@ -31,10 +31,45 @@ def _tellNobody(requester: Requester, refused: CallRefused) -> None:
     """
 
 
+def _unchanged() -> None:
+    """
+    Nobody keeps this call.
+    """
+
+
+class CallTimers(TimerQueue):
+    """
+    The timers of one call: when one fires, the call may have changed.
+    """
+
+    __slots__ = ("_queue", "_touch")
+
+    def __init__(self, queue: TimerQueue, touch: Callable[[], object]) -> None:
+        super().__init__(queue.clock)
+        self._queue = queue
+        self._touch = touch
+
+    def after(
+        self, seconds: float, call: Callable[..., object], *args: object
+    ) -> Timer:
+        """
+        See L{TimerQueue}.
+        """
+        return self._queue.after(seconds, self._fire, call, args)
+
+    def _fire(self, call: Callable[..., object], args: tuple[object, ...]) -> None:
+        self._touch()
+        call(*args)
+
+
 @define(eq=False)
 class UserAgent:
     """
     The user agent that a node is, without its calls.
+
+    Each call has one of its own, which differs in what knows of the call: all that
+    comes back to a call from outside comes back through it, see
+    L{sipcluster.sessioncontroller.keeping}.
 
     @ivar contactHost: host of our Contact: the name of the node or its pair.
     @ivar domain: of the DNs, in lower case.
@@ -49,6 +84,7 @@ class UserAgent:
         on with after the call was made again from its value, and why not: nobody
         here waits for it.
     @ivar counters: how often what happened, by name.
+    @ivar touch: to be called when the call may have changed.
     """
 
     layer: TransactionLayer
@@ -66,6 +102,13 @@ class UserAgent:
     attempts: set[Attempt] = field(factory=set)
     undertakingRefused: Callable[[Requester, CallRefused], None] = _tellNobody
     counters: dict[str, int] = field(factory=dict)
+    touch: Callable[[], object] = _unchanged
+
+    def forCall(self, touch: Callable[[], object]) -> UserAgent:
+        """
+        That of one call.
+        """
+        return evolve(self, touch=touch, timers=CallTimers(self.timers, touch))
 
     def count(self, what: str) -> None:
         """

@@ -9,6 +9,7 @@ carries them, C{status} prints them, tests compare them.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -100,6 +101,7 @@ class LegValue:
     @ivar proxy: name of the SIP Proxy in between.
     @ivar secure: all hops use TLS: a SIPS call.
     @ivar refresh: who refreshes the session; L{None}: nobody.
+    @ivar expiring: seconds in which that must be; 0: never.
     @ivar holding: its DN holds the other one by request.
     @ivar dtmfMethod: how the far end is sent digits.
     """
@@ -137,6 +139,7 @@ class LegValue:
     reason: bytes = b""
     loose: bool = False
     originAddress: bytes = b""
+    expiring: float = 0.0
 
 
 @frozen
@@ -240,6 +243,60 @@ class CallValue:
     making: MakingValue | None = None
     heard: bytes = b""
     busy: float = 0.0
+
+
+#: What is left at least of a time that runs: 0 is one that does not.
+_LITTLE = 0.001
+
+
+def _later(left: float, age: float) -> float:
+    return max(_LITTLE, left - age) if left else 0.0
+
+
+def _agedInvited(value: InviteServerValue | None, age: float) -> Any:
+    return value and evolve(value, left=_later(value.left, age))
+
+
+def _agedInviting(value: OutgoingInviteValue | None, age: float) -> Any:
+    if value is None:
+        return None
+    transaction = value.transaction
+    left = _later(transaction.left, age)
+    return evolve(value, transaction=evolve(transaction, left=left))
+
+
+def _agedLeg(value: LegValue, age: float) -> LegValue:
+    return evolve(
+        value,
+        invited=_agedInvited(value.invited, age),
+        inviting=_agedInviting(value.inviting, age),
+        asked=_agedInvited(value.asked, age),
+        asking=_agedInviting(value.asking, age),
+        ringing=_later(value.ringing, age),
+        expiring=_later(value.expiring, age),
+    )
+
+
+def aged(value: CallValue, age: float) -> CallValue:
+    """
+    A call as it is some seconds after it was written down, when nothing else has
+    happened.
+    """
+    return evolve(
+        value,
+        legs=tuple(_agedLeg(leg, age) for leg in value.legs),
+        undertakings=tuple(
+            evolve(one, left=_later(one.left, age)) for one in value.undertakings
+        ),
+        busy=_later(value.busy, age),
+    )
+
+
+def untimed(value: CallValue) -> CallValue:
+    """
+    A call without how much is left of the times that run.
+    """
+    return aged(value, math.inf)
 
 
 _encoder = msgspec.msgpack.Encoder()
