@@ -154,22 +154,34 @@ class Attempt:
         """
         if not self._end():
             return
-        theirs: Any = None
-        if not listening.dead:
-            theirs = listening.factory.buildProtocol(_address(self.here))
-        if theirs is None:
-            self.made.errback(ConnectionLost())
-            return
-        ours: Any = self.factory.buildProtocol(_address(self.there))
-        near = MemoryStream(self.network, ours, self.here, self.there)
-        far = MemoryStream(self.network, theirs, self.there, self.here)
+        network, here, there = self.network, self.here, self.there
+        near = MemoryStream(network, here, there)
+        far = MemoryStream(network, there, here)
         near.peer, far.peer = far, near
-        self.network._streams += [near, far]
-        for protocol, stream in ((theirs, far), (ours, near)):
-            protocol.makeConnection(stream)
-            if self.secure and IHandshakeListener.providedBy(protocol):
-                protocol.handshakeCompleted()
-        self.made.callback(ours)
+        network._streams += [near, far]
+        refused: list[bool] = []
+
+        def accept() -> None:
+            theirs: Any = None
+            if not listening.dead:
+                theirs = listening.factory.buildProtocol(_address(here))
+            if theirs is None:
+                refused.append(True)
+                far.refuse()
+            else:
+                far.begin(theirs, self.secure)
+
+        def connected() -> None:
+            if refused:
+                self.made.errback(ConnectionLost())
+                return
+            ours: Any = self.factory.buildProtocol(_address(there))
+            near.begin(ours, self.secure)
+            self.made.callback(ours)
+
+        # A process that stands still has its connections accepted by its kernel.
+        network.happens(there[0], accept)
+        network.happens(here[0], connected)
 
 
 @implementer(ITransport)
@@ -178,11 +190,9 @@ class MemoryStream:
     One end of a connection.
     """
 
-    def __init__(
-        self, network: MemoryNetwork, protocol: Protocol, here: Address, there: Address
-    ) -> None:
+    def __init__(self, network: MemoryNetwork, here: Address, there: Address) -> None:
         self._network = network
-        self._protocol = protocol
+        self._protocol: Protocol | None = None
         self.here = here
         self._there = there
         self.peer: MemoryStream | None = None
@@ -192,6 +202,24 @@ class MemoryStream:
         self._paused = False
         self._toSend: deque[bytes | None] = deque()
         self._since = 0.0
+
+    def begin(self, protocol: Any, secure: bool) -> None:
+        """
+        Somebody is there.
+        """
+        self._protocol = protocol
+        protocol.makeConnection(self)
+        if secure and IHandshakeListener.providedBy(protocol):
+            protocol.handshakeCompleted()
+
+    def refuse(self) -> None:
+        """
+        Nobody is there, or wants it.
+        """
+        peer = self.peer
+        assert peer is not None
+        self._lost(ConnectionLost())
+        peer._lost(ConnectionLost())
 
     def getHost(self) -> Any:
         return _address(self.here)
@@ -281,7 +309,7 @@ class MemoryStream:
         elif self.peer._closed or self.peer.dead:
             self._lost(ConnectionLost())  # nobody is there: a reset comes back
         else:
-            self.peer._protocol.dataReceived(data)
+            network.happens(self.peer.here[0], self.peer._receive, data)
 
     def reset(self) -> None:
         """
@@ -304,4 +332,13 @@ class MemoryStream:
         self._closed = True
         self._forget()
         self._toSend.clear()
-        self._protocol.connectionLost(Failure(why))
+        self._network.happens(self.here[0], self._tell, Failure(why))
+
+    def _receive(self, data: bytes) -> None:
+        if self._protocol is not None:
+            self._protocol.dataReceived(data)
+
+    def _tell(self, why: Failure) -> None:
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.connectionLost(why)

@@ -153,6 +153,12 @@ class MemoryNetwork:
         isolated = self._isolated
         return (source in isolated) == (destination in isolated)
 
+    def happens(self, host: str, call: Callable[..., object], *args: object) -> None:
+        """
+        Something reaches the process at a host.
+        """
+        call(*args)
+
     # Carrying.
 
     def carry(self, data: bytes, source: Address, destination: Address) -> None:

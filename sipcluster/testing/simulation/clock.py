@@ -16,10 +16,24 @@ from zope.interface import implementer
 
 @define(order=True)
 class _Due:
+    """
+    What happens at a time.
+
+    @ivar time: of the world.
+    @ivar at: by the clock that it was asked of.
+    """
+
     time: float
     serial: int
+    at: float = field(order=False)
     call: Any = field(order=False)
     process: ProcessClock | None = field(order=False)
+
+
+def _ignored(call: Any) -> None:
+    """
+    What is cancelled is left out when its time comes.
+    """
 
 
 @implementer(IReactorTime)
@@ -27,12 +41,15 @@ class WorldClock:
     """
     All that will happen, in order.  What falls due at the same time happens in the
     order in which it was asked for.
+
+    @ivar happened: called after everything that happens; L{None}: nobody looks.
     """
 
     def __init__(self) -> None:
         self._now = 0.0
         self._serial = 0
         self._heap: list[_Due] = []
+        self.happened: Callable[[], object] | None = None
 
     def seconds(self) -> float:
         """
@@ -63,21 +80,18 @@ class WorldClock:
         def moved(call: Any) -> None:
             self._push(call, process)
 
+        seconds = self.seconds if process is None else process.seconds
         made: Any = DelayedCall(
-            self._now + max(0.0, delay),
-            callable,
-            args,
-            kw,
-            lambda call: None,
-            moved,
-            self.seconds,
+            seconds() + max(0.0, delay), callable, args, kw, _ignored, moved, seconds
         )
         self._push(made, process)
         return made  # type: ignore[no-any-return] # DelayedCall has no types
 
     def _push(self, call: Any, process: ProcessClock | None) -> None:
         self._serial += 1
-        heapq.heappush(self._heap, _Due(call.time, self._serial, call, process))
+        at = call.time
+        time = at if process is None else max(self._now, process.inWorld(at))
+        heapq.heappush(self._heap, _Due(time, self._serial, at, call, process))
 
     def again(self, due: _Due) -> None:
         """
@@ -104,7 +118,7 @@ class WorldClock:
         while heap and heap[0].time <= end:
             due = heapq.heappop(heap)
             call, process = due.call, due.process
-            if call.cancelled or call.called or due.time != call.time:
+            if call.cancelled or call.called or due.at != call.time:
                 continue  # moved, and due again elsewhere
             if call.delayed_time > 0:
                 call.activate_delay()
@@ -117,8 +131,12 @@ class WorldClock:
                     process.missed.append(due)
                     continue
             self._now = max(self._now, due.time)
+            if process is not None:
+                process.reached(due.at)
             call.called = 1
             call.func(*call.args, **call.kw)
+            if self.happened is not None:
+                self.happened()
         self._now = max(self._now, end)
 
 
@@ -129,11 +147,22 @@ class ProcessClock:
     any more; when it is stopped and goes on, its clock has gone on meanwhile, and
     what it has missed happens at once.
 
+    Each host counts from when it was switched on, and a little too fast or too slow.
+
     @ivar missed: what has fallen due while it stood still.
     """
 
-    def __init__(self, world: WorldClock) -> None:
+    def __init__(
+        self, world: WorldClock, offset: float = 0.0, rate: float = 1.0
+    ) -> None:
+        """
+        @param offset: what the clock said when the world began.
+        @param rate: seconds of this clock in a second of the world.
+        """
         self._world = world
+        self._offset = offset
+        self._rate = rate
+        self._reached = 0.0
         self.dead = False
         self.frozen = False
         self.missed: list[_Due] = []
@@ -142,7 +171,21 @@ class ProcessClock:
         """
         See C{IReactorTime}.
         """
-        return self._world.seconds()
+        now = self._offset + self._rate * self._world._now
+        return now if now > self._reached else self._reached
+
+    def inWorld(self, seconds: float) -> float:
+        """
+        When this clock will say so.
+        """
+        return (seconds - self._offset) / self._rate
+
+    def reached(self, seconds: float) -> None:
+        """
+        It is not before this time any more: rounding may wake what waits for it
+        too early by a hair, again and again.
+        """
+        self._reached = max(self._reached, seconds)
 
     def callLater(
         self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any

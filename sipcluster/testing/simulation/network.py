@@ -101,20 +101,12 @@ class SimulatedNetwork(MemoryNetwork):
 
     def reaches(self, source: str, destination: str) -> bool:
         """
-        Whether anything arrives now, by a connection.
+        Whether anything arrives now.
         """
-        standing = self._standing(source) or self._standing(destination)
-        return not standing and self._open(source, destination)
-
-    def _open(self, source: str, destination: str) -> bool:
         for sources, targets in self._cuts.values():
             if source in sources and destination in targets:
                 return False
         return super().reaches(source, destination)
-
-    def _standing(self, host: str) -> bool:
-        process = self.processes.get(host)
-        return process is not None and process.frozen
 
     # Carrying.
 
@@ -124,7 +116,7 @@ class SimulatedNetwork(MemoryNetwork):
         """
         chance, weather = self._chance, self.weather
         fate = ""
-        if not self._open(source[0], destination[0]):
+        if not self.reaches(source[0], destination[0]):
             fate = " (cut off)"
         elif chance.happens(weather.loss):
             fate = " (lost)"
@@ -144,10 +136,15 @@ class SimulatedNetwork(MemoryNetwork):
     def _unreachable(self, source: Address, destination: Address) -> None:
         self._when(source[0], super()._unreachable, source, destination)
 
-    def _when(self, host: str, call: Callable[..., None], *args: object) -> None:
+    def happens(self, host: str, call: Callable[..., object], *args: object) -> None:
         """
-        Do something now, or when a process that stands still goes on.
+        Something reaches a process: now, when it goes on, or never.
         """
+        process = self.processes.get(host)
+        if process is None or process.running:
+            self._when(host, call, *args)
+
+    def _when(self, host: str, call: Callable[..., object], *args: object) -> None:
         process = self.processes.get(host)
         if process is not None and process.frozen:
             process.backlog.append((call, args))

@@ -36,6 +36,8 @@ class Process:
     @ivar running: whether it lives.
     @ivar life: how often it was started.
     @ivar clock: of this life.
+    @ivar offset: what the monotonic clock of its host said when the world began.
+    @ivar rate: seconds of that clock in a second.
     @ivar stepped: seconds by which its wall clock is wrong.
     @ivar backlog: what came while it stood still.
     @ivar ports: port numbers at which it takes connections besides SIP, with what
@@ -53,8 +55,10 @@ class Process:
         self.running = False
         self.life = 0
         self.stepped = 0.0
+        self.offset, self.rate = 0.0, 1.0
         self.clock = ProcessClock(world.clock)
-        self.backlog: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+        self.backlog: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+        self._waking = world.chance.fork(f"{name} wakes")
         self.transport: MemoryTransport
         self.chance: Chance
         world.network.processes[host] = self
@@ -87,7 +91,7 @@ class Process:
         assert not self.running
         self.running = True
         self.life += 1
-        self.clock = ProcessClock(self.world.clock)
+        self.clock = ProcessClock(self.world.clock, self.offset, self.rate)
         self.chance = self.world.chance.fork(f"{self.name} {self.life}")
         self.transport = MemoryTransport(
             self.world.network,
@@ -120,12 +124,19 @@ class Process:
 
     def thaw(self) -> None:
         """
-        Let it go on: first what its clock has missed, then what came.
+        Let it go on: with what its clock has missed, or with what came, as a process
+        does that was stopped while it did something, or while it waited.
         """
-        if self.running and self.frozen:
+        if not (self.running and self.frozen):
+            return
+        waiting, self.backlog = self.backlog, []
+        if self._waking.happens(0.5):
             self.clock.thaw()
-            waiting, self.backlog = self.backlog, []
             self.world.clock.callLater(0, self._caughtUp, waiting)
+        else:
+            self.thawed()
+            self._caughtUp(waiting)
+            self.clock.thaw()
 
     def thawed(self) -> None:
         """
@@ -134,7 +145,7 @@ class Process:
         self.clock.frozen = False
 
     def _caughtUp(
-        self, waiting: list[tuple[Callable[..., None], tuple[object, ...]]]
+        self, waiting: list[tuple[Callable[..., object], tuple[object, ...]]]
     ) -> None:
         for call, args in waiting:
             if self.running:
