@@ -29,7 +29,12 @@ from sipcluster.tserver.call_events import Abandoned, CallEvents
 from sipcluster.tserver.call_queries import CallQueries
 from sipcluster.tserver.call_requests import CallRequests
 from sipcluster.tserver.call_snapshot import CallSnapshot
-from sipcluster.tserver.itserver import IAddresses, ITrace, Receiver
+from sipcluster.tserver.itserver import (
+    IAddresses,
+    IConnectionTaker,
+    ITrace,
+    Receiver,
+)
 from sipcluster.tserver.limits import Application, Limits
 from sipcluster.tserver.server import TServer
 
@@ -182,9 +187,9 @@ class CTI:
         self._wallTime = runtime.wallTime
         self.default = port("default")
         self.tcport = port("TCport")
-        self.ports: Mapping[str, tuple[TServer, int]] = {
-            "default": (self.default, settings.ports.default),
-            "TCport": (self.tcport, settings.ports.tcPort),
+        self.ports: Mapping[str, tuple[IConnectionTaker, int]] = {
+            name: ({"default": self.default, "TCport": self.tcport}[name], number)
+            for name, number in settings.tlibPorts.items()
         }
         self.controller = TController(
             runtime.clock,
@@ -194,6 +199,7 @@ class CTI:
             agentSettings(services, settings.geoLocation),
             CallEvents((self.tcport, self.default), Abandoned(services.eventAbandoned)),
             services.dnOwnerApplications,
+            runtime.keeper,
         )
 
     def control(self, calls: ICallControl) -> None:
@@ -217,6 +223,7 @@ class CTI:
                 )
             )
         self.tcport.add(self.controller)
+        self.controller.hasCall = lambda connID: bool(calls.partiesIn(connID))
 
     def linkChanged(self, connected: bool, why: str = "") -> None:
         """
@@ -234,6 +241,14 @@ class CTI:
         ends = [server.stop() for server in (self.default, self.tcport)]
         self.controller.stop()
         return gatherResults(ends).addCallback(lambda _: None)
+
+    def abandon(self) -> None:
+        """
+        Another member of the pair serves: end all connections without a word.
+        """
+        for server in (self.default, self.tcport):
+            server.abandon()
+        self.controller.stop()
 
     def status(self) -> dict[str, object]:
         """

@@ -23,7 +23,7 @@ from twisted.web.client import Agent, readBody
 from twisted.web.iweb import IAgent
 
 from sipcluster.app.ending import Ending
-from sipcluster.app.lab_files import MEMBERS, LabFiles
+from sipcluster.app.lab_files import LabFiles
 from sipcluster.app.settings import BadConfiguration, readConfiguration
 
 log = Logger()
@@ -165,6 +165,10 @@ class Lab(Service):
             self._told("ready")
 
 
+#: Roles of C{twistd sipcluster} that are not called as the table.
+_ROLES = {(True, "node"): "pair"}
+
+
 def command(name: str, files: LabFiles) -> list[str]:
     """
     The command line of one member.
@@ -177,20 +181,24 @@ def command(name: str, files: LabFiles) -> list[str]:
         "--pidfile=",
         "--logger=sipcluster.app.log_streams.consoleOfFailures",
         "sipcluster",
-        MEMBERS[name][0],
+        _ROLES.get((files.paired, files.members[name][0]), files.members[name][0]),
         f"--config={files.configuration}",
         f"--name={name}",
         "--until-eof",
     ]
 
 
-def makeLab(reactor: Any, folder: Path, base: str, quiet: bool) -> MultiService:
+def makeLab(
+    reactor: Any, folder: Path, base: str, quiet: bool, paired: bool = True
+) -> MultiService:
     """
     Build the lab; its files are written now, its processes start with it.
 
+    @param paired: whether each node is a pair.
+
     @raise SystemExit: the folder cannot be used.
     """
-    files = LabFiles(folder.absolute(), base)
+    files = LabFiles(folder.absolute(), base, paired)
     try:
         files.make(datetime.now(UTC))
         readConfiguration(files.configuration)
@@ -206,7 +214,7 @@ def makeLab(reactor: Any, folder: Path, base: str, quiet: bool) -> MultiService:
         told(files.introduction())
     top = MultiService()
     members = Members(reactor, told, Ending(reactor))
-    for name in MEMBERS:
+    for name in files.members:
         members.addProcess(
             name, command(name, files), env=dict(os.environ), cwd=str(files.folder)
         )

@@ -4,7 +4,7 @@ The configuration of the sample cluster, and what is said about it at start.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,23 @@ MEMBERS: Mapping[str, tuple[str, int]] = {
     "node2": ("node", 22),
 }
 
+#: The same where each node is a pair: its members serve under its name.
+PAIRED: Mapping[str, tuple[str, int]] = {
+    "store": ("store", 10),
+    "proxy1": ("proxy", 11),
+    "proxy2": ("proxy", 12),
+    "node1a": ("node", 21),
+    "node1b": ("node", 23),
+    "node2a": ("node", 22),
+    "node2b": ("node", 24),
+}
+
+#: The pairs and their members; the first one of each serves at first.
+PAIRS: Mapping[str, tuple[str, str]] = {
+    "node1": ("node1a", "node1b"),
+    "node2": ("node2a", "node2b"),
+}
+
 #: The last number of the address of the trunk's other end.
 TRUNK = 40
 
@@ -36,10 +53,19 @@ class LabFiles:
     Where a lab keeps its things, and how its members are reached.
 
     @ivar base: the first three numbers of all addresses.
+    @ivar paired: whether each node is a pair.
     """
 
     folder: Path
     base: str = "127.0.0"
+    paired: bool = True
+
+    @property
+    def members(self) -> Mapping[str, tuple[str, int]]:
+        """
+        Applications by name: their table and the last number of their address.
+        """
+        return PAIRED if self.paired else MEMBERS
 
     @property
     def configuration(self) -> Path:
@@ -74,7 +100,7 @@ class LabFiles:
         """
         return {
             name: f"http://{self.address(last)}:8080/health/ready"
-            for name, (_, last) in MEMBERS.items()
+            for name, (_, last) in self.members.items()
         }
 
     def make(self, now: datetime) -> None:
@@ -86,9 +112,11 @@ class LabFiles:
         for folder in (self.folder, self.logs, self.folder / "state"):
             folder.mkdir(parents=True, exist_ok=True)
         ca = LabCA(self.folder / "tls", now)
-        for name, (table, last) in MEMBERS.items():
+        for name, (table, last) in self.members.items():
             if table == "proxy":
                 ca.issue(name, [f"{name}.{DOMAIN}", self.address(last)], DOMAIN)
+            elif table == "node" and self.paired:
+                ca.issue(name, [self.address(last)], f"{name}.{DOMAIN}")
         self.configuration.write_text(self.toml(), "utf-8")
 
     def toml(self) -> str:
@@ -98,9 +126,20 @@ class LabFiles:
         parts = [_COMMON]
         parts += [_EXTENSION.format(number=number) for number in EXTENSIONS]
         parts.append(_SERVICES.format(peer=self.address(TRUNK)))
-        for name, (table, last) in MEMBERS.items():
-            parts.append(_TABLES[table].format(name=name, address=self.address(last)))
+        for name, (table, last) in self.members.items():
+            kind = "member" if table == "node" and self.paired else table
+            parts.append(_TABLES[kind].format(name=name, address=self.address(last)))
+        if self.paired:
+            parts += [
+                _PAIR.format(name=name, one=one, two=two)
+                for name, (one, two) in PAIRS.items()
+            ]
         return "\n".join(parts)
+
+    def _nodes(self) -> Iterator[str]:
+        for name, (table, last) in self.members.items():
+            if table == "node":
+                yield f"  {name:<7} {self.address(last)}  SIP 5060 (UDP, TCP)"
 
     def introduction(self) -> str:
         """
@@ -113,8 +152,8 @@ class LabFiles:
             ca=self.authority,
             one=one,
             two=two,
-            node1=self.address(21),
-            node2=self.address(22),
+            nodes="\n".join(self._nodes()),
+            pairs=_PAIRS_SAID if self.paired else "",
             store=self.address(10),
             peer=self.address(TRUNK),
             me=self.address(1),
@@ -210,16 +249,38 @@ SmartProxy = 3003
 """,
 }
 
+_TABLES["member"] = _TABLES["node"].replace(
+    "[node.ports]",
+    """\
+certificate = "tls/{name}.pem"
+private-key = "tls/{name}.key"
+ca = "tls/ca.pem"
+[node.ports]""",
+)
+
+_PAIR = """\
+[[pair]]
+name = "{name}"
+members = ["{one}", "{two}"]
+arbiter = "lock-file"
+lock-file = "state/{name}.lock"
+"""
+
+_PAIRS_SAID = """\
+  node1 is the pair of node1a and node1b, node2 that of node2a and node2b: the first
+  one of each serves at first, the other one takes over; T-Library clients try both
+"""
+
 _INTRODUCTION = """\
 A SIP cluster for the domain {domain} on this host
 
   store   {store}:2379
   proxy1  {one}  SIP 5060 (UDP, TCP), 5061 (TLS)
   proxy2  {two}  SIP 5060 (UDP, TCP), 5061 (TLS)
-  node1   {node1}  SIP 5060 (UDP, TCP)
-  node2   {node2}  SIP 5060 (UDP, TCP)
+{nodes}
   HTTP    port 8080 of each: /status /health/ready /registrations /calls /metrics
-  T-Library of node1 and node2: default port 3000 (calls), TCport 3001 (calls, DNs
+{pairs}\
+  T-Library of the nodes: default port 3000 (calls), TCport 3001 (calls, DNs
   and agents); each node knows its own calls and agents; 3002 and 3003 are not open yet
 
   extensions     {first} to {last}, password secret-NUMBER

@@ -29,7 +29,7 @@ from sipcluster.net.locate import Locator
 from sipcluster.net.sip_tls import TLSContexts
 from sipcluster.net.tlib import TLibFactory
 from sipcluster.net.transport import Listener, SIPTransport, Trace
-from sipcluster.tserver.server import TServer
+from sipcluster.tserver.itserver import IConnectionTaker
 
 log = Logger()
 
@@ -113,16 +113,15 @@ def tlibPorts(
     @return: the name of each port, and what opens it; fails with
         C{CannotListenError}.
     """
-    from sipcluster.app.node import NodeMember
-
-    if not isinstance(member, NodeMember):
-        return []
     settings = member.runtime.settings
-    assert isinstance(settings, Node)
+    if not isinstance(settings, Node):
+        return []
     contexts: TLSContexts | None = member.runtime.transport.tls  # type: ignore[attr-defined] # one that listens
     host = settings.tlibHost
 
-    def opener(server: TServer, port: int) -> Callable[[], Deferred[IListeningPort]]:
+    def opener(
+        server: IConnectionTaker, port: int
+    ) -> Callable[[], Deferred[IListeningPort]]:
         factory: Any = TLibFactory(server)
         if settings.tlibTLS:
             assert contexts is not None
@@ -133,7 +132,7 @@ def tlibPorts(
 
     return [
         (f"T-Library {name}", opener(server, port))
-        for name, (server, port) in member.cti.ports.items()
+        for name, (server, port) in member.ports.items()
         if port
     ]
 

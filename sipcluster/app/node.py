@@ -132,6 +132,7 @@ class NodeMember(Service):
 
     @ivar controller: the Session Controller.
     @ivar cti: its T-Library ports and its T-Controller.
+    @ivar ports: the T-Library ports.
     @ivar devices: which telephones are in service, and what they are told.
     @ivar checker: who of the SIP Proxies is in service.
     """
@@ -145,6 +146,7 @@ class NodeMember(Service):
         pair = configuration.pairOf(runtime.name)
         directory = directoryOf(configuration)
         self.cti = CTI(runtime, directory, runtime.tlibLog)
+        self.ports = self.cti.ports
         challenger = Challenger(
             switch.realm.encode(),
             # This node's own: SIP Proxies bring a challenge and its answer to the
@@ -177,7 +179,8 @@ class NodeMember(Service):
             settings.sipAddress,
             (LogSink(), self.cti.controller, *sinks),
             Limits(calls=settings.maxCalls, redirections=nodes.maxRedirections),
-            role=renderRole(PeerRole(pair=pair)),
+            role=renderRole(PeerRole(True, runtime.epoch, pair)),
+            keeper=runtime.keeper,
         )
         self.cti.control(self.controller)
         features = self.cti.controller
@@ -236,9 +239,7 @@ class NodeMember(Service):
         clients, likewise.
         """
         super().stopService()
-        if self._asking is not None:
-            self._asking.cancel()
-            self._asking = None
+        self._stopAsking()
         self.checker.stop()
         self.devices.stop()
         stopped = self.controller.stop()
@@ -251,6 +252,22 @@ class NodeMember(Service):
         ended = self.cti.stop()
         self.controller.ua.layer.stop()
         return ended
+
+    def abandon(self) -> None:
+        """
+        Another member of the pair serves: end, and say nothing to anybody.  What
+        the clock of this life was asked for is ended by whoever made it.
+        """
+        self._stopAsking()
+        self.checker.stop()
+        self.devices.stop()
+        self.cti.abandon()
+        self.controller.abandon()
+
+    def _stopAsking(self) -> None:
+        asking, self._asking = self._asking, None
+        if asking is not None and asking.active():
+            asking.cancel()
 
     # IServiceObserver
 
@@ -298,7 +315,7 @@ class NodeMember(Service):
         See L{IMember}.
         """
         for value in self.controller.values():
-            yield _plain(value)
+            yield plainCall(value)
 
     def explained(self) -> Iterable[dict[str, object]]:
         """
@@ -325,7 +342,10 @@ class NodeMember(Service):
         return self.cti.clients()
 
 
-def _plain(value: CallValue) -> dict[str, object]:
+def plainCall(value: CallValue) -> dict[str, object]:
+    """
+    A call for people: plain values only.
+    """
     return {
         "connID": value.connID,
         "callUUID": value.callUUID,

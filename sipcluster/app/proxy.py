@@ -4,7 +4,7 @@ A SIP Proxy put together: the part that an application embeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from twisted.application.service import Service
@@ -30,6 +30,7 @@ from sipcluster.sip.transactions import ServerTransaction, TransactionLayer
 from sipcluster.sipproxy.proxy import ProxyParts, SIPProxy
 from sipcluster.sipproxy.tokens import FlowTokens
 from sipcluster.sipproxy.topology import NodeAddress, Topology
+from sipcluster.tserver.itserver import IConnectionTaker
 
 if TYPE_CHECKING:
     from sipcluster.sip.message import Request
@@ -160,6 +161,7 @@ class ProxyMember(Service):
         settings, configuration = runtime.settings, runtime.configuration
         self.setName(runtime.name)
         self.runtime = runtime
+        self.ports: Mapping[str, tuple[IConnectionTaker, int]] = {}
         self.topology = topologyOf(configuration, runtime.name)
         self.store = registrations or _store(runtime)
         self._tokens = FlowTokens(runtime.entropy(32))

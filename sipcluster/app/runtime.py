@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from attrs import Factory, frozen
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sipcluster.cluster.icluster import IClusterStore
     from sipcluster.sip.imedia import IMediaPorts
     from sipcluster.sip.isip import ILocator, ITransportLayer
+    from sipcluster.tserver.itserver import IConnectionTaker
 
 
 @frozen(kw_only=True)
@@ -161,3 +162,6 @@ class ISIPMember(IMember):
     """
 
     runtime: ProxyRuntime | NodeRuntime = Attribute("What it was given.")
+    ports: Mapping[str, tuple[IConnectionTaker, int]] = Attribute(
+        "Its T-Library ports by name: who takes connections, and the TCP port."
+    )

@@ -18,7 +18,7 @@ from sipcluster.app.listening import (
 )
 from sipcluster.app.log_streams import LogStreams
 from sipcluster.app.process import Process, refusal
-from sipcluster.app.runtime import NodeRuntime, ProxyRuntime
+from sipcluster.app.runtime import ISIPMember, NodeRuntime, ProxyRuntime
 from sipcluster.app.settings import Configuration, Proxy, SIPApplication
 from sipcluster.net.etcd import EtcdStore
 from sipcluster.net.rtp_events import RTPPorts
@@ -68,9 +68,20 @@ def addMember(
         process.closesLast(ports.close)
         if streams.tlibWanted:
             given["tlibLog"] = streams.tlibMessage
-        node = makeNode(NodeRuntime(**given))
-        process.runs(node)
-        for name, tlibPort in tlibPorts(reactor, node):
+        runtime = NodeRuntime(**given)
+        if configuration.pair(application.name) is None:
+            member: ISIPMember = makeNode(runtime)
+        else:
+            from sipcluster.app.pair_parts import makePair
+
+            try:
+                member = makePair(reactor, configuration, runtime)
+            except BadTLS as e:
+                raise SystemExit(
+                    f"sipcluster: {application.name}: {refusal(e)}"
+                ) from None
+        process.runs(member)
+        for name, tlibPort in tlibPorts(reactor, member):
             process.opens(name, _closed(process, tlibPort))
 
 

@@ -21,7 +21,6 @@ from sipcluster.app.settings import (
     BadConfiguration,
     Configuration,
     Node,
-    Pair,
     Proxy,
     SIPApplication,
     Store,
@@ -110,6 +109,15 @@ class NodeOptions(_MemberRole):
     kind = Node
     table = "node"
 
+    def prepare(self, configuration: Configuration) -> None:
+        super().prepare(configuration)
+        pair = configuration.pair(self["name"])
+        if pair is not None:
+            raise refuse(
+                f"{configuration.source}: {self['name']} is a member of the pair "
+                f"{pair.name}: start it with twistd sipcluster pair"
+            )
+
 
 class StoreOptions(_MemberRole):
     kind = Store
@@ -125,14 +133,16 @@ class StoreOptions(_MemberRole):
 
 
 class PairOptions(_MemberRole):
-    kind = Pair
-    table = "pair"
+    kind = Node
+    table = "node"
 
     def prepare(self, configuration: Configuration) -> None:
-        raise refuse(
-            "twistd sipcluster pair: not yet: a pair needs hot standby, which is "
-            "not built; start its members with the role node"
-        )
+        super().prepare(configuration)
+        if configuration.pair(self["name"]) is None:
+            raise refuse(
+                f"{configuration.source}: {self['name']} is not a member of a [[pair]]:"
+                " start it with twistd sipcluster node"
+            )
 
 
 class CheckOptions(_Role):
@@ -183,6 +193,7 @@ class LabOptions(usage.Options):
     ]
     optFlags: ClassVar[Sequence[Sequence[object]]] = [
         ("quiet", "q", "Print one line when all is ready, and what goes wrong."),
+        ("no-pairs", None, "Make each node one process, not a pair of two."),
     ]
 
     def postOptions(self) -> None:
@@ -199,7 +210,7 @@ class Options(usage.Options):
     subCommands = (
         ("proxy", None, ProxyOptions, "A SIP Proxy: registrar and balancer."),
         ("node", None, NodeOptions, "A SIP Server node."),
-        ("pair", None, PairOptions, "One member of an HA pair (not yet)."),
+        ("pair", None, PairOptions, "One member of an HA pair."),
         ("store", None, StoreOptions, "The cluster store of a single host."),
         ("lab", None, LabOptions, "A whole sample cluster on this host."),
         ("check", None, CheckOptions, "Check a configuration file, start nothing."),
@@ -242,7 +253,13 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     if options.subCommand == "lab":
         from sipcluster.app.lab import makeLab
 
-        return makeLab(reactor, Path(chosen["dir"]), chosen["base"], chosen["quiet"])
+        return makeLab(
+            reactor,
+            Path(chosen["dir"]),
+            chosen["base"],
+            bool(chosen["quiet"]),
+            not chosen["no-pairs"],
+        )
     from sipcluster.app.assembly import makeProcess
 
     return makeProcess(

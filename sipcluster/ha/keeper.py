@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from attrs import define, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -178,8 +179,8 @@ class Keeper:
         if turn is not None and turn.active():
             turn.cancel()
         for kind in self._kept:
-            owner = self._journal.owner(kind)
-            if isinstance(owner, _Owner) and owner.kept is self._kept[kind]:
+            owner: Any = self._journal.owner(kind)
+            if owner is not None and owner.kept is self._kept[kind]:
                 owner.kept = None
         self._touched.clear()
         self._batch = []

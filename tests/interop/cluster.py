@@ -44,6 +44,7 @@ class Cluster:
     @ivar base: the first three numbers of all addresses.
     @ivar programs: the members that run, by name.
     @ivar lab: the process that started them, where it was not this one.
+    @ivar paired: whether each node is a pair.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Cluster:
     base: str = "127.0.0"
     programs: dict[str, Program] = field(factory=dict)
     lab: Program | None = None
+    paired: bool = False
 
     @classmethod
     def make(
@@ -75,7 +77,7 @@ class Cluster:
         """
         Where its things are.
         """
-        return LabFiles(self.folder, self.base)
+        return LabFiles(self.folder, self.base, self.paired)
 
     def address(self, name: str) -> str:
         """
@@ -125,6 +127,7 @@ class Cluster:
                 *(sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile="),
                 *("sipcluster", "lab", "--dir", str(self.folder)),
                 *("--base", self.base, "--quiet"),
+                *(() if self.paired else ("--no-pairs",)),
             ],
             self.folder / "lab.out",
             self.namespace,
@@ -225,7 +228,7 @@ class Cluster:
             if not status:
                 left[name] = {"no answer": True}
                 continue
-            found = {key: status[key] for key in IDLE if _counted(status.get(key))}
+            found = {key: status[key] for key in IDLE if counted(status.get(key))}
             if found:
                 left[name] = found
         return left
@@ -270,7 +273,7 @@ class Cluster:
         return took
 
 
-def _counted(value: object) -> int:
+def counted(value: object) -> int:
     """
     A number, or the sum of the numbers in a table, deep.
     """
@@ -279,7 +282,7 @@ def _counted(value: object) -> int:
     if isinstance(value, int | float):
         return int(value)
     if isinstance(value, dict):
-        return sum(_counted(one) for one in value.values())
+        return sum(counted(one) for one in value.values())
     if isinstance(value, list):
         return len(value)
     return 0

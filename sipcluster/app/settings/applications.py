@@ -4,6 +4,7 @@ The tables of the applications: the processes of the cluster.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
@@ -216,6 +217,35 @@ class Node(SIPApplication):
         default=10000,
     )
 
+    haAddress: str = option(
+        "ha-address",
+        kinds.address(),
+        "Address for the link to the other member of the pair.",
+        default="",
+        shown="the SIP address",
+    )
+    haPort: int = option(
+        "ha-port",
+        kinds.port(),
+        "Port of the link to the other member of the pair; the first member of the "
+        "pair listens on it, with certificate, private-key and ca.",
+        default=3010,
+    )
+
+    @property
+    def haHost(self) -> str:
+        """
+        Where the link to the other member of the pair listens.
+        """
+        return self.haAddress or self.sipAddress
+
+    @property
+    def tlibPorts(self) -> Mapping[str, int]:
+        """
+        The T-Library ports that there are, by name.
+        """
+        return {"default": self.ports.default, "TCport": self.ports.tcPort}
+
     @property
     def tlibHost(self) -> str:
         """
@@ -271,8 +301,29 @@ class Pair(Application):
     members: tuple[str, ...] = option(
         "members",
         kinds.listOf(kinds.label(), 2),
-        "The two nodes.",
-        takesEffect=NOT_YET,
+        "The two nodes; the first one serves when both start at a time.",
+    )
+    arbiter: str = option(
+        "arbiter",
+        kinds.choice("store", "lock-file"),
+        "Who decides which member serves: the cluster store, or a lock file where "
+        "both members are on one host.",
+        default="store",
+    )
+    lockFile: Path | None = option(
+        "lock-file",
+        kinds.path(),
+        "What the names of the lock files begin with; on a local disk.",
+        default=None,
+        shown="NAME.lock beside the configuration",
+    )
+    lease: float = option(
+        "lease",
+        kinds.seconds(1, 60),
+        "Seconds for which the arbiter gives the role to a member; it is asked again "
+        "each quarter of them. A primary that is frozen or cut off is replaced when "
+        "they are over.",
+        default=5.0,
     )
 
 

@@ -197,8 +197,23 @@ def _members(
             reader.fault(
                 f"{path}.members", f"no node {member!r}{nearest(member, nodes)}"
             )
-    if len(pair.members) != len(set(pair.members)) or len(pair.members) > 2:
+    if len(set(pair.members)) != 2 or len(pair.members) != 2:
         reader.fault(f"{path}.members", "want two different nodes")
+    for one in applications.values():
+        if isinstance(one, Node) and one.name in pair.members:
+            for name, value in (
+                ("certificate", one.certificate),
+                ("private-key", one.privateKey),
+                ("ca", one.ca),
+            ):
+                if value is None:
+                    reader.fault(
+                        f"{path}.members",
+                        f"{one.name} has no {name}: the link between both needs it",
+                    )
+    stored = any(isinstance(one, Store) for one in applications.values())
+    if pair.arbiter == "store" and not stored:
+        reader.fault(f"{path}.arbiter", "there is no [[store]]")
 
 
 def _stores(reader: Reader, applications: Mapping[str, Application]) -> None:

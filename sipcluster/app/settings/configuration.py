@@ -138,6 +138,24 @@ class Configuration:
                 return one.name
         return name
 
+    def pair(self, name: str) -> Pair | None:
+        """
+        The pair of two that a node is a member of; L{None} when it is on its own.
+        """
+        for one in self._all(Pair):
+            if name in one.members and len(one.members) == 2:
+                return one
+        return None
+
+    def partnerOf(self, name: str) -> str:
+        """
+        The other member of a node's pair; C{""} when it is on its own.
+        """
+        pair = self.pair(name)
+        if pair is None:
+            return ""
+        return next(member for member in pair.members if member != name)
+
     def pairHost(self, name: str) -> str:
         """
         The host name that a node or pair has inside the cluster.

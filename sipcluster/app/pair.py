@@ -1,0 +1,457 @@
+"""
+One member of a pair: a process that stands for a node together with another one.
+
+It has its ports, its place in the pair and a copy of all that the primary keeps.  A
+node it is only while it is primary: that is a I{life}, which begins with what the
+copy says and ends without a word to anybody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sipcluster import __version__
+from sipcluster.app.cti import admitted
+from sipcluster.app.node import NodeMember, makeNode, plainCall
+from sipcluster.app.runtime import ISIPMember, NodeRuntime
+from sipcluster.app.standby import Standby
+from sipcluster.ha.iha import IArbiter, IRoleObserver
+from sipcluster.ha.ireplica import IAlone, ILinkTaker
+from sipcluster.ha.journal import Journal, Limits
+from sipcluster.ha.keeper import Keeper, Restored
+from sipcluster.ha.lease import Fence, LeaseTimes
+from sipcluster.ha.life import LifeClock
+from sipcluster.ha.link import Identity, Links
+from sipcluster.ha.member import PairMember
+from sipcluster.sessioncontroller.isessioncontroller import IEventSink
+from sipcluster.sessioncontroller.values import decodeCall
+from sipcluster.tcontroller.itcontroller import IDNStates
+from sipcluster.tserver.itserver import IConnectionTaker
+from sipcluster.tserver.standby import BackupPort, SwitchablePort
+
+log = Logger()
+
+#: Seconds that a member which ends waits for the other one to serve.
+PARTING = 1.5
+
+#: What a backup has none of.
+_NOTHING = {
+    "calls": 0,
+    "dialogs": 0,
+    "transactions": 0,
+    "timers": 0,
+    "attempts": 0,
+    "registrations": 0,
+}
+
+
+@implementer(ISIPMember, IRoleObserver, IDNStates)
+class PairProcess(Service):
+    """
+    One member.
+
+    @ivar runtime: what it was given.
+    @ivar pair: the name under which both serve.
+    @ivar other: the name of the other member.
+    @ivar member: its role.
+    @ivar journal: what there is of all that is kept.
+    @ivar links: takes connections to the other member.
+    @ivar ports: the T-Library ports by name, each with its TCP port; they are the
+        process's, and lead to whoever serves in it.
+    @ivar life: the node, while this process is primary.
+    @ivar keeper: keeps what the node has at the other member.
+    @ivar restored: what the present life, or the last one, began with.
+    @ivar counts: what happened how often.
+    """
+
+    def __init__(
+        self,
+        runtime: NodeRuntime,
+        arbiter: IArbiter,
+        link: Callable[[ILinkTaker], IService],
+        times: LeaseTimes | None = None,
+        sinks: Sequence[IEventSink] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        """
+        @param link: makes what connects the two members, of what takes the
+            connections; it is started and stopped with this service.
+        @param sinks: take the call-control events of every life, besides the log.
+        """
+        configuration = runtime.configuration
+        self.setName(runtime.name)
+        self.runtime = runtime
+        self.pair = pair = configuration.pairOf(runtime.name)
+        self.other = configuration.partnerOf(runtime.name)
+        self.counts: Counter[str] = Counter()
+        self.member = PairMember(
+            runtime.name, pair, arbiter, self, runtime.clock, times or LeaseTimes()
+        )
+        self.journal = Journal(
+            runtime.clock,
+            Alone(),
+            limits,
+            fenced=self._outdated,
+            serving=self._serving,
+        )
+        self.links = Links(
+            self.journal,
+            Identity(
+                configuration.switch.name,
+                pair,
+                runtime.name,
+                self.other,
+                f"sipcluster {__version__}",
+            ),
+        )
+        self._link = link(self.links)
+        self._sinks = tuple(sinks)
+        self._standby = Standby(
+            runtime.transport, runtime.identifiers, lambda: self.member.fields
+        )
+        self.ports: Mapping[str, tuple[SwitchablePort, int]] = {
+            name: (SwitchablePort(self._backupPort(name)), port)
+            for name, port in runtime.settings.tlibPorts.items()
+        }
+        self.life: NodeMember | None = None
+        self.keeper: Keeper | None = None
+        self.restored: Restored | None = None
+        self._clock: LifeClock | None = None
+        self._handing: IDelayedCall | None = None
+        self._switching: list[Deferred[str]] = []
+
+    def _backupPort(self, name: str) -> BackupPort:
+        runtime = self.runtime
+        return BackupPort(
+            name,
+            runtime.clock,
+            runtime.wallTime,
+            runtime.entropy,
+            admitted(runtime.configuration.tlibApplications, name),
+            location=runtime.settings.geoLocation,
+            version=f"sipcluster {__version__}",
+        )
+
+    def _give(self, name: str, taker: IConnectionTaker) -> None:
+        """
+        Let somebody else take the connections to a T-Library port.
+        """
+        port, _ = self.ports[name]
+        before, port.taker = port.taker, taker
+        if isinstance(before, BackupPort):
+            before.abandon()
+
+    # IService and IMember
+
+    def startService(self) -> None:
+        """
+        Answer as backup, look for the other member, and ask for the role.
+        """
+        super().startService()
+        transport = self.runtime.transport
+        transport.receiver = self._standby
+        transport.hold = self._hold
+        self._link.startService()
+
+    def load(self) -> Deferred[None]:
+        """
+        See L{IMember}.
+        """
+        # Once its ports are open: who becomes primary must be reachable.
+        self._handing = self.runtime.clock.callLater(0, self._join)
+        return succeed(None)
+
+    def _join(self) -> None:
+        self._handing = None
+        self.member.start()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Leave the role to the other member, if it is there and has everything;
+        else end all calls in order.
+        """
+        super().stopService()
+        if self._handing is not None and self._handing.active():
+            self._handing.cancel()
+        life = self.life
+        left: Deferred[Any] = succeed(None)
+        if life is not None and self.journal.inSync:
+            left = self.switchover()
+            left.addTimeout(PARTING, self.runtime.clock)
+            left.addErrback(lambda _: None)
+        return left.addCallback(lambda _: self._endCalls()).addBoth(
+            lambda _: self._leave()
+        )
+
+    def _endCalls(self) -> Deferred[None]:
+        life = self.life
+        if life is None:
+            return succeed(None)
+        return life.stopService()
+
+    def _leave(self) -> Deferred[None]:
+        ended = self.member.stop()
+        self._end("it stops")
+        self.journal.stop()
+        done: Deferred[Any] = maybeDeferred(self._link.stopService)
+        done.addErrback(lambda f: log.failure("ending the HA link", failure=f))
+        for name in self.ports:
+            self._give(name, self._backupPort(name))
+        return done.addCallback(lambda _: ended)
+
+    # What leaves this process
+
+    def _serving(self) -> bool:
+        return self.member.fence.open
+
+    def _hold(self, send: Callable[..., object], *args: object) -> None:
+        """
+        Everything that leaves the SIP ports comes by here.
+        """
+        keeper = self.keeper
+        if keeper is not None:
+            keeper.put(send, *args)
+        elif self._standby.speaking:
+            send(*args)
+        else:
+            # Of a life that is over.
+            self.counts["tooLate"] += 1
+
+    # IRoleObserver
+
+    def becamePrimary(self, fence: Fence) -> None:
+        """
+        See L{IRoleObserver}.
+        """
+        if not self.journal.becamePrimary(fence.epoch):
+            self.member.peerClaims(self.journal.epoch, self.other)
+            return
+        self._begin(fence.epoch)
+
+    def _begin(self, epoch: int) -> None:
+        runtime = self.runtime
+        self._clock = clock = LifeClock(runtime.clock)
+        self.keeper = keeper = Keeper(clock, self.journal)
+        self.life = life = makeNode(
+            evolve(runtime, clock=clock, keeper=keeper, epoch=epoch), self._sinks
+        )
+        life.startService()
+        self.restored = restored = keeper.begin()
+        life.load()
+        for name in self.ports:
+            self._give(name, life.cti.ports[name][0])
+        self.counts["lives"] += 1
+        log.warn(
+            "{number}: {member} is primary of {pair}, epoch {epoch}",
+            number=PRIMARY,
+            member=runtime.name,
+            pair=self.pair,
+            epoch=epoch,
+            restored=dict(restored.entries),
+            lost=restored.failed,
+        )
+
+    def handingOver(self, epoch: int) -> None:
+        """
+        See L{IRoleObserver}.
+        """
+        self._handOver()
+
+    def _handOver(self) -> None:
+        """
+        Go as soon as the other member has everything.
+        """
+        self._handing = None
+        if self.keeper is None:
+            return
+        self.keeper.flush()
+        if self.journal.inSync and not self.journal.waiting:
+            self.member.handedOver()
+        else:
+            self._handing = self.runtime.clock.callLater(_LOOK, self._handOver)
+
+    def handoverFailed(self, why: str) -> None:
+        """
+        See L{IRoleObserver}.
+        """
+        self._stopHanding()
+        self._tell(f"no switchover: {why}")
+
+    def becameBackup(self, why: str) -> None:
+        """
+        See L{IRoleObserver}.
+        """
+        self._end(why)
+
+    def _end(self, why: str) -> None:
+        self._stopHanding()
+        self.journal.becameBackup()
+        keeper, self.keeper = self.keeper, None
+        life, self.life = self.life, None
+        clock, self._clock = self._clock, None
+        if keeper is None or life is None or clock is None:
+            return
+        self.runtime.transport.receiver = self._standby
+        keeper.end()
+        for name in self.ports:
+            self._give(name, self._backupPort(name))
+        with log.failuresHandled("ending a life"):
+            life.abandon()
+        clock.end()
+        log.warn(
+            "{number}: {member} is backup of {pair}: {why}",
+            number=BACKUP,
+            member=self.runtime.name,
+            pair=self.pair,
+            why=why,
+        )
+        self._tell("")
+
+    def _stopHanding(self) -> None:
+        handing, self._handing = self._handing, None
+        if handing is not None and handing.active():
+            handing.cancel()
+
+    def _outdated(self, epoch: int) -> None:
+        """
+        The other member knows of a newer epoch.
+        """
+        self.member.peerClaims(epoch, self.other)
+
+    # Switchover
+
+    def switchover(self) -> Deferred[str]:
+        """
+        Give the role to the other member.
+
+        @return: fires with why it did not take place; C{""}: this member is backup
+            now.
+        """
+        why = ""
+        if self.life is None:
+            why = f"{self.runtime.name} is not primary"
+        elif not self.journal.inSync:
+            why = f"{self.other} has not everything yet"
+        elif not self.member.switchover():
+            why = self.member.away or "the role cannot be given away now"
+        if why:
+            return succeed(why)
+        done: Deferred[str] = Deferred()
+        if self.life is None:
+            return succeed("")
+        self._switching.append(done)
+        return done
+
+    def _tell(self, why: str) -> None:
+        waiting, self._switching = self._switching, []
+        for each in waiting:
+            each.callback(why)
+
+    # For people
+
+    def status(self) -> dict[str, object]:
+        """
+        See L{IMember}.
+        """
+        life, journal, fields = self.life, self.journal, self.member.fields
+        restored = self.restored
+        return {
+            **(_NOTHING if life is None else life.status()),
+            "pair": {
+                "name": self.pair,
+                "role": "primary" if fields.primary else "backup",
+                "epoch": fields.epoch,
+                "other": self.other,
+                "arbiter": self.member.away or "answers",
+                "inSync": self.inSync,
+                "position": journal.position,
+                "entries": journal.replica.count,
+                "waiting": journal.waiting,
+                "restored": None
+                if restored is None
+                else {"entries": restored.entries, "failed": restored.failed},
+                "counters": {
+                    **self.counts,
+                    **journal.counts,
+                    **self._standby.counts,
+                    **({} if self.keeper is None else self.keeper.counts),
+                },
+            },
+        }
+
+    @property
+    def inSync(self) -> bool:
+        """
+        Whether both members have everything.
+        """
+        journal = self.journal
+        return journal.inSync if self.life is not None else journal.whole
+
+    def registrations(self) -> Iterable[dict[str, object]]:
+        """
+        See L{IMember}.
+        """
+        return () if self.life is None else self.life.registrations()
+
+    def calls(self) -> Iterable[dict[str, object]]:
+        """
+        See L{IMember}: on a backup those that it could go on with.
+        """
+        if self.life is not None:
+            yield from self.life.calls()
+            return
+        for value in self.journal.snapshot("call").values():
+            yield plainCall(decodeCall(value))
+
+    def explained(self) -> Iterable[dict[str, object]]:
+        """
+        See L{IDNStates}.
+        """
+        return () if self.life is None else self.life.explained()
+
+    def agents(self) -> Iterable[dict[str, object]]:
+        """
+        See L{IDNStates}.
+        """
+        return () if self.life is None else self.life.agents()
+
+    def explain(self, dn: str) -> dict[str, object] | None:
+        """
+        See L{IDNStates}.
+        """
+        return None if self.life is None else self.life.explain(dn)
+
+    def clients(self) -> Iterable[dict[str, object]]:
+        """
+        The T-Library clients.
+        """
+        return () if self.life is None else self.life.clients()
+
+
+@implementer(IAlone)
+class Alone:
+    """
+    A primary serves without the other member.
+    """
+
+    def alone(self) -> bool:
+        """
+        See L{IAlone}.
+        """
+        return True
+
+
+#: Seconds between two looks whether the other member has everything.
+_LOOK = 0.02
+
+#: Numbers in the log.
+PRIMARY, BACKUP = "00-53140", "00-53141"

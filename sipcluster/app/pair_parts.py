@@ -1,0 +1,194 @@
+"""
+What a member of a pair is given besides: its arbiter, and its link to the other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import define, field
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.threadpool import ThreadPool
+
+from sipcluster.app.pair import PairProcess
+from sipcluster.app.runtime import NodeRuntime
+from sipcluster.app.settings import Configuration, Node, Pair
+from sipcluster.ha.arbiters.lock_file import LockFileArbiter
+from sipcluster.ha.arbiters.store import StoreArbiter
+from sipcluster.ha.iha import IArbiter
+from sipcluster.ha.ireplica import ILinkTaker
+from sipcluster.ha.lease import LeaseTimes
+from sipcluster.net.ha_link import HALinkFactory, dialHALink
+from sipcluster.net.lock_files import LockFiles
+from sipcluster.net.sip_tls import TLSContexts
+
+log = Logger()
+
+_T = TypeVar("_T")
+
+
+def makePair(
+    reactor: Any, configuration: Configuration, runtime: NodeRuntime
+) -> PairProcess:
+    """
+    Build a member of a pair.
+
+    @raise BadTLS: a certificate, key or CA file is not what it should be.
+    """
+    pair = configuration.pair(runtime.name)
+    assert pair is not None
+    arbiter = _arbiter(reactor, configuration, pair, runtime)
+    return PairProcess(
+        runtime,
+        arbiter,
+        lambda taker: _link(reactor, configuration, pair, runtime, taker),
+        LeaseTimes(ttl=pair.lease, margin=pair.lease / 10),
+    )
+
+
+def _arbiter(
+    reactor: Any, configuration: Configuration, pair: Pair, runtime: NodeRuntime
+) -> IArbiter:
+    if pair.arbiter == "lock-file":
+        path = lockPath(configuration, pair)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return LockFileArbiter(
+            LockFiles(str(path)), reactor, runtime.name, pair.lease, InThread(reactor)
+        )
+    assert runtime.store is not None  # asked of the configuration
+    return StoreArbiter(
+        runtime.store,
+        reactor,
+        pair.name,
+        runtime.name,
+        runtime.entropy(8).hex(),
+        pair.lease,
+    )
+
+
+@define(eq=False)
+class InThread:
+    """
+    Runs operations on files in a thread, one at a time: a disk may be slow.
+    """
+
+    reactor: Any
+    _pool: ThreadPool | None = field(default=None, init=False)
+
+    def __call__(self, work: Callable[[], _T], /) -> Deferred[_T]:
+        """
+        Run it.
+        """
+        if self._pool is None:
+            self._pool = pool = ThreadPool(1, 1, "lock file")
+            self.reactor.callWhenRunning(pool.start)
+            self.reactor.addSystemEventTrigger("during", "shutdown", pool.stop)
+        return deferToThreadPool(self.reactor, self._pool, work)
+
+
+def _link(
+    reactor: Any,
+    configuration: Configuration,
+    pair: Pair,
+    runtime: NodeRuntime,
+    taker: ILinkTaker,
+) -> IService:
+    """
+    The first member listens, the second one connects.
+    """
+    own = runtime.settings
+    contexts = TLSContexts(
+        str(own.certificate), str(own.privateKey), str(own.ca), "required"
+    )
+    other = configuration.application(configuration.partnerOf(own.name))
+    assert isinstance(other, Node)
+    name = configuration.pairHost(other.name)
+    if own.name == pair.members[0]:
+        return Listener(reactor, own.haHost, own.haPort, taker, contexts, name)
+    made = TCP6ClientEndpoint if ":" in other.haHost else TCP4ClientEndpoint
+    endpoint = made(reactor, other.haHost, other.haPort, timeout=2)
+    chance = lambda: int.from_bytes(runtime.entropy(4), "big") / 2**32  # noqa: E731
+    return dialHALink(reactor, endpoint, taker, contexts, name, chance)
+
+
+class Listener(Service):
+    """
+    Waits for the other member.  A port that is taken is tried again: the node
+    serves without the other one meanwhile.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        host: str,
+        port: int,
+        taker: ILinkTaker,
+        contexts: TLSContexts,
+        name: str,
+    ) -> None:
+        self._reactor = reactor
+        self._host = host
+        self._port = port
+        inner = HALinkFactory(taker, name)
+        self._factory = TLSMemoryBIOFactory(
+            contexts.server(), False, inner, clock=reactor
+        )
+        self._listening: IListeningPort | None = None
+        self._again: Any = None
+        self._told = False
+
+    def startService(self) -> None:
+        """
+        Open the port.
+        """
+        super().startService()
+        self._open()
+
+    def _open(self) -> None:
+        self._again = None
+        try:
+            self._listening = self._reactor.listenTCP(
+                self._port, self._factory, 10, self._host
+            )
+        except Exception as e:
+            if not self._told:
+                self._told = True
+                log.error(
+                    "{number}: no port for the HA link: {why}",
+                    number="00-53142",
+                    why=str(e),
+                )
+            self._again = self._reactor.callLater(_AGAIN, self._open)
+        else:
+            self._told = False
+            log.info("HA link on {host}:{port}", host=self._host, port=self._port)
+
+    def stopService(self) -> Deferred[Any]:
+        """
+        Close it.
+        """
+        super().stopService()
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        listening, self._listening = self._listening, None
+        return maybeDeferred(lambda: listening and listening.stopListening())
+
+
+#: Seconds until a port that is taken is tried again.
+_AGAIN = 2.0
+
+
+def lockPath(configuration: Configuration, pair: Pair) -> Path:
+    """
+    What the names of a pair's lock files begin with.
+    """
+    return pair.lockFile or configuration.source.parent / f"{pair.name}.lock"
