@@ -189,23 +189,13 @@ class SessionController(CallControl):
         nothing.
         """
         self.stopping = True
-        self.ua.layer.stop()
-        self.calls.clear()
-        self.ua.legs.clear()
-        self.ua.parties.clear()
-        self.ua.attempts.clear()
-
-    def abandon(self) -> None:
-        """
-        Let go of all calls without a word: another process goes on with them.
-        """
-        self.stopping = True
         for call in list(self.calls.values()):
             call.abandon()
         self.ua.layer.stop()
         self.calls.clear()
         self.ua.legs.clear()
         self.ua.parties.clear()
+        self.ua.attempts.clear()
 
     def _stopLate(self) -> None:
         for call in list(self.calls.values()):
