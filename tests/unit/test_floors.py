@@ -22,6 +22,7 @@ FLOORS: dict[str, set[str]] = {
     "tlib": {"wire"},
     "cluster": set(),
     "ha": {"cluster.icluster", "wire"},
+    "monitors": set(),
     "registrar": {"sip", "cluster"},
     "servicecheck": {"sip"},
     "sipproxy": {
@@ -59,6 +60,7 @@ FLOORS: dict[str, set[str]] = {
         "cluster",
         "ha.iha",
         "ha.ireplica",
+        "monitors.imonitors",
         "wire",
         "tlib",
         "tserver.itserver",
@@ -67,6 +69,7 @@ FLOORS: dict[str, set[str]] = {
         "sip",
         "cluster",
         "ha",
+        "monitors",
         "registrar",
         "servicecheck",
         "sipproxy",
@@ -81,6 +84,7 @@ FLOORS: dict[str, set[str]] = {
         "sip",
         "cluster",
         "ha",
+        "monitors",
         "registrar",
         "servicecheck",
         "sipproxy",
@@ -96,7 +100,7 @@ FLOORS: dict[str, set[str]] = {
 #: Packages that must run with no reactor at all.
 PURE = {
     *("sip", "wire", "tlib", "registrar", "servicecheck", "sipproxy"),
-    *("sessioncontroller", "tserver", "tcontroller", "ha"),
+    *("sessioncontroller", "tserver", "tcontroller", "ha", "monitors"),
 }
 
 #: What they do without.

@@ -1,0 +1,88 @@
+"""
+All monitors of one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import define, field
+from twisted.logger import Logger
+
+from sipcluster.monitors.alarms import Alarms
+from sipcluster.monitors.imonitors import IMonitor
+from sipcluster.monitors.service import Service
+from sipcluster.monitors.sip_pass import SIPPassCheck
+
+log = Logger()
+
+
+def _nobody() -> None:
+    """
+    Nobody wants to know of SIP messages.
+    """
+
+
+@define(eq=False)
+class Monitors:
+    """
+    The monitors that are configured, as one.
+
+    @ivar service: whether this process can serve.
+    @ivar sipSeen: to be called for each SIP message that comes; it costs little.
+    @ivar off: monitors that are configured and cannot do anything, with why.
+    """
+
+    alarms: Alarms
+    service: Service
+    monitors: Sequence[IMonitor] = ()
+    off: dict[str, str] = field(factory=dict)
+    sipSeen: Callable[[], None] = field(init=False, default=_nobody)
+    _running: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        for monitor in self.monitors:
+            if isinstance(monitor, SIPPassCheck):
+                self.sipSeen = monitor.sipSeen
+
+    def start(self) -> None:
+        """
+        Begin; this member is backup.
+        """
+        self._running = True
+        for name, why in self.off.items():
+            log.warn("{monitor} is on, but does nothing: {why}", monitor=name, why=why)
+        for monitor in self.monitors:
+            with log.failuresHandled("starting {name}", name=monitor.name):
+                monitor.start()
+
+    def stop(self) -> None:
+        """
+        Look at nothing any more.
+        """
+        self._running = False
+        for monitor in self.monitors:
+            with log.failuresHandled("stopping {name}", name=monitor.name):
+                monitor.stop()
+
+    def roleChanged(self, primary: bool) -> None:
+        """
+        This member serves now, or no longer.
+        """
+        for monitor in self.monitors:
+            if not self._running:
+                return
+            with log.failuresHandled("telling {name} the role", name=monitor.name):
+                monitor.roleChanged(primary)
+
+    def status(self) -> dict[str, object]:
+        """
+        For people.
+        """
+        return {
+            **self.service.status(),
+            "monitors": {
+                **{one.name: one.status() for one in self.monitors},
+                **{name: f"does nothing: {why}" for name, why in self.off.items()},
+            },
+        }
