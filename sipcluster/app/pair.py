@@ -81,11 +81,13 @@ class PairProcess(Service):
         times: LeaseTimes | None = None,
         sinks: Sequence[IEventSink] = (),
         limits: Limits | None = None,
+        make: Callable[[NodeRuntime, Sequence[IEventSink]], NodeMember] = makeNode,
     ) -> None:
         """
         @param link: makes what connects the two members, of what takes the
             connections; it is started and stopped with this service.
         @param sinks: take the call-control events of every life, besides the log.
+        @param make: makes the node of each life.
         """
         configuration = runtime.configuration
         self.setName(runtime.name)
@@ -115,6 +117,7 @@ class PairProcess(Service):
         )
         self._link = link(self.links)
         self._sinks = tuple(sinks)
+        self._make = make
         self._standby = Standby(
             runtime.transport, runtime.identifiers, lambda: self.member.fields
         )
@@ -241,7 +244,7 @@ class PairProcess(Service):
         runtime = self.runtime
         self._clock = clock = LifeClock(runtime.clock)
         self.keeper = keeper = Keeper(clock, self.journal)
-        self.life = life = makeNode(
+        self.life = life = self._make(
             evolve(runtime, clock=clock, keeper=keeper, epoch=epoch), self._sinks
         )
         life.startService()
