@@ -225,6 +225,7 @@ class Agent:
             self._keeper.note("client back", f"{self.application} is there again")
         self.client = client
         self._stopGrace()
+        self._keeper.changed()
 
     def _stopGrace(self) -> None:
         if self._grace is not None:

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper
 from sipcluster.servicecheck.iservicecheck import IDeviceObserver
 from sipcluster.sessioncontroller.events import (
     Alerting,
@@ -36,6 +37,7 @@ from sipcluster.tcontroller.itcontroller import (
     AgentSettings,
     IDNStates,
 )
+from sipcluster.tcontroller.keeping import KeptDNs, KeptHistories, historyKey
 from sipcluster.tcontroller.requests import REQUESTS, asked
 from sipcluster.tcontroller.values import DNValue, Hook
 from sipcluster.tlib.enums import AddressInfoType, AgentStatus
@@ -87,9 +89,12 @@ class TController:
 
     @ivar messageWaitingChanged: called with a DN and whether messages wait for it,
         when that changes; L{None}: nobody wants to know.
+    @ivar hasCall: whether there is a call, by its ConnID; L{None}: it is not known,
+        and those that were written down are believed to be there.
     """
 
     messageWaitingChanged: Callable[[str, bool], None] | None = None
+    hasCall: Callable[[str], bool] | None = None
 
     def __init__(
         self,
@@ -100,6 +105,7 @@ class TController:
         settings: AgentSettings = _DEFAULTS,
         callEvents: IEventSink | None = None,
         owners: Collection[str] = (),
+        keeper: IKeeper = UNKEPT,
     ) -> None:
         """
         @param wallTime: seconds since 1970.
@@ -109,13 +115,24 @@ class TController:
         @param owners: C{dn-owner-applications}: DNs that are always at the same
             place are in service while a client of one of these has registered
             them; empty: always (O02 to O04).
+        @param keeper: keeps DNs and agents; sessions of clients are restored
+            before, and tell again what they have registered.
         """
         self._office = Office(clock, wallTime, publisher, settings)
         self._agents: dict[str, Device] = {}
+        self._devices: dict[str, Device] = {}
+        self._touch = keeper.keep(KeptDNs(self._devices, self._callThere))
+        self._noted = keeper.keep(KeptHistories(self._devices))
         self._shared = Surroundings(
-            self._office, frozenset(owners), self._agents, self._messageWaiting
+            self._office,
+            frozenset(owners),
+            self._agents,
+            self._messageWaiting,
+            self._touch,
+            lambda number, page: self._noted(historyKey(number, page)),
         )
-        self._devices = {dn.number: Device(dn, self._shared) for dn in dns}
+        for dn in dns:
+            self._devices[dn.number] = Device(dn, self._shared)
         self._callEvents = callEvents
         self.numbers: Collection[int] = frozenset(REQUESTS)
         #: What is known here of a DN, for RequestQueryAddress.
@@ -164,7 +181,7 @@ class TController:
             device.began(party, hook)
             self._next(event)
         else:
-            onHook = device.ending(party)
+            onHook = device.ending(party.connID)
             self._next(event)
             if onHook:
                 device.ended(party)
@@ -190,12 +207,18 @@ class TController:
             if not isinstance(device.dn, ExtensionDN):
                 raise CannotBe(TErrorCode.INCOMPATIBLE, "the DN is no extension")
             what = asked(request, requester, client)
-            REQUESTS[request.number](self._shared, device, request, what)
+            try:
+                REQUESTS[request.number](self._shared, device, request, what)
+            finally:
+                device.changed()
         except CannotBe as e:
             publisher.refuse(requester, e.code, e.text)
         except Exception:
             log.failure("request {number}", number=request.number)
             publisher.refuse(requester, TErrorCode.INTERNAL_ERROR)
+
+    def _callThere(self, connID: str) -> bool:
+        return self.hasCall is None or self.hasCall(connID)
 
     def _messageWaiting(self, dn: str, on: bool) -> None:
         if self.messageWaitingChanged is not None:

@@ -5,8 +5,7 @@ agent at it.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
@@ -21,6 +20,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 )
 from sipcluster.tcontroller.agent import Agent
 from sipcluster.tcontroller.agent_states import restored
+from sipcluster.tcontroller.history import PAGE, History
 from sipcluster.tcontroller.iagent import IAgentKeeper, Office
 from sipcluster.tcontroller.values import DNValue, Entry, Hook
 from sipcluster.tlib import enums
@@ -40,9 +40,6 @@ from sipcluster.tlib.messages.base import DNEvent
 from sipcluster.tserver.itserver import ClientView
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList, KVValue
-
-#: Lines of history that are kept of each DN.
-HISTORY = 50
 
 #: What keeps a DN out of service: its device, or that no client that may own it has
 #: registered it (O02).
@@ -66,12 +63,16 @@ class Surroundings:
         come into service; empty: they are without.
     @ivar agents: the DN of each agent who is logged in, by agent id.
     @ivar messageWaitingChanged: told when messages begin or cease to wait for a DN.
+    @ivar touch: told of each DN that may not be as it was.
+    @ivar noted: told of each line of history, by DN and page.
     """
 
     office: Office
     owners: frozenset[str]
     agents: dict[str, Device]
     messageWaitingChanged: Callable[[str, bool], None]
+    touch: Callable[[str], object]
+    noted: Callable[[str, int], object]
 
 
 @implementer(IAgentKeeper)
@@ -85,12 +86,13 @@ class Device:
     @ivar since: when that last changed, in seconds since 1970; 0: since the start.
     @ivar calls: what it does in each of its calls, by ConnID.
     @ivar agent: L{None}: nobody is logged in.
+    @ivar history: L{None}: nothing has happened.
+    @ivar touched: it is not as it was when it was made.
     @ivar clients: the application of each client that has registered it, by the id
         of its session.
     """
 
     __slots__ = (
-        "_history",
         "_shared",
         "_talked",
         "agent",
@@ -98,9 +100,11 @@ class Device:
         "clients",
         "dn",
         "features",
+        "history",
         "number",
         "outOfService",
         "since",
+        "touched",
     )
 
     def __init__(self, dn: DN, shared: Surroundings) -> None:
@@ -111,15 +115,24 @@ class Device:
         self.features = DNFeatures()
         self.calls: dict[str, Hook] = {}
         self.agent: Agent | None = None
+        self.history: History | None = None
+        self.touched = False
         self.clients: dict[str, str] = {}
         self._shared = shared
         self._talked = False
-        self._history: deque[Entry] | None = None
         if isinstance(dn, ExtensionDN):
             if not dn.contact:
                 self.outOfService[DEVICE] = "no telephone has registered"
-            elif shared.owners:
+            elif self._owned:
                 self.outOfService[OWNER] = _UNOWNED
+
+    @property
+    def _owned(self) -> bool:
+        """
+        It is in service only while one of the owners has registered it.
+        """
+        dn = self.dn
+        return bool(self._shared.owners and isinstance(dn, ExtensionDN) and dn.contact)
 
     # IAgentKeeper
 
@@ -127,9 +140,19 @@ class Device:
         """
         Add a line to the history.
         """
-        if self._history is None:
-            self._history = deque(maxlen=HISTORY)
-        self._history.append(Entry(self._shared.office.wallTime(), what, why))
+        history = self.history
+        if history is None:
+            history = self.history = History()
+        history.add(Entry(self._shared.office.wallTime(), what, why))
+        self._shared.noted(self.number, history.page)
+        self.changed()
+
+    def changed(self) -> None:
+        """
+        See L{IAgentKeeper}.
+        """
+        self.touched = True
+        self._shared.touch(self.number)
 
     def agentEnded(self, agent: Agent) -> None:
         """
@@ -140,11 +163,11 @@ class Device:
         self._shared.agents.pop(agent.agentID, None)
 
     @property
-    def history(self) -> tuple[Entry, ...]:
+    def lines(self) -> tuple[Entry, ...]:
         """
         What happened, the oldest first.
         """
-        return tuple(self._history or ())
+        return () if self.history is None else self.history.lines
 
     def _tell(
         self, kind: type[DNEvent], requester: Requester | None = None, **besides: Any
@@ -176,6 +199,7 @@ class Device:
             return
         was = self.inService
         self.outOfService[cause] = why
+        self.changed()
         if was:
             self.since = self._shared.office.wallTime()
             self.note("out of service", why)
@@ -190,7 +214,10 @@ class Device:
         """
         It does so no more.
         """
-        if self.outOfService.pop(cause, None) is not None and self.inService:
+        if self.outOfService.pop(cause, None) is None:
+            return
+        self.changed()
+        if self.inService:
             self.since = self._shared.office.wallTime()
             self.note("in service", why)
             self._tell(EventDNBackInService)
@@ -209,6 +236,7 @@ class Device:
         It rings.
         """
         self.calls.setdefault(view.connID, Hook.ALERTING)
+        self.changed()
 
     def began(self, view: PartyView, hook: Hook) -> None:
         """
@@ -217,6 +245,7 @@ class Device:
         was = self.offHook
         self.calls[view.connID] = hook
         self._talked = self._talked or hook is Hook.CONNECTED
+        self.changed()
         if was:
             return
         self._tell(
@@ -228,19 +257,20 @@ class Device:
         if self.agent is not None:
             self.agent.callBegan()
 
-    def ending(self, view: PartyView) -> bool:
+    def ending(self, connID: str) -> bool:
         """
         It is about to be told that it is out of a call.  After-call work begins
         before that is told, so that nobody thinks the agent free in between.
 
         @return: it goes on hook by it.
         """
-        hook = self.calls.pop(view.connID, Hook.ALERTING)
+        hook = self.calls.pop(connID, Hook.ALERTING)
+        self.changed()
         if hook is Hook.ALERTING or self.offHook:
             return False
         talked, self._talked = self._talked, False
         if self.agent is not None:
-            self.agent.callsEnded(view.connID, talked)
+            self.agent.callsEnded(connID, talked)
         return True
 
     def ended(self, view: PartyView) -> None:
@@ -253,6 +283,13 @@ class Device:
             callID=view.callID or None,
             callUUID=view.callUUID,
         )
+
+    def _callLost(self, connID: str) -> None:
+        """
+        A call has not outlived the process that had it, and nobody has said so.
+        """
+        if self.ending(connID):
+            self._tell(EventOnHook, connID=connID)
 
     # What it has switched on
 
@@ -310,15 +347,19 @@ class Device:
         self.clients.pop(client.id, None)
         agent = self.agent
         if agent is not None and agent.client == client.id:
-            heir = self._clientOf(client.application)
-            if heir:
-                agent.clientBack(heir)
-            else:
-                agent.clientGone()
-        owners = self._shared.owners
-        placed = isinstance(self.dn, ExtensionDN) and self.dn.contact
-        if owners and placed and not owners.intersection(self.clients.values()):
+            self._clientLost(agent)
+        if self._owned and not self._shared.owners.intersection(self.clients.values()):
             self.block(OWNER, f"{client.application} has it no longer registered")
+
+    def _clientLost(self, agent: Agent) -> None:
+        """
+        The client that has logged the agent in has gone.
+        """
+        heir = self._clientOf(agent.application)
+        if heir:
+            agent.clientBack(heir)
+        else:
+            agent.clientGone()
 
     def _clientOf(self, application: str) -> str:
         """
@@ -366,9 +407,11 @@ class Device:
 
     # As a value
 
-    def value(self) -> DNValue:
+    def value(self, history: bool = True) -> DNValue:
         """
         Write it down.
+
+        @param history: with what happened.
         """
         return DNValue(
             self.number,
@@ -377,23 +420,54 @@ class Device:
             self.features,
             tuple(self.calls.items()),
             None if self.agent is None else self.agent.value(),
-            self.history,
+            self.lines if history else (),
+            self._talked,
         )
 
     def restore(self, value: DNValue) -> None:
         """
         Be what was written down; nobody is told.
         """
+        self.touched = True
         self.outOfService = dict(value.outOfService)
+        if not self._owned:
+            self.outOfService.pop(OWNER, None)
         self.since = value.since
+        for number in range(0, len(value.history), PAGE):
+            page = value.history[number : number + PAGE]
+            self.remember(number // PAGE, page)
+        if not isinstance(self.dn, ExtensionDN):
+            return
         self.features = value.features
         self.calls = dict(value.calls)
-        self._talked = Hook.CONNECTED in self.calls.values()
-        self._history = deque(value.history, HISTORY) if value.history else None
+        self._talked = value.talked
         if value.agent is not None:
             office = self._shared.office
             self.agent = restored(self, office, value.agent, self.offHook)
             self._shared.agents[value.agent.agentID] = self
+
+    def remember(self, number: int, lines: Sequence[Entry]) -> None:
+        """
+        Have a page of a history of before.
+        """
+        history = self.history or History()
+        history.take(number, lines)
+        self.history = history
+
+    def settle(self, hasCall: Callable[[str], bool]) -> None:
+        """
+        All that was written down has been restored, the sessions of clients as well,
+        and each has told what it has registered: what is gone is gone.
+
+        @param hasCall: whether there is a call, by its ConnID.
+        """
+        for connID in [each for each in self.calls if not hasCall(each)]:
+            self._callLost(connID)
+        agent = self.agent
+        if agent is not None and agent.client and agent.client not in self.clients:
+            self._clientLost(agent)
+        if self._owned and not self._shared.owners.intersection(self.clients.values()):
+            self.block(OWNER, _UNOWNED)
 
     def stop(self) -> None:
         """

@@ -67,7 +67,7 @@ def explain(device: Device) -> dict[str, object]:
         "clients": sorted(set(device.clients.values())),
         "history": [
             {"time": entry.time, "what": entry.what, "why": entry.why}
-            for entry in device.history
+            for entry in device.lines
         ],
     }
 

@@ -56,6 +56,11 @@ class IAgentKeeper(Interface):
         Something happened, and why.
         """
 
+    def changed() -> None:
+        """
+        The agent is not as it was; C{note} says so, too.
+        """
+
     def agentEnded(agent: Agent) -> None:
         """
         The agent has logged out.

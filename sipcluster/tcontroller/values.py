@@ -131,6 +131,7 @@ class DNValue:
     @ivar calls: what it does in each of its calls, by ConnID.
     @ivar agent: L{None}: nobody is logged in.
     @ivar history: the oldest first.
+    @ivar talked: it has been connected since it went off hook.
     """
 
     dn: str
@@ -140,6 +141,14 @@ class DNValue:
     calls: tuple[tuple[str, Hook], ...] = ()
     agent: AgentValue | None = None
     history: tuple[Entry, ...] = ()
+    talked: bool = False
+
+    @property
+    def offHook(self) -> bool:
+        """
+        It has a call in which it is not only alerted.
+        """
+        return any(hook is not Hook.ALERTING for _, hook in self.calls)
 
 
 _encoder = msgspec.msgpack.Encoder()

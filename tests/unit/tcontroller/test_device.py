@@ -16,7 +16,8 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IFeatures,
 )
 from sipcluster.tcontroller import controller
-from sipcluster.tcontroller.device import FORWARD_MODES, HISTORY
+from sipcluster.tcontroller.device import FORWARD_MODES
+from sipcluster.tcontroller.history import HISTORY
 from sipcluster.tcontroller.iagent import IAgentKeeper
 from sipcluster.tcontroller.itcontroller import (
     AgentSettings,

@@ -225,7 +225,7 @@ ACTIONS = (
 )
 
 
-class OrderTests(TControllerTestCase):
+class Disorder(TControllerTestCase):
     """
     Random requests, calls, losses of clients and time.
     """
@@ -311,7 +311,7 @@ class OrderTests(TControllerTestCase):
             else:
                 self.controller.deviceOutOfService(dn, "gone")
         elif what == "move":
-            self.move()
+            self.takeOver()
         elif self.live:
             index = how[0] % len(self.live)
             connID, dn, hooked = self.live[index]
@@ -324,7 +324,7 @@ class OrderTests(TControllerTestCase):
             elif hooked:
                 self.happen(Failed, dn, connID=connID)
 
-    def move(self) -> None:
+    def takeOver(self) -> None:
         """
         Another T-Controller takes over; clients register again there.
         """
@@ -335,24 +335,12 @@ class OrderTests(TControllerTestCase):
         for data in written:
             self.controller.restore(decodeDN(data))
 
-    @settings(max_examples=100, deadline=None)
-    @given(
-        st.integers(0, 2**32),
-        st.integers(0, 150),
-        st.sampled_from([0.0, 8.0]),
-        st.sampled_from([None, 0.0, 15.0]),
-        st.booleans(),
-    )
-    def test_order(
-        self, seed: int, steps: int, wrapUp: float, grace: float | None, strict: bool
-    ) -> None:
+    def play(self, seed: int, steps: int, kept: AgentSettings) -> None:
         """
-        Random sequences of requests, call events, client losses and time never
-        produce an illegal order of events, two agents at a DN or an agent at two,
-        a request with no answer or two, or a clock that is left over.
+        So many actions, and the end of everything.
         """
         chance = Chance(seed)
-        self.start(AgentSettings(wrapUp, grace, strict))
+        self.start(kept)
         for _ in range(steps):
             self.do(*chance.action())
             self.check()
@@ -367,3 +355,32 @@ class OrderTests(TControllerTestCase):
         for (dn, kind), last in self.watcher.last.items():
             if kind == "hook":
                 self.assertEqual(last, "EventOnHook", dn)
+
+
+#: What the tests of random actions are given.
+anything = given(
+    st.integers(0, 2**32),
+    st.integers(0, 150),
+    st.builds(
+        AgentSettings,
+        st.sampled_from([0.0, 8.0]),
+        st.sampled_from([None, 0.0, 15.0]),
+        st.booleans(),
+    ),
+)
+
+
+class OrderTests(Disorder):
+    """
+    Order, whatever happens.
+    """
+
+    @settings(max_examples=100, deadline=None)
+    @anything
+    def test_order(self, seed: int, steps: int, kept: AgentSettings) -> None:
+        """
+        Random sequences of requests, call events, client losses and time never
+        produce an illegal order of events, two agents at a DN or an agent at two,
+        a request with no answer or two, or a clock that is left over.
+        """
+        self.play(seed, steps, kept)
