@@ -30,8 +30,8 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IFeatures,
 )
 from sipcluster.tcontroller.asking import CannotBe
-from sipcluster.tcontroller.device import DEVICE, FORWARD_MODES, Device, Surroundings
-from sipcluster.tcontroller.explaining import explain, summary
+from sipcluster.tcontroller.device import DEVICE, FORWARD_MODES, Device
+from sipcluster.tcontroller.explaining import explain, snapshot, summary
 from sipcluster.tcontroller.iagent import Office
 from sipcluster.tcontroller.itcontroller import (
     AgentSettings,
@@ -39,6 +39,7 @@ from sipcluster.tcontroller.itcontroller import (
 )
 from sipcluster.tcontroller.keeping import KeptDNs, KeptHistories, historyKey
 from sipcluster.tcontroller.requests import REQUESTS, asked
+from sipcluster.tcontroller.surroundings import Surroundings
 from sipcluster.tcontroller.values import DNValue, Hook
 from sipcluster.tlib.enums import AddressInfoType, AgentStatus
 from sipcluster.tlib.errors import TErrorCode
@@ -240,7 +241,7 @@ class TController:
         See L{ISnapshot}.
         """
         device = self._devices.get(dn)
-        return () if device is None else device.snapshot()
+        return () if device is None else snapshot(device)
 
     def _agentStatus(self, dn: str) -> int:
         device = self._devices.get(dn)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.events import PartyView
@@ -21,7 +21,8 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 from sipcluster.tcontroller.agent import Agent
 from sipcluster.tcontroller.agent_states import restored
 from sipcluster.tcontroller.history import PAGE, History
-from sipcluster.tcontroller.iagent import IAgentKeeper, Office
+from sipcluster.tcontroller.iagent import IAgentKeeper
+from sipcluster.tcontroller.surroundings import Surroundings
 from sipcluster.tcontroller.values import DNValue, Entry, Hook
 from sipcluster.tlib import enums
 from sipcluster.tlib.messages import (
@@ -39,40 +40,15 @@ from sipcluster.tlib.messages import (
 from sipcluster.tlib.messages.base import DNEvent
 from sipcluster.tserver.itserver import ClientView
 from sipcluster.wire.correlation import Requester
-from sipcluster.wire.kvlist import KVList, KVValue
 
 #: What keeps a DN out of service: its device, or that no client that may own it has
 #: registered it (O02).
 DEVICE, OWNER = "device", "owner"
 
-#: C{status} of the snapshot.
-IDLE, BUSY, OUT_OF_SERVICE = 0, 1, 2
-
 #: The forward modes of the two sides of this seam.
 FORWARD_MODES: Mapping[ForwardMode, enums.ForwardMode] = {
     mode: enums.ForwardMode[mode.name] for mode in ForwardMode
 }
-
-
-@frozen
-class Surroundings:
-    """
-    What all DNs of a T-Controller share.
-
-    @ivar owners: names of the applications by which DNs with a place of their own
-        come into service; empty: they are without.
-    @ivar agents: the DN of each agent who is logged in, by agent id.
-    @ivar messageWaitingChanged: told when messages begin or cease to wait for a DN.
-    @ivar touch: told of each DN that may not be as it was.
-    @ivar noted: told of each line of history, by DN and page.
-    """
-
-    office: Office
-    owners: frozenset[str]
-    agents: dict[str, Device]
-    messageWaitingChanged: Callable[[str, bool], None]
-    touch: Callable[[str], object]
-    noted: Callable[[str, int], object]
 
 
 @implementer(IAgentKeeper)
@@ -369,41 +345,6 @@ class Device:
             if name == application:
                 return client
         return ""
-
-    # What is told of it
-
-    @property
-    def status(self) -> int:
-        """
-        C{status} of the snapshot.
-        """
-        if not self.inService:
-            return OUT_OF_SERVICE
-        return BUSY if self.calls else IDLE
-
-    def snapshot(self) -> KVList:
-        """
-        What a client that registers it is told.
-        """
-        pairs: list[tuple[str, KVValue]] = [("status", self.status)]
-        if not isinstance(self.dn, ExtensionDN):
-            return tuple(pairs)
-        agent, features = self.agent, self.features
-        if agent is None:
-            pairs.append(("AgentStatus", int(enums.AgentStatus.LOGGED_OUT)))
-        else:
-            pairs += (
-                ("AgentStatus", int(agent.status)),
-                ("AgentID", agent.agentID),
-                ("wm", int(agent.mode.workMode)),
-            )
-            pairs += [pair for pair in agent.mode.reasons if pair[0] == "ReasonCode"]
-        pairs += (
-            ("dnd", int(features.dnd)),
-            ("fwd", features.forwardTo),
-            ("mwl", int(features.messageWaiting)),
-        )
-        return tuple(pairs)
 
     # As a value
 

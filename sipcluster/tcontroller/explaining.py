@@ -1,5 +1,6 @@
 """
-What DNs and agents are like, and why: for people.
+What DNs and agents are like: for clients that register them, and, with why, for
+people.
 """
 
 from __future__ import annotations
@@ -14,12 +15,45 @@ from sipcluster.tcontroller.agent import Agent
 from sipcluster.tcontroller.asking import wrapUpWord
 from sipcluster.tcontroller.device import Device
 from sipcluster.tcontroller.values import AgentState
+from sipcluster.tlib.enums import AgentStatus
+from sipcluster.wire.kvlist import KVList, KVValue
+
+#: C{status} of the snapshot.
+IDLE, BUSY, OUT_OF_SERVICE = 0, 1, 2
 
 _KINDS = {
     ExtensionDN: "extension",
     TrunkDN: "trunk",
     RoutingPointDN: "routing point",
 }
+
+
+def snapshot(device: Device) -> KVList:
+    """
+    What a client that registers a DN is told.
+    """
+    status = OUT_OF_SERVICE
+    if device.inService:
+        status = BUSY if device.calls else IDLE
+    pairs: list[tuple[str, KVValue]] = [("status", status)]
+    if not isinstance(device.dn, ExtensionDN):
+        return tuple(pairs)
+    agent, features = device.agent, device.features
+    if agent is None:
+        pairs.append(("AgentStatus", int(AgentStatus.LOGGED_OUT)))
+    else:
+        pairs += (
+            ("AgentStatus", int(agent.status)),
+            ("AgentID", agent.agentID),
+            ("wm", int(agent.mode.workMode)),
+        )
+        pairs += [pair for pair in agent.mode.reasons if pair[0] == "ReasonCode"]
+    pairs += (
+        ("dnd", int(features.dnd)),
+        ("fwd", features.forwardTo),
+        ("mwl", int(features.messageWaiting)),
+    )
+    return tuple(pairs)
 
 
 def summary(device: Device) -> dict[str, object]:

@@ -21,7 +21,8 @@ from sipcluster.tcontroller.asking import (
     workMode,
     wrapUpTimeOf,
 )
-from sipcluster.tcontroller.device import FORWARD_MODES, Device, Surroundings
+from sipcluster.tcontroller.device import FORWARD_MODES, Device
+from sipcluster.tcontroller.surroundings import Surroundings
 from sipcluster.tcontroller.values import Mode
 from sipcluster.tlib.enums import AgentWorkMode
 from sipcluster.tlib.errors import TErrorCode
