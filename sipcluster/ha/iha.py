@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
-from zope.interface import Interface
+from zope.interface import Interface, implementer
 
 if TYPE_CHECKING:
     from sipcluster.ha.lease import Fence
@@ -95,6 +95,16 @@ class IArbiter(Interface):
             none.
         """
 
+    def reclaim(epoch: int) -> Deferred[Verdict]:
+        """
+        Ask to go on after the arbiter was away for longer than the lease: the
+        other member has promised to take no grant meanwhile.  If nobody has the
+        role, it is granted again.
+
+        @param epoch: in which this member still serves; the same is granted, or
+            none.  Epochs granted afterwards are higher.
+        """
+
     def release(epoch: int) -> Deferred[None]:
         """
         Give the role back, so that the other member can have it at once.
@@ -156,6 +166,80 @@ class IFitness(Interface):
         """
         It can again.
         """
+
+
+class IPartner(Interface):
+    """
+    One member's way to the other one.
+    """
+
+    def promises() -> bool:
+        """
+        Whether it may have been promised something at any time: false for one who
+        can never be asked.
+        """
+
+    def askPromise(epoch: int, seconds: float) -> None:
+        """
+        Ask it to take no grant; its answer is told by
+        C{PairMember.promised}, if there is one.
+
+        @param epoch: in which this member serves.
+        """
+
+    def mayAsk() -> bool:
+        """
+        Whether this member may ask for the role: not when it has nothing of what
+        is kept, and the other one is there and has it.
+        """
+
+    def confirmed() -> None:
+        """
+        The arbiter has said that this member is still primary.
+        """
+
+    def changed() -> None:
+        """
+        This member has ceased to serve, and counts on no promise.
+        """
+
+
+@implementer(IPartner)
+@frozen
+class NoPartner:
+    """
+    There is no way to the other member.
+    """
+
+    def promises(self) -> bool:
+        """
+        See L{IPartner}.
+        """
+        return False
+
+    def askPromise(self, epoch: int, seconds: float) -> None:
+        """
+        See L{IPartner}.
+        """
+
+    def mayAsk(self) -> bool:
+        """
+        See L{IPartner}.
+        """
+        return True
+
+    def confirmed(self) -> None:
+        """
+        See L{IPartner}.
+        """
+
+    def changed(self) -> None:
+        """
+        See L{IPartner}.
+        """
+
+
+ALONE = NoPartner()
 
 
 class ILockFiles(Interface):

@@ -5,6 +5,7 @@ told about.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
@@ -19,6 +20,9 @@ from sipcluster.ha.replica import LIFETIME, TOMBSTONES, Replica
 from sipcluster.ha.wire import BROKEN_OWNER, FENCED, LINK_DOWN, LINK_UP, Refusal
 
 log = Logger()
+
+#: Before everything.
+NEVER = -math.inf
 
 #: How often a member that is not primary is told so in the log.
 COMPLAINTS = 10
@@ -81,6 +85,7 @@ class Journal:
     @ivar counts: what happened how often.
     @ivar saved: the position up to which the other member has everything.
     @ivar inSync: the other member has all that there is, or will in a moment.
+    @ivar lostAt: when it was in sync last, in seconds of the clock.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class Journal:
         self.counts: Counter[str] = Counter()
         self.saved = 0
         self.inSync = False
+        self.lostAt = NEVER
         self._alone = alone
         self._fenced = fenced
         self._serving = serving
@@ -368,6 +374,7 @@ class Journal:
         """
         if self.inSync:
             self.inSync = False
+            self.lostAt = self.clock.seconds()
             log.warn(
                 "{number}: the other member has everything up to {position}, and "
                 "gets no more",

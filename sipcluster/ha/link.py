@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.ha.companion import Companion
 from sipcluster.ha.ireplica import ILinkTaker, ILinkTransport, ILinkUser
 from sipcluster.ha.journal import Journal
 from sipcluster.ha.stream import ReceiverCore, SenderCore, receiver, sender
@@ -25,6 +26,7 @@ from sipcluster.ha.wire import (
     STRANGER,
     VERSION,
     Ack,
+    Ask,
     BadMessage,
     Begin,
     Changes,
@@ -34,6 +36,7 @@ from sipcluster.ha.wire import (
     Message,
     Poll,
     PollAnswer,
+    Promise,
     Refusal,
     Refuse,
     Role,
@@ -116,6 +119,7 @@ class Link:
     journal: Journal
     identity: Identity
     transport: ILinkTransport
+    companion: Companion
     machine: Connection = field(init=False)
     sender: SenderCore = field(init=False)
     receiver: ReceiverCore = field(init=False)
@@ -125,6 +129,8 @@ class Link:
     _reader: FrameReader = field(init=False)
     _timer: IDelayedCall | None = None
     _over: bool = False
+    #: Epoch of the primary whose stream was asked for.
+    _asked: int = 0
 
     def start(self) -> None:
         """
@@ -265,16 +271,8 @@ class Link:
         self.keepAlive.start()
         self.name = f"{self.identity.other} at {self.transport.peer}"
         self.journal.attach(self)
-        self.sayState()
-
-    def sayState(self) -> None:
-        """
-        Say what we are.
-        """
-        journal = self.journal
-        replica = journal.replica
-        role = Role.PRIMARY if journal.primary else Role.BACKUP
-        self.send(State(role, journal.epoch, replica.epoch, replica.position))
+        self.companion.linked(self.send)
+        self.companion.changed()
 
     def stateReceived(self, state: State) -> None:
         """
@@ -290,10 +288,13 @@ class Link:
             # It learns so from our State, and goes on as backup.
             why = f"says that it is primary in epoch {state.epoch}, which is over"
             self.count("staleEpochs", STALE_EPOCH, why)
-        elif other:
-            self.receiver.ask(state.epoch)
-        else:
+        elif not other:
+            self._asked = 0
             self.receiver.machine.ended()
+        elif self._asked != state.epoch:
+            self._asked = state.epoch
+            self.receiver.ask(state.epoch)
+        self.companion.heard(state)
 
     def messageReceived(self, message: Message) -> None:
         """
@@ -315,6 +316,12 @@ class Link:
                 journal.counts["staleStreams"] += 1
             else:
                 self.receiver.received(message)
+                if isinstance(message, Complete):
+                    self.companion.changed()
+        elif isinstance(message, Ask):
+            self.companion.asked(message)
+        elif isinstance(message, Promise):
+            self.companion.promised(message)
         else:
             journal.counts["unknownMessages"] += 1
 
@@ -327,6 +334,7 @@ class Link:
         self.keepAlive.stop()
         self.sender.machine.ended()
         self.receiver.machine.ended()
+        self.companion.unlinked(self.send)
         self.journal.detach(self)
 
     def refuse(self, code: Refusal, why: str) -> None:
@@ -411,7 +419,7 @@ def _build() -> TypeMachine[Connection, Link]:
             link.receiver.machine.ended()
         else:
             link.sender.machine.ended()
-        link.sayState()
+        link.companion.changed()
 
     @opened.upon(Connection.lost).to(over)
     @working.upon(Connection.lost).to(over)
@@ -441,15 +449,25 @@ class Links:
     Takes the connections of one member, one after the other.
     """
 
-    def __init__(self, journal: Journal, identity: Identity) -> None:
+    def __init__(
+        self, journal: Journal, identity: Identity, companion: Companion | None = None
+    ) -> None:
+        """
+        @param companion: asked what to say of this member, and told what the other
+            says; left out, nothing decides the role here.
+        """
         self._journal = journal
         self._identity = identity
+        if companion is None:
+            companion = Companion(identity.other)
+            companion.follow(journal)
+        self._companion = companion
 
     def connectionMade(self, transport: ILinkTransport) -> ILinkUser:
         """
         See L{ILinkTaker}.
         """
-        made = Link(self._journal, self._identity, transport)
+        made = Link(self._journal, self._identity, transport, self._companion)
         made.machine = _machine(made)
         made.start()
         return made

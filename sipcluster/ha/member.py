@@ -7,87 +7,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sipcluster.ha.iha import (
-    ArbiterAway,
+    ALONE,
     Granted,
     IArbiter,
     IFitness,
     IFollowing,
+    IPartner,
     IRoleObserver,
     Refused,
     Verdict,
 )
 from sipcluster.ha.lease import CLOSED, Fence, LeaseTimes, RoleFields
+from sipcluster.ha.question import Question
 from sipcluster.ha.role import Role, _machine
 
 log = Logger()
-
-
-@define(eq=False)
-class _Question:
-    """
-    One question to the arbiter.
-
-    @ivar asked: when, in seconds of the member's clock.
-    @ivar answered: takes the answer, if it comes in time.
-    """
-
-    asked: float
-    answered: Callable[[float, Verdict], None]
-    failed: Callable[[str], None]
-    timer: IDelayedCall | None = None
-    deferred: Deferred[Verdict] | None = None
-    over: bool = False
-
-    def put(self, ask: Callable[[int], Deferred[Verdict]], epoch: int) -> None:
-        """
-        Put it.
-        """
-        self.deferred = maybeDeferred(ask, epoch)
-        self.deferred.addCallbacks(self._verdict, self._trouble)
-        self.deferred.addErrback(lambda f: log.failure("taking a verdict", f))
-
-    def late(self) -> None:
-        """
-        Waited for long enough.
-        """
-        self.timer = None
-        self.giveUp()
-        self.failed("no answer in time")
-
-    def giveUp(self) -> None:
-        """
-        Whatever the answer will be, it counts for nothing.
-        """
-        self._end()
-        if self.deferred is not None:
-            self.deferred.cancel()
-
-    def _end(self) -> bool:
-        over, self.over = self.over, True
-        timer, self.timer = self.timer, None
-        if timer is not None:
-            timer.cancel()
-        return not over
-
-    def _verdict(self, verdict: Verdict) -> None:
-        if self._end():
-            self.answered(self.asked, verdict)
-
-    def _trouble(self, failure: Failure) -> None:
-        if not self._end():
-            if not isinstance(failure.value, ArbiterAway | CancelledError):
-                log.failure("asking the arbiter", failure)
-            return
-        if not isinstance(failure.value, ArbiterAway):
-            log.failure("asking the arbiter", failure)
-        self.failed(failure.getErrorMessage())
 
 
 @implementer(IFitness)
@@ -106,6 +47,10 @@ class PairMember:
     @ivar highest: the highest epoch this member has seen.
     @ivar doubtful: both members have been primary at a time: the arbiter is none.
     @ivar away: why the arbiter cannot be reached; empty while it answers.
+    @ivar preferred: whether it asks first when both members start.
+    @ivar partner: the way to the other member.
+    @ivar confirmed: when the last question was asked that the arbiter has answered
+        with a grant.
     """
 
     name: str
@@ -117,12 +62,20 @@ class PairMember:
     highest: int = 0
     away: str = ""
     doubtful: bool = False
+    preferred: bool = True
+    partner: IPartner = ALONE
+    confirmed: float = field(default=CLOSED, init=False)
     fence: Fence = field(init=False)
     role: Role = field(init=False)
-    _question: _Question | None = field(default=None, init=False)
+    _question: Question | None = field(default=None, init=False)
     _timers: dict[str, IDelayedCall] = field(factory=dict, init=False)
     _following: IFollowing | None = field(default=None, init=False)
     _quietUntil: float = field(default=CLOSED, init=False)
+    #: Until when the other member may count on our taking no grant.
+    _promised: float = field(default=CLOSED, init=False)
+    #: Until when we may count on the other member's taking none.
+    _relied: float = field(default=CLOSED, init=False)
+    _confirming: float = field(default=CLOSED, init=False)
     _releasing: Deferred[None] | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -215,6 +168,67 @@ class PairMember:
         """
         self.role.fit()
 
+    # What the other member and this one promise each other
+
+    def promise(self, epoch: int, seconds: float) -> float:
+        """
+        The other member wants to go on as primary while the arbiter is away: this
+        one is to take no grant.
+
+        @param epoch: in which it serves.
+        @param seconds: for which it asks.
+
+        @return: for how many seconds of this member's clock it takes none, from
+            now on; 0: it promises nothing.
+        """
+        if self.fence.open or epoch < self.highest:
+            return 0.0
+        self.highest = epoch
+        given = min(seconds, self.times.ttl)
+        if not given > 0:  # or not a number
+            return 0.0
+        self.giveUp()  # a grant that is on its way is not taken
+        self._promised = max(self._promised, self.clock.seconds() + given)
+        self.role.askDue()
+        return given
+
+    def peerClosed(self) -> None:
+        """
+        The other member says that it counts on no promise.
+        """
+        if self._promised > self.clock.seconds():
+            self._promised = CLOSED
+            self.role.askDue()
+
+    def promised(self, epoch: int, asked: float, seconds: float) -> None:
+        """
+        The other member takes no grant.
+
+        @param epoch: of the hold for which it was asked.
+        @param asked: when, in seconds of this member's clock.
+        @param seconds: of the other member's clock, from some time after that.
+        """
+        until = asked + self.times.usable(seconds)
+        if epoch != self.fence.epoch or not self.fence.open:
+            return
+        if until > self.clock.seconds():
+            self._relied = max(self._relied, until)
+            self.role.promiseGiven(until)
+
+    def confirm(self, since: float) -> bool:
+        """
+        Whether the arbiter has said that this member is primary, asked after some
+        time; if not, it is asked at once, and the partner is told when it has.
+        """
+        if not self.fence.open:
+            return False
+        if self.confirmed >= since:
+            return True
+        if self._confirming < since:
+            self._confirming = since
+            self.role.askDue()
+        return False
+
     @property
     def fields(self) -> RoleFields:
         """
@@ -250,18 +264,29 @@ class PairMember:
     def follow(self) -> None:
         """
         Hear when the role becomes free.
+
+        Whoever may promise something may have done so in the process before this
+        one: what it has promised is over after C{ttl}.
         """
+        now = self.clock.seconds()
+        if self.partner.promises():
+            self._promised = now + self.times.ttl
+        if not self.preferred:
+            self.quiet(self.times.askAfter)
         self._following = self.arbiter.follow(self.role.vacant)
 
     def acquire(self) -> None:
         """
         Ask for the role, unless it is being asked for, or left to the other.
         """
-        quiet = self._quietUntil - self.clock.seconds()
+        quiet = max(self._quietUntil, self._promised) - self.clock.seconds()
         if self._question is not None:
             return
         if quiet > 0:
             self.later("ask", quiet, self.role.askDue)
+            return
+        if not self.partner.mayAsk():
+            self.later("ask", self.times.askAfter, self.role.askDue)
             return
         self.never("ask")
         self._ask(self.arbiter.acquire, self.highest, self._acquired)
@@ -273,7 +298,9 @@ class PairMember:
         if not self.fence.open:
             self.role.leaseExpired()
         elif self._question is None:
-            self._ask(self.arbiter.renew, self.fence.epoch, self._renewed)
+            relies = self._relied > self.clock.seconds()
+            ask = self.arbiter.reclaim if relies else self.arbiter.renew
+            self._ask(ask, self.fence.epoch, self._renewed)
 
     def _ask(
         self,
@@ -281,7 +308,7 @@ class PairMember:
         epoch: int,
         answered: Callable[[float, Verdict], None],
     ) -> None:
-        question = _Question(self.clock.seconds(), answered, self._failed)
+        question = Question(self.clock.seconds(), answered, self._failed)
         self._question = question
         question.timer = self.clock.callLater(self.times.patience, question.late)
         question.put(ask, epoch)
@@ -297,6 +324,13 @@ class PairMember:
             )
         self.away = why
         self.role.arbiterAway(why)
+
+    def askPromise(self) -> None:
+        """
+        Without the arbiter the word of the other member is enough.
+        """
+        if self.fence.open:
+            self.partner.askPromise(self.fence.epoch, self.times.ttl)
 
     def _back(self) -> None:
         self._question = None
@@ -325,9 +359,16 @@ class PairMember:
             self.release(verdict.epoch)
             self.role.leaseRefused(Refused())
         else:
+            self.confirmed = asked
             self.role.leaseGranted(verdict.epoch, until)
 
     def _renewed(self, asked: float, verdict: Verdict) -> None:
+        if isinstance(verdict, Refused) and self._relied > self.clock.seconds():
+            # A grant that the other member has asked for before it promised, and
+            # does not use; it runs out.
+            holder = verdict.holder or "nobody"
+            self._failed(f"says that {holder} is primary, epoch {verdict.epoch}")
+            return
         self._back()
         if isinstance(verdict, Granted) and verdict.epoch != self.fence.epoch:
             log.error(
@@ -341,9 +382,17 @@ class PairMember:
             verdict = Refused()
         if isinstance(verdict, Granted):
             until = asked + self.times.usable(verdict.seconds)
+            self.confirmed = max(self.confirmed, asked)
             self.role.leaseGranted(verdict.epoch, until)
+            self._confirmed()
         else:
             self.role.leaseRefused(verdict)
+
+    def _confirmed(self) -> None:
+        if self._confirming > self.confirmed:
+            self.role.askDue()  # what was asked before does not count
+        elif self.fence.open:
+            self.partner.confirmed()
 
     def serve(self, epoch: int, until: float) -> None:
         """
@@ -395,6 +444,8 @@ class PairMember:
         )
         with log.failuresHandled("becoming backup"):
             self.observer.becameBackup(why)
+        self._relied = CLOSED
+        self.partner.changed()
         if release:
             self.release(epoch)
 

@@ -49,6 +49,13 @@ class Role(Protocol):
     def arbiterAway(self, why: str) -> None:
         "The arbiter gave no answer, or none that can be used."
 
+    def promiseGiven(self, until: float) -> None:
+        """
+        The other member takes no grant.
+
+        @param until: as for a lease.
+        """
+
     def leaseExpired(self) -> None:
         "The lease ran out before it was renewed."
 
@@ -137,10 +144,16 @@ def _build() -> TypeMachine[Role, PairMember]:
     def extend(role: Role, s: PairMember, epoch: int, until: float) -> None:
         s.extend(until)
 
+    @primary.upon(Role.promiseGiven).loop()
+    @handingOver.upon(Role.promiseGiven).loop()
+    def extendByPromise(role: Role, s: PairMember, until: float) -> None:
+        s.extend(until)
+
     @primary.upon(Role.arbiterAway).loop()
     @handingOver.upon(Role.arbiterAway).loop()
     def goOnForNow(role: Role, s: PairMember, why: str) -> None:
         s.later("ask", s.times.retryAfter, role.askDue)
+        s.askPromise()
 
     @primary.upon(Role.leaseRefused).to(backup)
     @handingOver.upon(Role.leaseRefused).to(backup)
@@ -236,6 +249,7 @@ def _build() -> TypeMachine[Role, PairMember]:
         state.upon(Role.handoverFailed).loop().returns(None)
     for state in (idle, backup, unfit, stopped):
         state.upon(Role.leaseExpired).loop().returns(None)
+        state.upon(Role.promiseGiven).loop().returns(None)
         state.upon(Role.switchover).loop().returns(None)
     handingOver.upon(Role.switchover).loop().returns(None)
     for state in (idle, backup, primary, unfit, stopped):

@@ -66,6 +66,7 @@ class Refusal(enum.IntEnum):
 SILENT, MISMATCH, GAP, BROKEN_OWNER = "00-53120", "00-53121", "00-53122", "00-53123"
 FENCED, LINK_UP, LINK_DOWN = "00-53124", "00-53125", "00-53126"
 STRANGER, STALE_EPOCH = "00-53127", "00-53128"
+PROMISED, NO_PROMISE, ALONE = "00-53130", "00-53131", "00-53132"
 
 
 class Role(enum.IntEnum):
@@ -114,12 +115,16 @@ class State(msgspec.Struct, array_like=True, frozen=True, tag=3):
     @ivar epoch: of a primary its own, else the highest that it has heard of.
     @ivar heldEpoch: epoch of what it holds; 0: it holds nothing whole.
     @ivar position: up to where it holds it.
+    @ivar able: 1: it is fit, and has all that it needs to be primary.
+    @ivar closed: 1: it is not primary, and counts on no promise.
     """
 
     role: _UInt16
     epoch: _UInt
     heldEpoch: _UInt
     position: _UInt
+    able: _UInt16 = 0
+    closed: _UInt16 = 0
 
 
 class Want(msgspec.Struct, array_like=True, frozen=True, tag=4):
@@ -228,6 +233,32 @@ class PollAnswer(msgspec.Struct, array_like=True, frozen=True, tag=11):
     """
 
 
+class Ask(msgspec.Struct, array_like=True, frozen=True, tag=12):
+    """
+    A primary without its arbiter asks the backup to take no grant.
+
+    @ivar serial: the answer has the same.
+    @ivar epoch: in which it serves.
+    @ivar milliseconds: for so long.
+    """
+
+    serial: _UInt32
+    epoch: _UInt
+    milliseconds: _UInt32
+
+
+class Promise(msgspec.Struct, array_like=True, frozen=True, tag=13):
+    """
+    The backup takes no grant.
+
+    @ivar milliseconds: for so long from when it says so; 0: it promises nothing.
+    """
+
+    serial: _UInt32
+    epoch: _UInt
+    milliseconds: _UInt32
+
+
 class Unknown(msgspec.Struct, frozen=True):
     """
     A message of a later version.
@@ -248,6 +279,8 @@ Message: TypeAlias = (
     | Check
     | Poll
     | PollAnswer
+    | Ask
+    | Promise
     | Unknown
 )
 
@@ -263,10 +296,12 @@ _Known: TypeAlias = (
     | Check
     | Poll
     | PollAnswer
+    | Ask
+    | Promise
 )
 
 #: The highest number of a message.
-LAST = 11
+LAST = 13
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Known).decode

@@ -44,11 +44,15 @@ _T = TypeVar("_T")
 class Court:
     """
     Whose the role is, by the clock of the arbiter.
+
+    @ivar epoch: the highest that was granted.
+    @ivar held: of the last hold.
     """
 
     clock: IReactorTime
     ttl: float = 5.0
     epoch: int = 0
+    held: int = 0
     holder: str = ""
     until: float = 0.0
     followers: list[Callable[[], None]] = field(factory=list)
@@ -72,8 +76,8 @@ class Court:
 
     def _acquire(self, name: str, above: int) -> Verdict:
         if not self.vacant() and self.holder != name:
-            return Refused(self.epoch, self.holder)
-        self.epoch = max(self.epoch, above) + 1
+            return Refused(self.held, self.holder)
+        self.epoch = self.held = max(self.epoch, above) + 1
         self.holder = name
         return self._grant()
 
@@ -86,21 +90,31 @@ class Court:
                 self.tell()
 
         self.clock.callLater(self.ttl, over)
-        return Granted(self.epoch, self.ttl)
+        return Granted(self.held, self.ttl)
 
     def renew(self, name: str, epoch: int) -> Verdict:
         """
         Judge.
         """
-        if self.vacant() or (self.holder, self.epoch) != (name, epoch):
-            return Refused(0 if self.vacant() else self.epoch, self.holder)
+        if self.vacant() or (self.holder, self.held) != (name, epoch):
+            return Refused(0 if self.vacant() else self.held, self.holder)
+        return self._grant()
+
+    def reclaim(self, name: str, epoch: int) -> Verdict:
+        """
+        Judge.
+        """
+        if not self.vacant() and (self.holder, self.held) != (name, epoch):
+            return Refused(self.held, self.holder)
+        self.holder, self.held = name, epoch
+        self.epoch = max(self.epoch, epoch)
         return self._grant()
 
     def release(self, name: str, epoch: int) -> None:
         """
         Take the role back.
         """
-        if (self.holder, self.epoch) == (name, epoch):
+        if (self.holder, self.held) == (name, epoch):
             self.holder = ""
             self.tell()
 
@@ -141,6 +155,13 @@ class FakeArbiter:
         """
         self.asked.append(("renew", epoch))
         return self._ask(lambda: self.court.renew(self.name, epoch))
+
+    def reclaim(self, epoch: int) -> Deferred[Verdict]:
+        """
+        See L{IArbiter}.
+        """
+        self.asked.append(("reclaim", epoch))
+        return self._ask(lambda: self.court.reclaim(self.name, epoch))
 
     def release(self, epoch: int) -> Deferred[None]:
         """

@@ -123,6 +123,7 @@ class LockFileArbiter:
         self._busy = False
         self._waiting: list[Callable[[], None]] = []
         self._holds = 0
+        self._unused = 0
 
     def acquire(self, above: int) -> Deferred[Verdict]:
         """
@@ -135,6 +136,12 @@ class LockFileArbiter:
         See L{IArbiter}.
         """
         return self._one(lambda: self._renew(epoch))
+
+    def reclaim(self, epoch: int) -> Deferred[Verdict]:
+        """
+        See L{IArbiter}.
+        """
+        return self._one(lambda: self._renew(epoch, True))
 
     def release(self, epoch: int) -> Deferred[None]:
         """
@@ -239,14 +246,22 @@ class LockFileArbiter:
         self._holds = epoch
         return Granted(epoch, self._ttl)
 
-    def _renew(self, epoch: int) -> Verdict:
+    def _renew(self, epoch: int, again: bool = False) -> Verdict:
+        """
+        @param again: later claims that are over were never used.
+        """
         files = self._files
         if not files.mine(epoch):
             return Refused()
         until = self._clock.seconds() + self._ttl
         files.write(epoch, Claim(until, self._member).render())
         later = max(files.epochs(), default=0)
-        if later > epoch:
+        if again and later > epoch:
+            living = self._living(epoch)
+            if living:
+                return Refused(living, self._holder(living))
+            self._unused = later
+        if later > max(epoch, self._unused):
             files.drop(epoch)
             self._holds = 0
             return Refused(later, self._holder(later))

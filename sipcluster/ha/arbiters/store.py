@@ -59,11 +59,13 @@ class _Hold:
     """
     @ivar created: create-revision of the key.
     @ivar modified: revision of its last change known.
+    @ivar value: of the key.
     """
 
     epoch: int
     created: int
     modified: int
+    value: bytes
 
 
 @implementer(IArbiter)
@@ -72,7 +74,8 @@ class StoreArbiter:
     One member's way to the election key of its pair.
 
     @ivar key: the election key, C{/ha/PAIR/primary}; its value is the name of
-        the holder and a word that is its process's own.
+        the holder and a word that is its process's own, and C{@} and the epoch if
+        that is another than C{base} and the create-revision make.
     @ivar base: C{/ha/PAIR/base}, a number that is added to the create-revision;
         absent, it is 0.  It is raised when a store has begun to count anew.
     """
@@ -110,6 +113,12 @@ class StoreArbiter:
         See L{IArbiter}.
         """
         return _told(self._renew(epoch, self._next()))
+
+    def reclaim(self, epoch: int) -> Deferred[Verdict]:
+        """
+        See L{IArbiter}.
+        """
+        return _told(self._reclaim(epoch, self._next()))
 
     def release(self, epoch: int) -> Deferred[None]:
         """
@@ -167,8 +176,8 @@ class StoreArbiter:
             holder, base = looked.gets
             offset = _number(base)
             unmoved = modifiedAt(self.base, base.modRevision if base else 0)
-            if holder is not None and holder.value != self._value:
-                return Refused(offset + holder.createRevision, _name(holder.value))
+            if holder is not None and not self._ours(holder):
+                return _refused(holder, base)
             if holder is not None:
                 # Ours, though the answer was lost: ended, so that a hold known
                 # to nobody is not taken up under an epoch that may be over.
@@ -188,7 +197,8 @@ class StoreArbiter:
                 continue
             epoch = offset + created.revision
             if epoch > above:
-                self._hold = _Hold(epoch, created.revision, created.revision)
+                revision = created.revision
+                self._hold = _Hold(epoch, revision, revision, self._value)
                 return Granted(epoch, lease.ttl)
             log.warn(
                 "cluster store counts anew: {epoch} after {above}",
@@ -219,7 +229,7 @@ class StoreArbiter:
                         createdAt(self.key, hold.created),
                         modifiedAt(self.key, hold.modified),
                     ],
-                    [Put(self.key, self._value, lease.id)],
+                    [Put(self.key, hold.value, lease.id)],
                     [Get(self.key), Get(self.base)],
                 ),
             )
@@ -230,9 +240,41 @@ class StoreArbiter:
             if found is None:
                 return Refused()
             if found.createRevision != hold.created:
-                return Refused(_number(base) + found.createRevision, _name(found.value))
+                return _refused(found, base)
             hold.modified = found.modRevision
         raise ArbiterAway("the key changes faster than it can be renewed")
+
+    async def _reclaim(self, epoch: int, question: int) -> Verdict:
+        value = b"%s@%d" % (self._value, epoch)
+        for _ in range(TRIES):
+            looked = await self._answer(
+                question, self._store.txn([], [Get(self.key), Get(self.base)])
+            )
+            found, base = looked.gets
+            if found is not None:
+                if not self._ours(found) or _epoch(found, base) != epoch:
+                    return _refused(found, base)
+                created, modified = found.createRevision, found.modRevision
+                self._hold = _Hold(epoch, created, modified, found.value)
+                return await self._renew(epoch, question)
+            lease = await self._answer(question, self._store.leaseGrant(self._ttl))
+            unmoved = modifiedAt(self.base, base.modRevision if base else 0)
+            changes: list[Put] = [Put(self.key, value, lease.id)]
+            if _number(base) + looked.revision <= epoch:
+                changes.append(Put(self.base, b"%d" % epoch))  # it counts anew
+            made = await self._answer(
+                question,
+                self._store.txn([createdAt(self.key, 0), unmoved], changes),
+            )
+            if made.succeeded:
+                self._hold = _Hold(epoch, made.revision, made.revision, value)
+                log.warn("epoch {epoch} goes on in the cluster store", epoch=epoch)
+                return Granted(epoch, lease.ttl)
+        raise ArbiterAway("the key changes faster than it can be asked for")
+
+    def _ours(self, holder: Entry) -> bool:
+        value, _, epoch = holder.value.rpartition(b"@")
+        return self._value in (holder.value, value if epoch.isdigit() else b"")
 
 
 def _number(entry: Entry | None) -> int:
@@ -241,6 +283,17 @@ def _number(entry: Entry | None) -> int:
     if not entry.value.isdigit() or len(entry.value) > 18:
         raise ArbiterAway(f"{entry.key!r} is no number: {entry.value[:40]!r}")
     return int(entry.value)
+
+
+def _epoch(holder: Entry, base: Entry | None) -> int:
+    word = holder.value.rpartition(b" ")[2].rpartition(b"@")
+    if word[0] and word[2].isdigit() and len(word[2]) <= 18:
+        return int(word[2])
+    return _number(base) + holder.createRevision
+
+
+def _refused(holder: Entry, base: Entry | None) -> Refused:
+    return Refused(_epoch(holder, base), _name(holder.value))
 
 
 def _name(value: bytes) -> str:

@@ -77,14 +77,19 @@ class Member:
         name: str,
         limits: Limits | None = None,
         may: bool = True,
+        owned: bool = True,
         **identity: Any,
     ) -> None:
+        """
+        @param owned: its entries are those of C{things}.
+        """
         self.name = name
         self.alone = Alone(may)
         self.fencedBy: list[int] = []
         self.journal = Journal(clock, self.alone, limits, self.fencedBy.append)
         self.things = Things()
-        self.journal.register(self.things)
+        if owned:
+            self.journal.register(self.things)
         told = {
             "cluster": "lab",
             "pair": "node1",

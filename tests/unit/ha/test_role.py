@@ -99,6 +99,14 @@ class Scripted:
         self.waiting.append(Deferred())
         return self.waiting[-1]
 
+    def reclaim(self, epoch: int) -> Deferred[Verdict]:
+        """
+        Wait for the test.
+        """
+        self.asked.append(("reclaim", epoch))
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
     def release(self, epoch: int) -> Deferred[None]:
         """
         Never answered.

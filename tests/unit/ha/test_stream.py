@@ -461,7 +461,7 @@ class LinkTests(PairCase):
         begin = [Begin(4, 1, 1, 0, 0, []), Changes(1, 0, 1, [])]
         peer = self.greeted(more=[State(1, 4, 4, 0), *begin])
         self.assertFalse(peer.lost)
-        self.assertIn(State(1, 5, 5, 0), peer.got)
+        self.assertIn(State(1, 5, 5, 0, 1), peer.got)
         self.assertEqual(self.a.journal.counts["staleEpochs"], 1)
         self.assertEqual(self.a.journal.counts["staleStreams"], 1)
 
