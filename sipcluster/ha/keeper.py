@@ -146,6 +146,13 @@ class Keeper:
         self._journal.rebase()
         return Restored(counts, failed, self._clock.seconds() - began)
 
+    @property
+    def pending(self) -> bool:
+        """
+        Whether something has changed, or is to be sent, in a turn that has not ended.
+        """
+        return self._turn is not None
+
     def flush(self) -> None:
         """
         End the turn now.
