@@ -38,6 +38,7 @@ def makeProcess(
     ending = Ending(reactor)
     streams = LogStreams(reactor, time.time, application.name, configuration.log)
     process = Process(reactor, application, ending, streams)
+    process.controlPassword = configuration.switch.controlPassword
     if untilEOF:
         StandardIO(EndOfInput(reactor), reactor=reactor)
         # Ctrl-C goes to the starter as well, which ends this process in order.

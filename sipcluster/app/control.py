@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sipcluster import __version__
-from sipcluster.app import control_dns, ladder, tlib_monitor
+from sipcluster.app import control_dns, control_pairs, ladder, tlib_monitor
 from sipcluster.app.control_cluster import (
     Cluster,
     Refused,
@@ -53,6 +53,17 @@ def _service(status: Mapping[str, Any]) -> tuple[str, str]:
     return shown, ",".join(away) or "-"
 
 
+def _role(status: Mapping[str, Any]) -> str:
+    """
+    What a member of a pair is.
+    """
+    pair = status.get("pair")
+    if not pair:
+        return "-"
+    synced = "in sync" if pair["inSync"] else "not in sync"
+    return f"{pair['name']} {pair['role']} {pair['epoch']} {synced}"
+
+
 def _time(seconds: float) -> str:
     whole = int(seconds)
     days, whole = divmod(whole, 86400)
@@ -68,7 +79,7 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
     rows = []
     for name, answer in answers:
         if isinstance(answer, Refused):
-            rows.append((name, "-", "no answer", *"-" * (len(COUNTS) + 3), str(answer)))
+            rows.append((name, "-", "no answer", *"-" * (len(COUNTS) + 4), str(answer)))
             continue
         rows.append(
             (
@@ -76,13 +87,14 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
                 answer["role"],
                 answer["state"],
                 _time(answer["uptime"]),
+                _role(answer),
                 *(_count(answer, name) for name in COUNTS),
                 *_service(answer),
                 answer.get("degraded") or "-",
             )
         )
     heads = (
-        *("NAME", "ROLE", "STATE", "UPTIME"),
+        *("NAME", "ROLE", "STATE", "UPTIME", "PAIR"),
         *(name.upper() for name in COUNTS),
         *("IN SERVICE", "OUT OF SERVICE", "DEGRADED"),
     )
@@ -211,6 +223,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         commands.add_parser(name, help=words, parents=[common, one])
     control_dns.addParsers(commands, [common, one])
+    control_pairs.addParsers(commands, [common])
     tlib_monitor.addParser(commands, [common])
     command = commands.add_parser(
         "trace", help="the ladder of a call, from the logs", parents=[common]
@@ -244,6 +257,9 @@ def main(
             return tlib_monitor.run(cluster, arguments, write)
         if arguments.command == "trace":
             answer, lines = trace(cluster, arguments)
+        elif arguments.command in control_pairs.COMMANDS:
+            ask, _ = control_pairs.COMMANDS[arguments.command]
+            answer, lines = ask(cluster, arguments)
         elif arguments.command in control_dns.COMMANDS:
             tell, _ = control_dns.COMMANDS[arguments.command]
             answer, lines = tell(cluster, arguments)
@@ -264,7 +280,11 @@ def main(
         else:
             for line in lines:
                 write(f"{line}\n")
+                sys.stdout.flush()
         sys.stdout.flush()
+    except Refused as e:
+        sys.stderr.write(f"sipclusterctl: {e}\n")
+        return 1
     except BrokenPipeError:
         sys.stderr.close()  # somebody has seen enough
         return 1

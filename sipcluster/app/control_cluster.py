@@ -46,6 +46,32 @@ def fetch(url: str) -> Any:
         raise Refused(f"{url}: {getattr(reason, 'strerror', None) or reason}") from None
 
 
+def order(url: str, path: str, password: str) -> None:
+    """
+    Have a process do something.
+
+    @raise Refused: it did not.
+    """
+    request = urllib.request.Request(
+        f"{url}{path}",
+        data=b"",
+        method="POST",
+        headers={"Authorization": f"Bearer {password}"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT * 5):
+            pass
+    except urllib.error.HTTPError as e:
+        try:
+            why = json.load(e)["why"]
+        except (ValueError, LookupError, OSError):
+            why = f"{e.code} {e.reason}"
+        raise Refused(f"{url}{path}: {why}") from None
+    except OSError as e:
+        reason = getattr(e, "reason", None) or e
+        raise Refused(f"{url}: {getattr(reason, 'strerror', None) or reason}") from None
+
+
 class Cluster:
     """
     Where the processes of a cluster answer.
@@ -77,7 +103,7 @@ class Cluster:
 
         @return: names and answers; a L{Refused} for an answer that did not come.
         """
-        urls = self._urls(kinds)
+        urls = self.urls(kinds)
 
         def one(url: str) -> Any:
             try:
@@ -88,20 +114,27 @@ class Cluster:
         with ThreadPoolExecutor(len(urls)) as pool:
             return list(zip(urls, pool.map(one, urls.values()), strict=True))
 
-    def _urls(self, kinds: tuple[type, ...]) -> dict[str, str]:
+    def urls(self, kinds: tuple[type, ...] = (object,)) -> dict[str, str]:
+        """
+        HTTP addresses by name, of processes of some kinds, or of the one that the
+        command line names.
+
+        @raise Refused: there is none.
+        """
         given = self._arguments
-        if given.url:
-            return {given.app or given.url: given.url.rstrip("/")}
+        app, url = getattr(given, "app", None), getattr(given, "url", None)
+        if url:
+            return {app or url: url.rstrip("/")}
         configuration = self.configuration()
         urls = {}
         for one in configuration.applications:
-            if given.app and one.name != given.app:
+            if app and one.name != app:
                 continue
             if one.httpPort and one.httpHost and isinstance(one, kinds):
                 host = f"[{one.httpHost}]" if ":" in one.httpHost else one.httpHost
                 urls[one.name] = f"http://{host}:{one.httpPort}"
         if not urls:
-            who = f"the application {given.app!r}" if given.app else "an application"
+            who = f"the application {app!r}" if app else "an application"
             raise Refused(f"{configuration.source}: no {who[4:]} that answers this")
         return urls
 

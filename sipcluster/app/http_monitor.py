@@ -24,6 +24,7 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from sipcluster.app.http_control import Orders
 from sipcluster.tcontroller.itcontroller import IDNStates
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _plain(value: object) -> object:
 
 class Router(Resource):
     """
-    Answers GET and HEAD of a few paths.
+    Answers GET and HEAD of a few paths, and takes orders.
     """
 
     isLeaf = True
@@ -73,13 +74,16 @@ class Router(Resource):
         self,
         routes: Mapping[bytes, Callable[[], Answer]],
         named: Mapping[bytes, Callable[[str], Answer]],
+        orders: Orders,
     ) -> None:
         """
         @param named: paths that the name of something follows.
+        @param orders: takes what is to be done.
         """
         super().__init__()
         self._routes = routes
         self._named = named
+        self._orders = orders
 
     def render_GET(self, request: Request) -> bytes:
         """
@@ -102,6 +106,8 @@ class Router(Resource):
     def render(self, request: Any) -> Any:
         if request.method in (b"GET", b"HEAD"):
             return self.render_GET(request)
+        if request.method == b"POST" and request.path.startswith(b"/control/"):
+            return self._orders.take(request)
         request.setHeader(b"allow", b"GET, HEAD")
         request.setResponseCode(405)
         return b""
@@ -155,7 +161,8 @@ def monitorSite(process: Process) -> Site:
         named[b"/dns"] = explained
     paths = sorted([path.decode() for path in routes] + ["/dns/NUMBER"] * bool(named))
     routes[b"/"] = lambda: _json({"paths": paths})
-    return _QuietSite(Router(routes, named), timeout=30)
+    orders = Orders(process.controlPassword, process.orders())
+    return _QuietSite(Router(routes, named, orders), timeout=30)
 
 
 class _QuietSite(Site):

@@ -171,6 +171,7 @@ name = "lab"
 domain = "{DOMAIN}"
 # baresip 1 gives up when any challenge is not MD5, SIPp when the first is not.
 digest-algorithms = ["MD5"]
+control-password = "secret-control"
 
 [log]
 directory = "log"

@@ -10,14 +10,20 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks
+from twisted.internet.defer import (
+    Deferred,
+    TimeoutError,
+    inlineCallbacks,
+    succeed,
+)
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, globalLogPublisher
 
 from sipcluster import __version__
-from sipcluster.app.ending import bounded
+from sipcluster.app.ending import bounded, stop
+from sipcluster.app.http_control import Order
 from sipcluster.app.http_monitor import monitorSite
 from sipcluster.app.log_streams import LogStreams
 from sipcluster.app.settings import (
@@ -31,6 +37,9 @@ monitor = Logger("sipcluster.systemmonitor")
 
 #: Seconds between two records of the counts.
 COUNTING = 60.0
+
+#: Seconds for the answer to who has asked for a restart.
+_BEFORE_END = 0.1
 
 #: What is counted.
 COUNTS = (
@@ -68,6 +77,8 @@ class Process(MultiService):
     this way ends the process with one line and exit status 1.
 
     @ivar loads: what the member loads from, in words.
+    @ivar controlPassword: what somebody must show to have something done; C{""}:
+        nobody can.
     """
 
     def __init__(
@@ -82,6 +93,7 @@ class Process(MultiService):
         self.member: Any = None
         self.state = "starting"
         self.loads = "what it needs"
+        self.controlPassword = ""
         self._reactor = reactor
         self._ending = ending
         self._streams = streams
@@ -218,6 +230,23 @@ class Process(MultiService):
         log.info("{app} has stopped", app=self.application.name)
         globalLogPublisher.removeObserver(self._streams)
         self._streams.stopService()
+
+    def orders(self) -> dict[bytes, Order]:
+        """
+        What the process can be asked to do, by path.
+        """
+        found: dict[bytes, Order] = {b"/control/restart": self._restart}
+        switchover = getattr(self.member, "switchover", None)
+        if switchover is not None:
+            found[b"/control/switchover"] = switchover
+        return found
+
+    def _restart(self) -> Deferred[str]:
+        """
+        End in order; whatever has started the process starts it again.
+        """
+        self._reactor.callLater(_BEFORE_END, stop, self._reactor)
+        return succeed("")
 
     def status(self) -> dict[str, object]:
         """

@@ -65,6 +65,13 @@ def check(
     _dataCentres(reader, applications)
     _ports(reader, applications)
     _stores(reader, applications)
+    if switch.controlPassword and switch.controlPasswordFile:
+        reader.fault("switch", "want one of control-password and control-password-file")
+    elif switch.controlPasswordFile is not None:
+        switch = attrs.evolve(
+            switch,
+            controlPassword=_firstLine(reader, switch.controlPasswordFile, "switch"),
+        )
     return Configuration(
         switch,
         tuple(complete.values()),

@@ -41,6 +41,21 @@ class Switch:
         "needs it alone.",
         default=("SHA-256", "MD5"),
     )
+    controlPassword: str = option(
+        "control-password",
+        kinds.text(),
+        "What sipclusterctl shows to have something done: switchover, rolling-restart; "
+        "nothing is done for anybody when there is none.",
+        default="",
+        secret=True,
+        shown="none",
+    )
+    controlPasswordFile: Path | None = option(
+        "control-password-file",
+        kinds.existingFile(),
+        "File whose first line is the control password.",
+        default=None,
+    )
 
 
 @frozen
