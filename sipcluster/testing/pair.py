@@ -4,25 +4,19 @@ Two members of a pair, one arbiter, and a seed that decides what goes wrong.
 
 from __future__ import annotations
 
-import errno
 import math
 import random
 from collections.abc import Callable
-from typing import TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from sipcluster.cluster.embedded import EmbeddedEngine
 from sipcluster.cluster.embedded_store import EmbeddedStore, memoryEngine
 from sipcluster.ha.arbiters.lock_file import LockFileArbiter, Perform
 from sipcluster.ha.arbiters.store import StoreArbiter
-from sipcluster.ha.iha import IArbiter, IRoleObserver
+from sipcluster.ha.iha import IArbiter
 from sipcluster.ha.lease import Fence, LeaseTimes
-from sipcluster.ha.member import PairMember
 from sipcluster.testing.arbiters import (
     Court,
     Disk,
@@ -31,77 +25,14 @@ from sipcluster.testing.arbiters import (
     UnsteadyStore,
 )
 from sipcluster.testing.hosts import Host, Wire
+from sipcluster.testing.pair_link import Line
+from sipcluster.testing.pair_process import Broken, InAThread, Process
+
+__all__ = ["Broken", "PairWorld", "Process"]
 
 #: Seconds of margin in a simulation: none, but for what rounding may do where the
 #: clocks are exactly as wrong as they may be.
 ROUNDING = 1e-6
-
-_T = TypeVar("_T")
-
-
-class Broken(AssertionError):
-    """
-    Something that must always hold did not.
-    """
-
-
-@implementer(IRoleObserver)
-@define(eq=False)
-class Process:
-    """
-    One process of one member.
-
-    @ivar fences: of all its holds, each with whether it was seen closed.
-    @ivar serving: what its observer was told last.
-    """
-
-    world: PairWorld
-    name: str
-    host: Host
-    wire: Wire
-    files: MemoryLockFiles
-    member: PairMember = field(init=False)
-    fences: dict[Fence, bool] = field(factory=dict)
-    serving: bool = False
-    fit: bool = True
-
-    def becamePrimary(self, fence: Fence) -> None:
-        """
-        See L{IRoleObserver}.
-        """
-        if self.serving:
-            raise Broken(f"{self.name} became primary twice")
-        self.serving = True
-        self.fences[fence] = False
-        self.world.promoted(self, fence)
-
-    def handingOver(self, epoch: int) -> None:
-        """
-        See L{IRoleObserver}.
-        """
-        delay = self.world.chance.choice((0.0, 0.1, 4.0))
-        self.host.callLater(delay, self.member.handedOver)
-
-    def handoverFailed(self, why: str) -> None:
-        """
-        See L{IRoleObserver}.
-        """
-
-    def becameBackup(self, why: str) -> None:
-        """
-        See L{IRoleObserver}.
-        """
-        if not self.serving:
-            raise Broken(f"{self.name} ceased to serve twice")
-        self.serving = False
-        self.world.story.append(f"{self.name} is backup: {why}")
-
-    @property
-    def open(self) -> bool:
-        """
-        Whether anything could leave it that only a primary sends.
-        """
-        return not self.host.dead and self.member.fence.open
 
 
 @define(eq=False)
@@ -138,10 +69,12 @@ class PairWorld:
         if self.kind == "store":
             self.engine = memoryEngine(judge)
         self.shared = self.newHost()
+        self.line = Line(self.time, self.chance)
         for name in ("a", "b"):
             self.begin(name)
 
     shared: Host = field(init=False)
+    line: Line = field(init=False)
 
     def newHost(self) -> Host:
         """
@@ -162,12 +95,9 @@ class PairWorld:
         files = MemoryLockFiles(self.disk)
         process = Process(self, name, host, wire, files)
         self.incarnations += 1
-        member = PairMember(
-            name, "node1", self.arbiter(process), process, host, self.times
-        )
-        process.member = member
         self.processes[name] = process
-        member.start()
+        process.begin(self.arbiter(process), self.times)
+        self.line.join(name, host, process.links)
 
     def arbiter(self, process: Process) -> IArbiter:
         """
@@ -181,7 +111,7 @@ class PairWorld:
             store = UnsteadyStore(EmbeddedStore(self.engine, self.time), host, wire)
             word = str(self.incarnations)
             return StoreArbiter(store, host, "node1", name, word, self.times.ttl)
-        perform: Perform = _InAThread(host, wire)
+        perform: Perform = InAThread(host, wire)
         return LockFileArbiter(process.files, host, name, self.times.ttl, perform)
 
     def promoted(self, process: Process, fence: Fence) -> None:
@@ -239,6 +169,10 @@ class PairWorld:
                 self.switchOver,
                 self.changeFitness,
                 self.breakDisk,
+                self.cutLink,
+                self.mendLink,
+                self.mendLink,
+                self.loseArbiter,
             )
         )
         self.story.append(
@@ -274,6 +208,28 @@ class PairWorld:
         process.wire.cutOut = process.wire.cutIn = False
         process.wire.loss = process.wire.twice = process.wire.slowest = 0.0
 
+    def cutLink(self, process: Process) -> None:
+        """
+        The members hear nothing of each other, or one of them nothing of the
+        other.
+        """
+        both = set(self.processes)
+        self.line.cut = self.chance.choice((both, {process.name}))
+
+    def mendLink(self, process: Process) -> None:
+        """
+        The members can talk to each other, quickly or not.
+        """
+        self.line.cut.clear()
+        self.line.slowest = self.chance.choice((0.001, 0.001, 0.1, 0.8))
+
+    def loseArbiter(self, process: Process) -> None:
+        """
+        Neither of them reaches the arbiter.
+        """
+        for each in self.processes.values():
+            self.cut(each)
+
     def slow(self, process: Process) -> None:
         """
         The way loses, doubles and delays, so that messages overtake each other.
@@ -301,10 +257,12 @@ class PairWorld:
         A member cannot serve, or can again.
         """
         process.fit = not process.fit
+        fitness = process.fitness
         if process.fit:
-            process.host.run(process.member.fit)
+            process.host.run(lambda: fitness.fit("nic"))
         else:
-            process.host.run(lambda: process.member.unfit("its network card is down"))
+            soft = self.chance.random() < 0.7
+            process.host.run(lambda: fitness.unfit("nic", "it is down", soft))
 
     def breakDisk(self, process: Process) -> None:
         """
@@ -318,6 +276,8 @@ class PairWorld:
         All that is broken is mended.
         """
         self.disk.full = self.disk.readOnly = False
+        self.line.cut.clear()
+        self.line.slowest = 0.001
         for process in self.processes.values():
             self.mend(process)
             self.thaw(process)
@@ -332,6 +292,8 @@ class PairWorld:
         """
         for process in self.processes.values():
             process.member.stop()
+            process.journal.stop()
+        self.line.cut = set(self.processes)
         self.run(5 * self.times.ttl)
         for process in self.processes.values():
             if process.host.calls:
@@ -363,38 +325,3 @@ class PairWorld:
         except Broken as e:
             story = "\n".join(self.story[-40:])
             raise Broken(f"{self.kind}, seed {self.seed}: {e}\n{story}") from e
-
-
-@define(eq=False)
-class _InAThread:
-    """
-    Operations on a disk that may be slow: done at some time, known later.
-    """
-
-    host: Host
-    wire: Wire
-
-    def __call__(self, work: Callable[[], _T], /) -> Deferred[_T]:
-        """
-        Do it.  A wire that is cut is a disk that fails, before or after.
-        """
-        result: Deferred[_T] = Deferred()
-
-        def go() -> None:
-            outcome: _T | Failure
-            try:
-                if self.wire.cutOut:
-                    raise OSError(errno.EIO, "Input/output error")
-                outcome = work()
-                if self.wire.cutIn:
-                    raise OSError(errno.EIO, "Input/output error")
-            except OSError:
-                outcome = Failure()
-            self._soon(lambda: result.callback(outcome))
-
-        self._soon(go)
-        return result
-
-    def _soon(self, call: Callable[[], None]) -> None:
-        delay = self.wire.chance.uniform(0, self.wire.slowest)
-        self.wire.time.callLater(delay, self.host.run, call)

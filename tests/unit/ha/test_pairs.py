@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from sipcluster.ha.companion import Companion
 from sipcluster.ha.iha import Verdict
 from sipcluster.ha.member import PairMember
 from sipcluster.testing.pair import Broken, PairWorld
@@ -92,9 +93,39 @@ class PairTests(SynchronousTestCase):
         They also see it when a member that was frozen believes its lease to run
         until a timer has told it so.
         """
-        self.patch(
-            PairMember,
-            "extend",
-            lambda member, until: setattr(member.fence, "validUntil", until + 5.0),
-        )
+
+
+        def believe(member: PairMember, until: float) -> None:
+            member.fence.validUntil = until
+            member._count()
+            member.fence.validUntil = until + 5.0
+
+        self.patch(PairMember, "extend", believe)
         self.assertIn("two primaries", self.live("store"))
+
+    def test_promiseNotKept(self) -> None:
+        """
+        They also see it when a backup says that it takes no grant, and takes one.
+        """
+        self.patch(PairMember, "promise", lambda member, epoch, seconds: seconds)
+        self.assertIn("two primaries", self.live("fake", 200))
+
+    def test_promiseCountedFromTheAnswer(self) -> None:
+        """
+        They also see it when a promise is counted from when it came.
+        """
+        promised = PairMember.promised
+
+        def late(member: PairMember, epoch: int, asked: float, given: float) -> None:
+            promised(member, epoch, member.clock.seconds(), given)
+
+        self.patch(PairMember, "promised", late)
+        self.assertIn("two primaries", self.live("fake", 200))
+
+    def test_promiseForgotten(self) -> None:
+        """
+        They also see it when a member that has begun anew does not wait for what
+        the process before it may have promised.
+        """
+        self.patch(Companion, "promises", lambda companion: False)
+        self.assertIn("two primaries", self.live("fake", 200))
