@@ -22,16 +22,21 @@ from zope.interface import implementer
 from sipcluster import __version__
 from sipcluster.app.cti import admitted
 from sipcluster.app.node import NodeMember, makeNode, plainCall
+from sipcluster.app.proxy import proxyMembers
 from sipcluster.app.runtime import ISIPMember, NodeRuntime
 from sipcluster.app.standby import Standby
+from sipcluster.ha.companion import Companion
+from sipcluster.ha.fitness import Fitness
 from sipcluster.ha.iha import IArbiter, IRoleObserver
-from sipcluster.ha.ireplica import IAlone, ILinkTaker
+from sipcluster.ha.ireplica import ILinkTaker
 from sipcluster.ha.journal import Journal, Limits
 from sipcluster.ha.keeper import Keeper, Restored
 from sipcluster.ha.lease import Fence, LeaseTimes
 from sipcluster.ha.life import LifeClock
 from sipcluster.ha.link import Identity, Links
 from sipcluster.ha.member import PairMember
+from sipcluster.servicecheck.announce import Announcer
+from sipcluster.servicecheck.iservicecheck import PeerRole
 from sipcluster.sessioncontroller.isessioncontroller import IEventSink
 from sipcluster.sessioncontroller.values import decodeCall
 from sipcluster.tcontroller.itcontroller import IDNStates
@@ -63,6 +68,8 @@ class PairProcess(Service):
     @ivar pair: the name under which both serve.
     @ivar other: the name of the other member.
     @ivar member: its role.
+    @ivar companion: the other member, as this one knows it.
+    @ivar fitness: what speaks against this member.
     @ivar journal: what there is of all that is kept.
     @ivar links: takes connections to the other member.
     @ivar ports: the T-Library ports by name, each with its TCP port; they are the
@@ -81,12 +88,14 @@ class PairProcess(Service):
         times: LeaseTimes | None = None,
         sinks: Sequence[IEventSink] = (),
         limits: Limits | None = None,
+        preferred: bool = True,
         make: Callable[[NodeRuntime, Sequence[IEventSink]], NodeMember] = makeNode,
     ) -> None:
         """
         @param link: makes what connects the two members, of what takes the
             connections; it is started and stopped with this service.
         @param sinks: take the call-control events of every life, besides the log.
+        @param preferred: this member asks for the role first when both start.
         @param make: makes the node of each life.
         """
         configuration = runtime.configuration
@@ -95,16 +104,26 @@ class PairProcess(Service):
         self.pair = pair = configuration.pairOf(runtime.name)
         self.other = configuration.partnerOf(runtime.name)
         self.counts: Counter[str] = Counter()
-        self.member = PairMember(
-            runtime.name, pair, arbiter, self, runtime.clock, times or LeaseTimes()
-        )
+        self.companion = companion = Companion(self.other)
         self.journal = Journal(
             runtime.clock,
-            Alone(),
+            companion,
             limits,
-            fenced=self._outdated,
-            serving=self._serving,
+            companion.fenced,
+            companion.serving,
         )
+        self.member = PairMember(
+            runtime.name,
+            pair,
+            arbiter,
+            self,
+            runtime.clock,
+            times or LeaseTimes(),
+            partner=companion,
+            preferred=preferred,
+        )
+        self.fitness = Fitness(self.member)
+        companion.join(self.member, self.journal, self.fitness)
         self.links = Links(
             self.journal,
             Identity(
@@ -114,6 +133,7 @@ class PairProcess(Service):
                 self.other,
                 f"sipcluster {__version__}",
             ),
+            companion,
         )
         self._link = link(self.links)
         self._sinks = tuple(sinks)
@@ -129,6 +149,7 @@ class PairProcess(Service):
         self.keeper: Keeper | None = None
         self.restored: Restored | None = None
         self._clock: LifeClock | None = None
+        self._announcer: Announcer | None = None
         self._handing: IDelayedCall | None = None
         self._switching: list[Deferred[str]] = []
 
@@ -213,9 +234,6 @@ class PairProcess(Service):
 
     # What leaves this process
 
-    def _serving(self) -> bool:
-        return self.member.fence.open
-
     def _hold(self, send: Callable[..., object], *args: object) -> None:
         """
         Everything that leaves the SIP ports comes by here.
@@ -252,6 +270,7 @@ class PairProcess(Service):
         life.load()
         for name in self.ports:
             self._give(name, life.cti.ports[name][0])
+        self._announce(life, clock, epoch)
         self.counts["lives"] += 1
         log.warn(
             "{number}: {member} is primary of {pair}, epoch {epoch}",
@@ -262,6 +281,22 @@ class PairProcess(Service):
             restored=dict(restored.entries),
             lost=restored.failed,
         )
+
+    def _announce(self, life: NodeMember, clock: LifeClock, epoch: int) -> None:
+        """
+        Tell the SIP Proxies, so that what waits there comes at once.
+        """
+        runtime = self.runtime
+        configuration = runtime.configuration
+        self._announcer = Announcer(
+            clock,
+            life.controller.ua.layer,
+            runtime.identifiers,
+            b"sip:" + configuration.pairHost(self.pair).encode("ascii"),
+            proxyMembers(configuration),
+            self.companion.fenced,
+        )
+        self._announcer.announce(PeerRole(True, epoch, self.pair))
 
     def handingOver(self, epoch: int) -> None:
         """
@@ -305,6 +340,9 @@ class PairProcess(Service):
             return
         self.runtime.transport.receiver = self._standby
         keeper.end()
+        if self._announcer is not None:
+            self._announcer.stop()
+            self._announcer = None
         for name in self.ports:
             self._give(name, self._backupPort(name))
         with log.failuresHandled("ending a life"):
@@ -323,12 +361,6 @@ class PairProcess(Service):
         handing, self._handing = self._handing, None
         if handing is not None and handing.active():
             handing.cancel()
-
-    def _outdated(self, epoch: int) -> None:
-        """
-        The other member knows of a newer epoch.
-        """
-        self.member.peerClaims(epoch, self.other)
 
     # Switchover
 
@@ -366,7 +398,7 @@ class PairProcess(Service):
         See L{IMember}.
         """
         life, journal, fields = self.life, self.journal, self.member.fields
-        restored = self.restored
+        restored, state = self.restored, self.companion.state
         return {
             **(_NOTHING if life is None else life.status()),
             "pair": {
@@ -376,6 +408,10 @@ class PairProcess(Service):
                 "other": self.other,
                 "arbiter": self.member.away or "answers",
                 "inSync": self.inSync,
+                "linked": state is not None,
+                "reasons": {
+                    name: reason.why for name, reason in self.fitness.reasons.items()
+                },
                 "position": journal.position,
                 "entries": journal.replica.count,
                 "waiting": journal.waiting,
@@ -397,7 +433,9 @@ class PairProcess(Service):
         Whether both members have everything.
         """
         journal = self.journal
-        return journal.inSync if self.life is not None else journal.whole
+        if self.life is not None:
+            return journal.inSync
+        return journal.whole and self.companion.state is not None
 
     def registrations(self) -> Iterable[dict[str, object]]:
         """
@@ -438,19 +476,6 @@ class PairProcess(Service):
         The T-Library clients.
         """
         return () if self.life is None else self.life.clients()
-
-
-@implementer(IAlone)
-class Alone:
-    """
-    A primary serves without the other member.
-    """
-
-    def alone(self) -> bool:
-        """
-        See L{IAlone}.
-        """
-        return True
 
 
 #: Seconds between two looks whether the other member has everything.

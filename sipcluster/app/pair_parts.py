@@ -51,6 +51,7 @@ def makePair(
         arbiter,
         lambda taker: _link(reactor, configuration, pair, runtime, taker),
         LeaseTimes(ttl=pair.lease, margin=pair.lease / 10),
+        preferred=runtime.name == pair.members[0],
     )
 
 
