@@ -22,12 +22,17 @@ from sipcluster.app.settings import (
     Switch,
     TLibApplication,
 )
+from sipcluster.app.settings import (
+    Pair as PairSettings,
+)
 from sipcluster.net.tlib import TLibFactory
 from sipcluster.registrar.iregistrar import Binding
 from sipcluster.sip.isip import ILocator
 from sipcluster.sip.uri import SIPURI
 from sipcluster.testing.simulation.chance import Chance
 from sipcluster.testing.simulation.clients import PORT, Client
+from sipcluster.testing.simulation.disks import SimulatedDisk
+from sipcluster.testing.simulation.pairs import Pair
 from sipcluster.testing.simulation.servers import (
     EventsOfLife,
     IServed,
@@ -37,6 +42,7 @@ from sipcluster.testing.simulation.servers import (
 from sipcluster.testing.simulation.telephones import Telephone
 from sipcluster.testing.simulation.world import Cluster, World
 from sipcluster.tserver.tracing import Tracing
+from tests.simulation.pair import ServedMember
 
 DOMAIN = "lab.example"
 
@@ -81,7 +87,7 @@ class ServedNode:
                 transport=server.transport,
                 store=server.store,
             ),
-            [EventsOfLife(server, server.life)],
+            [EventsOfLife(server)],
         )
         self.node.startService()
         self.node.load()
@@ -212,6 +218,7 @@ class Sizes:
     @ivar places: data centres.
     @ivar proxies: SIP Proxies of each.
     @ivar nodes: nodes of each.
+    @ivar pairs: how many of these are pairs.
     @ivar phones: telephones of each.
     @ivar clients: T-Library clients of each.
     @ivar check: seconds between two OPTIONS.
@@ -223,25 +230,41 @@ class Sizes:
     phones: int
     clients: int
     check: float
+    pairs: int = 0
 
 
 #: What a seed chooses from: small ones often, since they are fast.
 SIZES = (
     Sizes(1, 2, 1, 3, 1, 5.0),
     Sizes(1, 2, 2, 3, 2, 5.0),
-    Sizes(1, 2, 2, 4, 2, 10.0),
     Sizes(2, 2, 2, 3, 2, 10.0),
+    Sizes(1, 2, 1, 3, 1, 5.0, pairs=1),
+    Sizes(1, 2, 1, 3, 1, 5.0, pairs=1),
+    Sizes(1, 2, 1, 3, 2, 5.0, pairs=1),
+    Sizes(1, 2, 2, 4, 2, 5.0, pairs=1),
+    Sizes(1, 2, 2, 3, 2, 10.0, pairs=2),
+    Sizes(2, 2, 1, 3, 1, 10.0, pairs=1),
 )
 
+#: What decides who is primary.
+ARBITERS = ("store", "lock-file")
 
-def configurationOf(sizes: Sizes, domain: str = DOMAIN) -> Configuration:
+#: By how much the clock of a host may be wrong.
+DRIFT = 0.01
+
+
+def configurationOf(
+    sizes: Sizes, arbiter: str = "store", domain: str = DOMAIN
+) -> Configuration:
     """
     The configuration of a cluster.
+
+    @param arbiter: of its pairs.
     """
-    proxies, nodes, clients = [], [], []
+    applications: list[Node | Proxy | PairSettings] = []
     for place in range(sizes.places):
         for number in range(sizes.proxies):
-            proxies.append(
+            applications.append(
                 Proxy(
                     name=f"proxy{place + 1}{number + 1}",
                     sipAddress=f"192.0.2.{100 * place + 11 + number}",
@@ -251,14 +274,22 @@ def configurationOf(sizes: Sizes, domain: str = DOMAIN) -> Configuration:
                 )
             )
         for number in range(sizes.nodes):
-            nodes.append(
+            name = f"node{place + 1}{number + 1}"
+            paired = number < sizes.pairs
+            members = (f"{name}a", f"{name}b") if paired else (name,)
+            applications += [
                 Node(
-                    name=f"node{place + 1}{number + 1}",
-                    sipAddress=f"192.0.2.{100 * place + 21 + number}",
+                    name=member,
+                    sipAddress=f"192.0.2.{100 * place + 21 + number + 30 * index}",
                     geoLocation=f"dc{place + 1}",
                     oosCheck=sizes.check,
                 )
-            )
+                for index, member in enumerate(members)
+            ]
+            if paired:
+                applications.append(
+                    PairSettings(name=name, members=members, arbiter=arbiter)
+                )
     clients = [
         TLibApplication(name=name, password=f"secret-{name}")
         for name in (
@@ -282,7 +313,7 @@ def configurationOf(sizes: Sizes, domain: str = DOMAIN) -> Configuration:
                 agentLogoutGrace=10.0,
             ),
         ),
-        (*nodes, *proxies),
+        tuple(applications),
         tlibApplications=tuple(clients),
     )
 
@@ -299,61 +330,81 @@ def cluster(chance: Chance) -> Cluster:
     What chance fills a world with.
     """
     sizes = chance.choose(SIZES)
-    configuration = configurationOf(sizes)
+    configuration = configurationOf(sizes, chance.choose(ARBITERS))
     names = {
         configuration.pairHost(one.name): one.sipAddress
         for one in (*configuration.proxies, *configuration.nodes)
     }
+    clocks = chance.fork("clocks")
 
     def populate(world: World) -> None:
+        servers: dict[str, Server] = {}
         for proxy in configuration.proxies:
-            world.processes.append(
-                Server(
-                    world,
-                    "proxy",
-                    proxy.name,
-                    proxy.sipAddress,
-                    proxy.geoLocation,
-                    lambda server: ServedProxy(server, configuration),
-                )
+            servers[proxy.name] = Server(
+                world,
+                "proxy",
+                proxy.name,
+                proxy.sipAddress,
+                proxy.geoLocation,
+                lambda server: ServedProxy(server, configuration),
             )
         for node in configuration.nodes:
-            world.processes.append(
-                Server(
-                    world,
-                    "node",
-                    node.name,
-                    node.sipAddress,
-                    node.geoLocation,
-                    lambda server: ServedNode(server, configuration),
-                )
+            paired = configuration.pair(node.name) is not None
+            servers[node.name] = Server(
+                world,
+                "node",
+                node.name,
+                node.sipAddress,
+                node.geoLocation,
+                (
+                    (lambda server: ServedMember(server, configuration))
+                    if paired
+                    else (lambda server: ServedNode(server, configuration))
+                ),
             )
-        for index, number in enumerate(numbersOf(sizes)):
-            place = f"dc{index // sizes.phones + 1}"
-            host = f"198.51.100.{index + 1}"
-            world.processes.append(
-                Telephone(
-                    world,
-                    f"phone{number}",
-                    host,
-                    place,
-                    number,
-                    "TCP" if index % 3 == 1 else "UDP",
-                )
-            )
-        for index, one in enumerate(configuration.tlibApplications):
-            location = index // sizes.clients
-            first = location * sizes.nodes
-            nodes = configuration.nodes[first : first + sizes.nodes]
-            node = nodes[index % len(nodes)]
-            world.processes.append(
-                Client(
-                    world,
-                    one.name,
-                    f"203.0.113.{index + 1}",
-                    f"dc{location + 1}",
-                    node.sipAddress,
-                )
-            )
+        for server in servers.values():
+            server.offset = clocks.between(0.0, 1e6)
+            server.rate = clocks.between(1 - DRIFT, 1 + DRIFT)
+        world.processes += servers.values()
+        for pair in dict.fromkeys(map(configuration.pair, servers)):
+            if pair is None:
+                continue
+            first, second = (servers[member] for member in pair.members)
+            disk = SimulatedDisk(world.chance.fork(f"disk of {pair.name}"))
+            made = Pair(world, pair.name, (first, second), pair.arbiter, disk)
+            first.pair = second.pair = made
+            world.pairs.append(made)
+            if pair.arbiter == "lock-file":  # on one host
+                second.offset, second.rate = first.offset, first.rate
+        _people(world, sizes)
+        _clients(world, sizes, configuration, servers)
 
     return Cluster(DOMAIN.encode(), numbersOf(sizes), names, populate)
+
+
+def _people(world: World, sizes: Sizes) -> None:
+    for index, number in enumerate(numbersOf(sizes)):
+        place = f"dc{index // sizes.phones + 1}"
+        host = f"198.51.100.{index + 1}"
+        transport = "TCP" if index % 3 == 1 else "UDP"
+        phone = Telephone(world, f"phone{number}", host, place, number, transport)
+        world.processes.append(phone)
+
+
+def _clients(
+    world: World,
+    sizes: Sizes,
+    configuration: Configuration,
+    servers: dict[str, Server],
+) -> None:
+    for index, one in enumerate(configuration.tlibApplications):
+        location = index // sizes.clients
+        place = f"dc{location + 1}"
+        nodes = [node for node in configuration.nodes if node.geoLocation == place]
+        names = list(dict.fromkeys(configuration.pairOf(node.name) for node in nodes))
+        name = names[index % len(names)]
+        hosts = [
+            node.sipAddress for node in nodes if configuration.pairOf(node.name) == name
+        ]
+        host = f"203.0.113.{index + 1}"
+        world.processes.append(Client(world, one.name, host, place, *hosts))

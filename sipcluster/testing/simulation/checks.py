@@ -7,21 +7,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
-
 from sipcluster.cluster.icluster import prefixEnd
 from sipcluster.cluster.operations import RangeOperation
 from sipcluster.registrar.records import PREFIX, BadRecord, decode
 from sipcluster.sessioncontroller.events import CallEvent
 from sipcluster.testing.simulation.clients import Client
+from sipcluster.testing.simulation.pairs import Pair
 from sipcluster.testing.simulation.servers import Server
 from sipcluster.testing.simulation.telephones import Telephone
-from sipcluster.tlib.client import Resume
-from sipcluster.tlib.codec import Envelope
-from sipcluster.tlib.enums import ResumeResult
-from sipcluster.tlib.messages import Message
-from sipcluster.tserver.itserver import Receiver
-from sipcluster.tserver.session import PUBLIC
+from sipcluster.testing.simulation.tlib_checks import ClientChecks
 
 if TYPE_CHECKING:
     from sipcluster.testing.simulation.world import World
@@ -45,10 +39,6 @@ _BESIDES = frozenset(["UserDataChanged", "DTMFSent"])
 
 _BEGINS = frozenset(["Offered", "Alerting"])
 
-#: Seconds for which a session is kept, when its client knows of the loss of its link
-#: as much later than the server as it can.
-_KEPT = 20.0
-
 #: Seconds that a telephone has to do what its timers say.
 _LATE = 2.0
 
@@ -59,23 +49,6 @@ class Broken(Exception):
     """
 
 
-@define
-class Session:
-    """
-    One T-Library session.
-
-    @ivar sent: what the server numbered: names and ReferenceIDs of the messages.
-    @ivar received: the position of the last event that the client was given.
-    @ivar snapshots: it was resumed with a snapshot: there may be gaps.
-    @ivar parties: by DN and ConnID: what the client was told last.
-    """
-
-    sent: dict[int, tuple[str, int]] = field(factory=dict)
-    received: int = 0
-    snapshots: bool = False
-    parties: dict[tuple[str, str], str] = field(factory=dict)
-
-
 class Checks:
     """
     Looks at all that happens.
@@ -83,12 +56,10 @@ class Checks:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._parties: dict[tuple[str, int, str, str, int], str] = {}
-        self._times: dict[tuple[str, int, str, str], int] = {}
-        self._sessions: dict[str, Session] = {}
-        self._last: dict[str, Resume] = {}
-        self._unlinked: dict[str, float] = {}
-        self._lives: dict[str, int] = {}
+        self._parties: dict[tuple[str, str, str, int], str] = {}
+        self._times: dict[tuple[str, str, str], int] = {}
+        self._loose: set[tuple[str, str, str]] = set()
+        self.tlib = ClientChecks(world)
 
     def broken(self, what: str) -> None:
         """
@@ -98,17 +69,16 @@ class Checks:
 
     # Calls
 
-    def called(self, server: Server, life: int, event: CallEvent) -> None:
+    def called(self, home: str, event: CallEvent) -> None:
         """
-        A node has published a call-control event.
+        A node has published a call-control event, and it cannot be undone any more.
+
+        @param home: whose calls these are: a life of a node on its own, or a pair.
         """
         name, party = type(event).__name__, event.party
-        self._world.note(
-            server.name, f"{name} {party.thisDN} {party.connID}", party.connID
-        )
-        if name in _BESIDES:
+        key = (home, party.connID, party.thisDN)
+        if name in _BESIDES or key in self._loose:
             return
-        key = (server.name, life, party.connID, party.thisDN)
         if name in _BEGINS:
             self._times[key] = self._times.get(key, 0) + 1
         one = (*key, self._times.get(key, 0))
@@ -117,89 +87,24 @@ class Checks:
             self.broken(f"{name} after {last or 'nothing'} for {party.thisDN}")
         self._parties[one] = name
 
-    def died(self, server: Server) -> None:
+    def loosen(self, home: str, event: CallEvent) -> None:
         """
-        A server was killed: its calls have ended without a word.
+        An event has happened or not: who published it died, and whoever goes on may
+        have heard of it.
         """
-        for key in list(self._parties):
-            if key[0] == server.name:
-                del self._parties[key]
+        key = (home, event.party.connID, event.party.thisDN)
+        self._loose.add(key)
+        for one in [each for each in self._parties if each[:3] == key]:
+            del self._parties[one]
 
-    # T-Library
-
-    def _session(self, name: str) -> Session:
-        return self._sessions.setdefault(name[-PUBLIC:], Session())
-
-    def numbered(self, session: str, receiver: Receiver, message: Message) -> None:
+    def forget(self, home: str) -> None:
         """
-        A server has given a message a position in a session.
+        The calls of a node have ended without a word, or are gone on with by one who
+        does not know all of them.
         """
-        known = self._session(session)
-        position = receiver.position
-        if position in known.sent:
-            self.broken(f"{receiver.client}: position {position} twice")
-        known.sent[position] = (type(message).__name__, receiver.reference)
-
-    def unlinked(self, client: Client) -> None:
-        """
-        A client has lost its link.
-        """
-        self._unlinked[client.name] = self._world.clock.seconds()
-
-    def linked(
-        self, client: Client, resume: Resume | None, result: ResumeResult
-    ) -> None:
-        """
-        A client has a link.
-        """
-        life = self._lives.get(client.name, 0)
-        self._lives[client.name] = self._world.network.processes[client.node].life
-        before = self._last.get(client.name)
-        if before is None or resume is None:
-            return
-        same = (before.session, before.epoch) == (resume.session, resume.epoch)
-        if result is ResumeResult.RESUMED and not same:
-            self.broken(f"{client.name}: resumed another session")
-        if life == self._world.network.processes[client.node].life:
-            since = self._unlinked.get(client.name, 0.0)
-            away = self._world.clock.seconds() - since
-            if result is ResumeResult.LOST and away < _KEPT:
-                self.broken(f"{client.name}: its session was lost in {away:.1f} s")
-        elif result not in (ResumeResult.LOST, ResumeResult.NEW):
-            self.broken(f"{client.name}: {result.label} after a restart of its node")
-        if result is ResumeResult.SNAPSHOT:
-            self._session(resume.session).snapshots = True
-
-    def received(self, client: Client, resume: Resume, envelope: Envelope) -> None:
-        """
-        A client was given an event.
-        """
-        known = self._session(resume.session)
-        position, message = envelope.position, envelope.message
-        self._last[client.name] = resume
-        expected = known.received + 1
-        if position != expected and not (known.snapshots and position > expected):
-            self.broken(f"{client.name}: position {position} after {known.received}")
-        known.received = position
-        sent = known.sent.get(position)
-        got = (type(message).__name__, envelope.reference)
-        if sent is None or sent[0] != got[0]:
-            self.broken(f"{client.name}: {got} at {position}, sent was {sent}")
-        dn = getattr(message, "thisDN", None) or ""
-        call = getattr(message, "connID", None) or ""
-        if call and dn:
-            self._party(client, known, dn, call, got[0])
-
-    def _party(
-        self, client: Client, known: Session, dn: str, call: str, name: str
-    ) -> None:
-        if name not in _ORDER:
-            return
-        last = known.parties.get((dn, call), "")
-        if last == "Released" and name not in ("EventDialing", "EventRinging"):
-            self.broken(f"{client.name}: {name} of {dn} after it was released")
-        ends = name in ("EventReleased", "EventAbandoned")
-        known.parties[dn, call] = "Released" if ends else name
+        self._loose.update(key for key in self._times if key[0] == home)
+        for one in [each for each in self._parties if each[0] == home]:
+            del self._parties[one]
 
     # Always
 
@@ -215,6 +120,8 @@ class Checks:
                 self._believes(process)
             elif isinstance(process, Server) and process.served is not None:
                 self._agents(process.name, process.served.agents())
+        for pair in world.pairs:
+            self._alike(pair)
 
     def _believes(self, phone: Telephone) -> None:
         call, now = phone.call, phone.clock.seconds()
@@ -226,6 +133,30 @@ class Checks:
         ids = [one["agent"] for one in agents]
         if len(set(dns)) != len(dns) or len(set(ids)) != len(ids):
             self.broken(f"{name}: agents {sorted(zip(dns, ids, strict=True))}")
+
+    def _alike(self, pair: Pair) -> None:
+        """
+        What is written down is what there is, and when nothing is on its way both
+        members have the same.
+        """
+        primary = pair.primary
+        if primary is None or primary.frozen:
+            return
+        served, other = pair.of(primary), pair.of(pair.other(primary))
+        assert served is not None and served.keeper is not None
+        if served.keeper.pending:
+            return
+        if found := served.keeper.differing():
+            self.broken(f"{primary.name} has not journaled {sorted(found)[:5]}")
+        if other is None or not served.journal.inSync:
+            return
+        ours, theirs = served.journal, other.journal
+        if ours.saved != ours.position or theirs.position != ours.position:
+            return
+        mine, copy = ours.replica.all(), theirs.replica.all()
+        if mine != copy:
+            keys = {key for key in {*mine, *copy} if mine.get(key) != copy.get(key)}
+            self.broken(f"{pair.name}: members differ in {sorted(keys)[:5]}")
 
     # At the end
 
@@ -261,21 +192,10 @@ class Checks:
         """
         for key, last in self._parties.items():
             if last != "Released":
-                self.broken(f"{key[0]}: {key[3]} in {key[2]} ended with {last}")
+                self.broken(f"{key[0]}: {key[2]} in {key[1]} ended with {last}")
         for process in self._world.processes:
-            if isinstance(process, Client) and process.client is not None:
-                self._complete(process)
-
-    def _complete(self, client: Client) -> None:
-        assert client.client is not None
-        resume = client.client.resume
-        if client.client.info is None or resume is None:
-            self.broken(f"{client.name} has no link")
-            return
-        known = self._session(resume.session)
-        last = max(known.sent, default=0)
-        if known.received != last:
-            self.broken(f"{client.name}: has {known.received} of {last}")
+            if isinstance(process, Client):
+                self.tlib.complete(process)
 
     def registrations(self) -> None:
         """
@@ -304,11 +224,3 @@ class Checks:
                 wanted = process.registeredUntil > world.clock.seconds()
                 if there != wanted:
                     self.broken(f"{process.name} registered: {wanted}, stored: {there}")
-
-
-_ORDER = frozenset(
-    [
-        *("EventDialing", "EventRinging", "EventEstablished", "EventHeld"),
-        *("EventRetrieved", "EventReleased", "EventAbandoned"),
-    ]
-)

@@ -78,21 +78,30 @@ class Client(Process):
     @ivar client: in this life; L{None}: none.
     @ivar seen: what it believes of calls.
     @ivar node: the host of its node.
+    @ivar nodes: the hosts of all that stand for it.
     """
 
     kind = "client"
 
     def __init__(
-        self, world: World, name: str, host: str, place: str, node: str
+        self,
+        world: World,
+        name: str,
+        host: str,
+        place: str,
+        node: str,
+        other: str = "",
     ) -> None:
         """
         @param node: the host of its node.
+        @param other: that of the other member of a pair.
         """
         super().__init__(world, name, host, place)
         self.client: TLibraryClient | None = None
         self.disk = Disk()
         self.seen = Seen()
         self.node = node
+        self.nodes = [each for each in (node, other) if each]
 
     def begin(self) -> None:
         """
@@ -100,7 +109,7 @@ class Client(Process):
         """
         text = self.disk.resume
         self.client = TLibraryClient(
-            [self.endpoint(self.node, PORT)],
+            [self.endpoint(each, PORT) for each in self.nodes],
             self.clock,
             self.name,
             f"secret-{self.name}",
@@ -131,12 +140,12 @@ class Client(Process):
             what = state.resumed.label if state.resumed is not None else state.why
             self.note(f"link: {what}")
             if not state.connected:
-                self.world.checks.unlinked(self)
+                self.world.checks.tlib.unlinked(self)
             if state.resumed is not None and state.resumed != ResumeResult.RESUMED:
                 self.seen.calls.clear()
             if state.resumed is not None and self.client is not None:
                 resume = self.client.resume
-                self.world.checks.linked(self, resume, state.resumed)
+                self.world.checks.tlib.linked(self, resume, state.resumed)
                 self.disk.resume = "" if resume is None else resume.asText()
 
     def _received(self, envelope: Envelope) -> None:
@@ -150,7 +159,7 @@ class Client(Process):
         dn = getattr(envelope.message, "thisDN", None) or ""
         call = getattr(envelope.message, "connID", None) or ""
         self.note(f"{name} {dn} {call} ({envelope.position})", call)
-        self.world.checks.received(self, resume, envelope)
+        self.world.checks.tlib.received(self, resume, envelope)
 
     def _look(self, message: Message) -> None:
         dn = getattr(message, "thisDN", None) or ""

@@ -214,17 +214,20 @@ class ProcessEndpoint:
     Connects from one process to another.
     """
 
-    def __init__(self, sockets: MemorySockets, host: str, port: int) -> None:
+    def __init__(
+        self, sockets: MemorySockets, host: str, port: int, timeout: float = 30.0
+    ) -> None:
         self._sockets = sockets
         self._host = host
         self._port = port
+        self._timeout = timeout
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
         """
         See C{IStreamClientEndpoint}.
         """
         return self._sockets.connect(
-            self._host, self._port, "", protocolFactory, None, 30.0
+            self._host, self._port, "", protocolFactory, None, self._timeout
         )
 
 

@@ -11,15 +11,17 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface, implementer
 
-from sipcluster.cluster.embedded_store import EmbeddedStore
 from sipcluster.registrar.iregistrar import Binding
 from sipcluster.sessioncontroller.events import CallEvent
 from sipcluster.sessioncontroller.isessioncontroller import IEventSink
+from sipcluster.sip.isip import IFlow
 from sipcluster.testing.simulation.processes import Process
+from sipcluster.testing.simulation.store import SimulatedStore
 from sipcluster.tlib.messages import Message
 from sipcluster.tserver.itserver import ITrace, Receiver
 
 if TYPE_CHECKING:
+    from sipcluster.testing.simulation.pairs import Pair
     from sipcluster.testing.simulation.world import World
 
 
@@ -71,13 +73,13 @@ class EventsOfLife:
     """
 
     server: Server
-    life: int
 
     def eventHappened(self, event: CallEvent) -> None:
         """
         See L{IEventSink}.
         """
-        self.server.world.checks.called(self.server, self.life, event)
+        self.server.published(event)
+        self.server.world.checks.called(self.server.home, event)
 
 
 @implementer(ITrace)
@@ -85,9 +87,12 @@ class EventsOfLife:
 class Truth:
     """
     What the T-Library port of one life of a node meant its clients to get.
+
+    @ivar life: names the life; empty: that of the process.
     """
 
     server: Server
+    life: str = ""
     _names: dict[str, str] = field(factory=dict)
 
     def messageReceived(self, port: str, sender: Receiver, message: Message) -> None:
@@ -113,7 +118,10 @@ class Truth:
                 )
                 self._names[receiver.client] = name
             assert name is not None
-            self.server.world.checks.numbered(name, receiver, message)
+            server = self.server
+            server.world.checks.tlib.numbered(
+                name, receiver, message, server.home, self.life or server.lifeName
+            )
 
 
 class Server(Process):
@@ -122,6 +130,7 @@ class Server(Process):
 
     @ivar served: what runs in it; L{None}: nothing.
     @ivar store: its way to the cluster store.
+    @ivar pair: that it is a member of.
     """
 
     def __init__(
@@ -140,14 +149,35 @@ class Server(Process):
         self.kind = kind
         self._make = make
         self.served: IServed | None = None
-        self.store: EmbeddedStore
+        self.store: SimulatedStore
+        self.pair: Pair | None = None
+
+    @property
+    def lifeName(self) -> str:
+        """
+        Names its life.
+        """
+        return f"{self.name} {self.life}"
+
+    @property
+    def home(self) -> str:
+        """
+        Whose the calls and sessions are that it has: its life's, or its pair's.
+        """
+        return self.lifeName if self.pair is None else self.pair.name
 
     def begin(self) -> None:
         """
         See L{Process.begin}.
         """
         world = self.world
-        self.store = EmbeddedStore(world.engine, self.clock, world.storeDelay)
+        self.store = SimulatedStore(
+            world.engine,
+            world.clock,
+            self.clock,
+            world.storeDelay,
+            self.chance.fork("store"),
+        )
         self.served = self._make(self)
 
     def killed(self) -> None:
@@ -156,7 +186,10 @@ class Server(Process):
         """
         self.served = None
         self.store.away = True
-        self.world.checks.died(self)
+        if self.pair is None:
+            self.world.checks.forget(self.home)
+        else:
+            self.pair.died(self)
 
     def freeze(self) -> None:
         """
@@ -179,6 +212,18 @@ class Server(Process):
         for watch in list(self.store._watches):
             if watch.starting is None:
                 watch.watch.resume()
+
+    def published(self, event: CallEvent) -> None:
+        """
+        A node has published a call-control event: tell the story.
+        """
+        name, party = type(event).__name__, event.party
+        self.note(f"{name} {party.thisDN} {party.connID}", party.connID)
+
+    def _traced(self, incoming: bool, data: Any, flow: IFlow) -> None:
+        super()._traced(incoming, data, flow)
+        if not incoming and self.pair is not None:
+            self.pair.sends(self, bytes(data))
 
     def left(self) -> dict[str, int]:
         """

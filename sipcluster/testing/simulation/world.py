@@ -16,6 +16,7 @@ from sipcluster.testing.simulation.clock import WorldClock
 from sipcluster.testing.simulation.faults import FAULTS
 from sipcluster.testing.simulation.network import SimulatedNetwork
 from sipcluster.testing.simulation.operations import OPERATIONS, Operation
+from sipcluster.testing.simulation.pairs import Pair
 from sipcluster.testing.simulation.processes import BEGIN, Process
 from sipcluster.testing.simulation.servers import Server
 from sipcluster.testing.simulation.story import Story
@@ -84,6 +85,7 @@ class World:
     One of them.
 
     @ivar processes: in the order in which they are started.
+    @ivar pairs: those of them that stand for one node together.
     @ivar storms: how often the weather has changed.
     @ivar failures: what was logged as a failure; whoever reads the log fills it.
     @ivar ending: nothing new is begun any more.
@@ -103,6 +105,7 @@ class World:
         self.ending = False
         self.failures: list[str] = []
         self.processes: list[Process] = []
+        self.pairs: list[Pair] = []
         self.checks = Checks(self)
         self._why = ""
         made = cluster(self.chance.fork("cluster"))
@@ -110,6 +113,12 @@ class World:
         self.numbers = made.numbers
         self._names = made.names
         made.populate(self)
+        if self.pairs:
+            self.clock.happened = self._happened
+
+    def _happened(self) -> None:
+        for pair in self.pairs:
+            pair.look()
 
     # What processes ask
 
@@ -132,6 +141,20 @@ class World:
         every = [one for one in self.processes if one.kind == "proxy"]
         every.sort(key=lambda one: one.place != place)
         return [one.host for one in every]
+
+    def pairAt(self, host: str) -> Pair | None:
+        """
+        The pair that a member of is at a host.
+        """
+        return getattr(self.network.processes[host], "pair", None)
+
+    def continuity(self, host: str) -> str:
+        """
+        As long as this is the same, T-Library sessions of a node are kept.
+        """
+        pair = self.pairAt(host)
+        life = self.network.processes[host].life
+        return f"{pair.torn} {pair.name}" if pair is not None else f"{life}"
 
     # The story
 
@@ -204,7 +227,9 @@ class World:
                 process.start()
             store = getattr(process, "store", None)
             if store is not None:
-                store.delay, store.away = self.storeDelay, False
+                store.delay, store.away, store.deaf = self.storeDelay, False, 0.0
+        for pair in self.pairs:
+            pair.disk.heal()
         self.pass_(RECOVERS)
         self.tell("does", "world", "everybody hangs up")
         self._hangUp()
