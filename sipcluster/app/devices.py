@@ -69,6 +69,12 @@ class _Bindings:
         if dn:
             self._watch.unregistered(dn, why)
 
+    def aorOf(self, dn: str) -> bytes:
+        """
+        The address-of-record of a DN.
+        """
+        return f"sip:{dn}{self._tail}".encode()
+
     def _dnOf(self, aor: bytes) -> str:
         text = aor.decode("utf-8", "replace")
         if not text.startswith("sip:") or not text.endswith(self._tail):
@@ -141,16 +147,20 @@ class Devices:
             ),
             lambda: int.from_bytes(runtime.entropy(4), "big") / 2**32,
             (watcher, self.waiting),
+            runtime.keeper,
         )
         self.view: RegistrationView | None = None
         if runtime.store is not None:
-            self.view = registrationView(
+            bindings = _Bindings(directory.domain, self.watch)
+            self.view = view = registrationView(
                 runtime.store,
                 runtime.clock,
                 runtime.wallTime,
                 runtime.name,
-                _Bindings(directory.domain, self.watch),
+                bindings,
+                runtime.keeper,
             )
+            self.watch.isBound = lambda dn: view.isBound(bindings.aorOf(dn))
 
     def start(self) -> None:
         """
@@ -171,6 +181,15 @@ class Devices:
         if self.view is not None:
             self.view.stop()
         self.waiting.stop()
+        self._controller.subscriptions = None
+
+    def abandon(self) -> None:
+        """
+        Another member of the pair serves: watch no more, and say nothing.
+        """
+        self.watch.stop()
+        if self.view is not None:
+            self.view.stop()
         self._controller.subscriptions = None
 
     @property

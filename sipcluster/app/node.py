@@ -260,7 +260,7 @@ class NodeMember(Service):
         """
         self._stopAsking()
         self.checker.stop()
-        self.devices.stop()
+        self.devices.abandon()
         self.cti.abandon()
         self.controller.abandon()
 

@@ -57,6 +57,13 @@ class BindingIndex:
         """
         return self._byAOR.get(aor, {}).get(identity)
 
+    def known(self, aor: bytes) -> Sequence[Binding]:
+        """
+        The bindings of an address-of-record, expired or not, in the order in which
+        they came.
+        """
+        return tuple(self._byAOR.get(aor, {}).values())
+
     def all(self) -> Iterator[Binding]:
         """
         Every live binding.

@@ -5,8 +5,9 @@ no longer is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -20,15 +21,20 @@ from sipcluster.cluster.icluster import (
 )
 from sipcluster.cluster.leases import LeaseBuckets
 from sipcluster.cluster.replica import Replica
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper, IKept
 from sipcluster.registrar.index import BindingIndex
 from sipcluster.registrar.iregistrar import Binding
-from sipcluster.registrar.records import PREFIX, BadRecord, decode, keyOf
+from sipcluster.registrar.records import PREFIX, BadRecord, decode, encode, keyOf
 
 log = Logger()
 
 #: Seconds after the cluster store is heard again in which nobody is given up: the
 #: SIP Proxies still write down who has registered meanwhile.
 SETTLE = 5.0
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 
 class IBindingObserver(Interface):
@@ -47,10 +53,12 @@ class IBindingObserver(Interface):
         """
 
 
-@implementer(IReplicaListener)
+@implementer(IReplicaListener, IKept)
 class RegistrationView:
     """
-    All bindings of the cluster, read only.
+    All bindings of the cluster, read only.  One entry is kept for each
+    address-of-record: a process that takes over while the cluster store is away
+    knows all of them; when the store is heard, what it does not know is gone.
 
     While the cluster store is not heard, and for L{SETTLE} seconds after, what was
     known last holds: telephones go on registering, and only this process does not
@@ -65,6 +73,7 @@ class RegistrationView:
         clock: IReactorTime,
         wallTime: Callable[[], float],
         observer: IBindingObserver,
+        keeper: IKeeper = UNKEPT,
     ) -> None:
         self.unreadable = 0
         self._replica = replica
@@ -75,6 +84,9 @@ class RegistrationView:
         self._names: dict[bytes, tuple[bytes, bytes]] = {}
         self._bound: set[bytes] = set()
         self._suspects: dict[bytes, None] = {}
+        # Keys of what was restored, and has not been seen in the store.
+        self._believed: dict[bytes, None] = {}
+        self._touch = keeper.keep(self)
         self._trustedFrom = 0.0
         self._era = replica.era
         self._sweeping: IDelayedCall | None = None
@@ -149,17 +161,15 @@ class RegistrationView:
                 touched[aor] = None
         for aor in touched:
             self._look(aor, "unregistered")
+            self._touch(_entryKey(aor))
 
     def _take(self, change: Change) -> bytes | None:
         """
         @return: the address-of-record that it concerns, or L{None}.
         """
+        self._believed.pop(change.key, None)
         if change.value is None:
-            name = self._names.pop(change.key, None)
-            if name is None:
-                return None
-            self._index.remove(*name)
-            return name[0]
+            return self._forget(change.key)
         try:
             binding = decode(change.value)
         except BadRecord as e:
@@ -170,9 +180,24 @@ class RegistrationView:
             self.unreadable += 1
             log.warn("record at {key} belongs elsewhere", key=change.key)
             return None
-        self._names[change.key] = (binding.aor, binding.identity)
-        self._index.put(binding)
+        self._know(binding)
         return binding.aor
+
+    def _know(self, binding: Binding) -> bytes:
+        key = keyOf(binding)
+        self._names[key] = (binding.aor, binding.identity)
+        self._index.put(binding)
+        return key
+
+    def _forget(self, key: bytes) -> bytes | None:
+        """
+        @return: the address-of-record that it concerns, or L{None}.
+        """
+        name = self._names.pop(key, None)
+        if name is None:
+            return None
+        self._index.remove(*name)
+        return name[0]
 
     def _look(self, aor: bytes, why: str) -> None:
         live = bool(self._index.bindings(aor))
@@ -205,11 +230,69 @@ class RegistrationView:
         if not self._trusts():
             return
         suspects, self._suspects = self._suspects, {}
+        believed, self._believed = self._believed, {}
+        for key in believed:
+            aor = self._forget(key)
+            if aor is not None:
+                suspects[aor] = None
         for aor in suspects:
             self._look(aor, "no longer registered")
+            self._touch(_entryKey(aor))
         for binding in self._index.expired():
             self._names.pop(keyOf(binding), None)
             self._look(binding.aor, "registration expired")
+            self._touch(_entryKey(binding.aor))
+
+    # What outlives this process
+
+    kind = "contact"
+
+    def keys(self) -> Iterable[str]:
+        """
+        See L{IKept}: the addresses-of-record that are bound, as far as the observer
+        was told.
+        """
+        return [_entryKey(aor) for aor in self._bound]
+
+    def entry(self, key: str) -> bytes | None:
+        """
+        See L{IKept}.
+        """
+        aor = key.encode("latin-1")
+        if aor not in self._bound:
+            return None
+        # Expired ones, too: they end when the store says so, or can be heard.
+        found = self._index.known(aor)
+        return _encoder.encode([encode(binding) for binding in found])
+
+    def restore(self, key: str, value: bytes, age: float) -> None:
+        """
+        See L{IKept}.  The observer knows of it.
+        """
+        bindings = [decode(record) for record in _decoder.decode(value)]
+        aor = key.encode("latin-1")
+        if any(binding.aor != aor for binding in bindings):
+            raise BadRecord(f"bindings of another one than {key}")
+        self._bound.add(aor)
+        if not bindings:
+            self._suspects[aor] = None
+        for binding in bindings:
+            self._believed[self._know(binding)] = None
+
+    def restored(self) -> None:
+        """
+        See L{IKept}.
+        """
+
+    def comparable(self, value: bytes) -> object:
+        """
+        See L{IKept}: they expire by the time of day.
+        """
+        return value
+
+
+def _entryKey(aor: bytes) -> str:
+    return aor.decode("latin-1")
 
 
 def registrationView(
@@ -218,6 +301,7 @@ def registrationView(
     wallTime: Callable[[], float],
     name: str,
     observer: IBindingObserver,
+    keeper: IKeeper = UNKEPT,
 ) -> RegistrationView:
     """
     Make the view of the location service of one process that writes nothing.
@@ -226,4 +310,4 @@ def registrationView(
     """
     leases = LeaseBuckets(store, clock)
     replica = Replica(store, PREFIX, clock, name.encode("utf-8"), leases=leases)
-    return RegistrationView(replica, clock, wallTime, observer)
+    return RegistrationView(replica, clock, wallTime, observer, keeper)

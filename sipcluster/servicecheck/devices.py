@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper, IKept
 from sipcluster.servicecheck.iservicecheck import (
     IAsker,
     IDeviceObserver,
@@ -50,6 +52,28 @@ class Device:
     force: float = 0.0
 
 
+@frozen
+class DeviceValue:
+    """
+    What is known of the device of one DN.
+
+    @ivar registered: it is registered, or need not be.
+    @ivar answers: it has left no question unanswered.
+    @ivar inService: what the observers were told.
+    @ivar why: why it is out of service, or was last.
+    """
+
+    registered: bool
+    answers: bool
+    inService: bool
+    why: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(DeviceValue)
+_UNREGISTERED = "not registered"
+
+
 @define(eq=False)
 class _Watched:
     """
@@ -63,19 +87,41 @@ class _Watched:
     registered: bool
     answers: bool = True
     inService: bool = False
-    why: str = "not registered"
+    why: str = _UNREGISTERED
     probe: Probe | None = field(default=None, repr=False)
     starting: IDelayedCall | None = None
 
+    def value(self) -> DeviceValue | None:
+        """
+        Write it down; L{None}: nothing has happened to it.
+        """
+        registered, answers, inService = self.registered, self.answers, self.inService
+        if (
+            registered is not self.device.registers
+            and answers
+            and not inService
+            and self.why == _UNREGISTERED
+        ):
+            return None
+        return DeviceValue(registered, answers, inService, self.why)
 
-@implementer(IProbeOwner)
+
+@implementer(IProbeOwner, IKept)
 class DeviceWatch:
     """
     Puts together what registrations and OPTIONS say of each DN.
 
     A DN that registers is in service at once, and asked later; one that is not
     registered is not asked.
+
+    One entry is kept for each DN: a process that takes over tells nothing again, and
+    misses nothing.
+
+    @ivar isBound: whether a DN is registered, as far as who tells of registrations
+        knows; L{None}: nobody can be asked.
     """
+
+    isBound: Callable[[str], bool] | None = None
 
     def __init__(
         self,
@@ -84,6 +130,7 @@ class DeviceWatch:
         asker: IAsker,
         chance: Callable[[], float],
         observers: Iterable[IDeviceObserver] = (),
+        keeper: IKeeper = UNKEPT,
     ) -> None:
         """
         @param chance: uniform in [0, 1): spreads the questions in time.
@@ -96,6 +143,7 @@ class DeviceWatch:
         self._watched = {
             device.dn: _Watched(device, not device.registers) for device in devices
         }
+        self._touch = keeper.keep(self)
 
     def observe(self, observer: IDeviceObserver) -> None:
         """
@@ -110,7 +158,7 @@ class DeviceWatch:
         """
         self._running = True
         for watched in self._watched.values():
-            if watched.registered:
+            if watched.registered or watched.inService:
                 self._look(watched)
 
     def stop(self) -> None:
@@ -214,6 +262,7 @@ class DeviceWatch:
         """
         Something may have changed.
         """
+        self._touch(watched.device.dn)
         if not self._running:
             return
         if watched.registered:
@@ -269,3 +318,50 @@ class DeviceWatch:
         probe, watched.probe = watched.probe, None
         if probe is not None:
             probe.stop()
+
+    # What outlives this process
+
+    kind = "device"
+
+    def keys(self) -> Iterable[str]:
+        """
+        See L{IKept}.
+        """
+        return list(self._watched)
+
+    def entry(self, key: str) -> bytes | None:
+        """
+        See L{IKept}.
+        """
+        watched = self._watched.get(key)
+        value = None if watched is None else watched.value()
+        return None if value is None else _encoder.encode(value)
+
+    def restore(self, key: str, value: bytes, age: float) -> None:
+        """
+        See L{IKept}.  One that is not of the switch any more is left out.
+        """
+        known = _decoder.decode(value)
+        watched = self._watched.get(key)
+        if watched is not None:
+            watched.registered = known.registered or not watched.device.registers
+            watched.answers = known.answers or watched.device.check <= 0
+            watched.inService = known.inService
+            watched.why = known.why
+
+    def restored(self) -> None:
+        """
+        See L{IKept}.
+        """
+        isBound = self.isBound
+        if isBound is None:
+            return
+        for dn, watched in self._watched.items():
+            if watched.registered and not isBound(dn):
+                self.unregistered(dn, "no longer registered")
+
+    def comparable(self, value: bytes) -> object:
+        """
+        See L{IKept}.
+        """
+        return value

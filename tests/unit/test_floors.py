@@ -23,13 +23,14 @@ FLOORS: dict[str, set[str]] = {
     "cluster": set(),
     "ha": {"cluster.icluster", "wire"},
     "monitors": set(),
-    "registrar": {"sip", "cluster"},
-    "servicecheck": {"sip"},
+    "registrar": {"ha.ikeeping", "sip", "cluster"},
+    "servicecheck": {"ha.ikeeping", "sip"},
     "sipproxy": {
         "sip",
         "registrar.iregistrar",
         "registrar.register",
         "servicecheck.iservicecheck",
+        "servicecheck.roles",
     },
     "sessioncontroller": {
         "ha.ikeeping",

@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 
 from sipcluster.cluster.embedded_store import EmbeddedStore, memoryEngine
 from sipcluster.cluster.icluster import IReplicaListener, Put
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper, IKept
 from sipcluster.registrar.iregistrar import ALL
 from sipcluster.registrar.records import PREFIX, encode
 from sipcluster.registrar.replicated import replicatedRegistrations
@@ -22,6 +23,7 @@ from sipcluster.registrar.view import (
 )
 from sipcluster.testing.clock import runFor
 from sipcluster.testing.registration_contract import AOR, EPOCH, binding
+from tests.unit.kept import Lives
 
 
 @implementer(IBindingObserver)
@@ -51,10 +53,12 @@ class Observer:
         self.told.append((aor, why))
 
 
-class RegistrationViewTests(SynchronousTestCase):
+class ViewTestCase(SynchronousTestCase):
     """
     A view beside one SIP Proxy that writes.
     """
+
+    keeper: IKeeper = UNKEPT
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -82,7 +86,12 @@ class RegistrationViewTests(SynchronousTestCase):
         Start a view, and wait until it trusts what it sees.
         """
         view = registrationView(
-            self.viewWay, self.clock, self.wallTime, "node1", self.observer
+            self.viewWay,
+            self.clock,
+            self.wallTime,
+            "node1",
+            self.observer,
+            self.keeper,
         )
         started = view.start()
         self.addCleanup(view.stop)
@@ -96,6 +105,12 @@ class RegistrationViewTests(SynchronousTestCase):
         Let time pass.
         """
         runFor(self.clock, seconds)
+
+
+class RegistrationViewTests(ViewTestCase):
+    """
+    What is told of registrations.
+    """
 
     def test_provides(self) -> None:
         """
@@ -244,3 +259,162 @@ class RegistrationViewTests(SynchronousTestCase):
         self.proxy.stop()
         self.engine.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class KeptTests(ViewTestCase):
+    """
+    What another process knows that takes over.
+    """
+
+    GONE = b"sip:gone@biloxi.example.com"
+
+    def setUp(self) -> None:
+        self.lives: Lives | None = None
+        super().setUp()
+
+    def join(self) -> RegistrationView:
+        """
+        Start a view in the next life.
+        """
+        if self.lives is None:
+            self.lives = Lives(self, self.clock)
+            self.keeper = self.lives.keeper
+            return super().join()
+        self.lives.die()
+        self.view.stop()
+        self.keeper = self.lives.next()
+        self.observer.told.clear()
+        view = registrationView(
+            self.viewWay,
+            self.clock,
+            self.wallTime,
+            "node1",
+            self.observer,
+            self.keeper,
+        )
+        self.addCleanup(view.stop)
+        self.lives.begin()
+        view.start().addErrback(lambda _: None)
+        self.run_()
+        self.lives.check()
+        return view
+
+    def run_(self, seconds: float = 0.2) -> None:
+        """
+        Let time pass; all is written down.
+        """
+        super().run_(seconds)
+        if self.lives is not None:
+            self.lives.check()
+
+    def register(self) -> None:
+        """
+        Two telephones register.
+        """
+        self.proxy.update(AOR, [binding(b"a", 6000.0), binding(b"b", 6000.0)])
+        self.proxy.update(self.GONE, [binding(b"g", 6000.0, aor=self.GONE)])
+        self.run_()
+        self.assertEqual(len(self.observer.told), 2)
+
+    def test_provides(self) -> None:
+        """
+        It is kept.
+        """
+        verifyObject(IKept, self.view)
+
+    def test_storeHeard(self) -> None:
+        """
+        It is told of nobody whom the process before it was told of.
+        """
+        self.register()
+        self.view = self.join()
+        self.run_(20)
+        self.assertEqual(self.observer.told, [])
+        self.assertEqual(self.view.count, 3)
+        self.proxy.update(AOR, [], ALL)
+        self.run_()
+        self.assertEqual(self.observer.told, [(AOR, "unregistered")])
+
+    def test_storeAway(self) -> None:
+        """
+        While the cluster store is away it knows all who are registered, for as long
+        as that takes; later those who have left meanwhile are given up, and those
+        who have come are told.
+        """
+        self.register()
+        self.viewWay.away = True
+        self.view = self.join()
+        self.assertTrue(self.view.degraded)
+        self.assertTrue(self.view.isBound(AOR))
+        self.assertEqual(
+            {each.contact for each in self.view.bindings(AOR)},
+            {b"sip:bob@a", b"sip:bob@b"},
+        )
+        self.proxy.update(self.GONE, [], ALL)
+        new = b"sip:new@biloxi.example.com"
+        self.proxy.update(new, [binding(b"n", 6000.0, aor=new)])
+        self.run_(100)
+        self.assertEqual(self.observer.told, [])
+        self.viewWay.away = False
+        self.run_(SETTLE + 8)
+        self.assertEqual(
+            self.observer.told, [(new, ""), (self.GONE, "no longer registered")]
+        )
+        self.assertTrue(self.view.isBound(AOR))
+        self.assertEqual(self.view.count, 3)
+
+    def test_suspects(self) -> None:
+        """
+        Who had left when the process before was not sure of it is given up by this
+        one.
+        """
+        self.register()
+        self.view._replica.era += 1
+        self.proxy.update(self.GONE, [], ALL)
+        self.run_(1)
+        self.view = self.join()
+        self.assertTrue(self.view.isBound(self.GONE))
+        self.run_(SETTLE + 2)
+        self.assertEqual(self.observer.told, [(self.GONE, "no longer registered")])
+
+    def test_expired(self) -> None:
+        """
+        Who has not registered again is given up, once the store is heard.
+        """
+        self.proxy.update(AOR, [binding(b"a", self.clock.seconds() + 60.0)])
+        self.run_()
+        self.viewWay.away = True
+        self.view = self.join()
+        self.run_(100)
+        self.assertEqual(self.observer.told, [])
+        self.viewWay.away = False
+        self.run_(SETTLE + 8)
+        self.assertEqual([aor for aor, why in self.observer.told], [AOR])
+
+    def test_garbage(self) -> None:
+        """
+        Entries that cannot be read, or are of somebody else, are lost, and nothing
+        else.
+        """
+        self.register()
+        assert self.lives is not None
+        journal = self.lives.journal
+        found = journal.snapshot("contact")
+        journal.change("contact", "sip:x@biloxi.example.com", b"\x01")
+        journal.change(
+            "contact", "sip:y@biloxi.example.com", next(iter(found.values()))
+        )
+        self.lives.keeper.end()
+        self.view.stop()
+        self.keeper = self.lives.next()
+        self.view = registrationView(
+            self.viewWay,
+            self.clock,
+            self.wallTime,
+            "node1",
+            self.observer,
+            self.keeper,
+        )
+        self.assertEqual(self.lives.begin().failed, 2)
+        self.assertEqual(len(self.flushLoggedErrors()), 2)
+        self.assertEqual(self.view.count, 3)

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from sipcluster.ha.ikeeping import IKept
 from sipcluster.servicecheck.devices import (
     PATIENCE,
     Device,
@@ -25,6 +26,7 @@ from sipcluster.servicecheck.iservicecheck import (
 )
 from sipcluster.servicecheck.probe import IProbeOwner
 from sipcluster.testing.clock import runFor
+from tests.unit.kept import Lives
 
 PHONE = Device("1001", b"sip:1001@lab.example", True, 10.0, 5.0)
 DESK = Device("1002", b"sip:desk@198.51.100.3", False)
@@ -259,3 +261,148 @@ class DeviceWatchTests(SynchronousTestCase):
         self.watch.start()
         self.assertEqual(len(other.told), 2)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
+
+class KeptTests(SynchronousTestCase):
+    """
+    What another process knows that takes over.
+
+    @ivar bound: the DNs that are registered as far as that one sees.
+    """
+
+    devices = (PHONE, DESK, QUIET, TRUNK)
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.observer = Observer()
+        self.lives = Lives(self, self.clock)
+        self.bound = {"1001", "1003"}
+        self.watch = self.make()
+        self.watch.start()
+        self.observer.told.clear()
+
+    def make(self) -> DeviceWatch:
+        """
+        Make a watch.
+        """
+        self.asker = Asker(self.clock)
+        watch = DeviceWatch(
+            self.clock,
+            self.devices,
+            self.asker,
+            lambda: 0.5,
+            (self.observer,),
+            self.lives.keeper,
+        )
+        watch.isBound = self.bound.__contains__
+        return watch
+
+    def move(self) -> list[tuple[str, str]]:
+        """
+        The process dies, and another one goes on.
+
+        @return: what that tells.
+        """
+        self.lives.die()
+        self.watch.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.lives.next()
+        self.observer.told.clear()
+        self.watch = self.make()
+        self.addCleanup(self.watch.stop)
+        self.lives.begin()
+        self.watch.start()
+        self.lives.check()
+        return self.observer.told
+
+    def test_provides(self) -> None:
+        """
+        It is kept.
+        """
+        verifyObject(IKept, self.watch)
+
+    def test_nothingTwice(self) -> None:
+        """
+        What was told is not told again, and devices are asked on.
+        """
+        self.watch.registered("1001")
+        self.watch.registered("1003")
+        self.watch.unregistered("1003", "expired")
+        self.assertEqual(self.move(), [])
+        self.assertTrue(self.watch.inService("1001"))
+        self.assertEqual(self.watch.why("1003"), "expired")
+        self.assertEqual(self.watch.status()["inService"], 3)
+        self.watch.registered("1001")
+        self.assertEqual(self.observer.told, [])
+        runFor(self.clock, 10.1)
+        self.assertEqual({each[0] for each in self.asker.asked}, {"1001", "9"})
+
+    def test_silentOnes(self) -> None:
+        """
+        One that did not answer is out of service there, too, and back when it
+        answers.
+        """
+        self.watch.registered("1001")
+        runFor(self.clock, 5.1)
+        self.asker.takers["1001"].dead("no answer")
+        self.assertEqual(self.move(), [])
+        self.assertTrue(self.watch.leavesUnanswered("1001"))
+        self.assertEqual(self.watch.why("1001"), "OPTIONS: no answer")
+        runFor(self.clock, 5.1)
+        self.asker.takers["1001"].dead("no answer")
+        self.assertEqual(self.observer.told, [])
+        runFor(self.clock, 10.1)
+        self.asker.takers["1001"].alive(PeerRole())
+        self.assertEqual(self.observer.told, [("1001", "")])
+
+    def test_goneMeanwhile(self) -> None:
+        """
+        A DN that whoever tells of registrations knows nothing of is out of service.
+        """
+        self.watch.registered("1001")
+        self.bound.discard("1001")
+        self.assertEqual(self.move(), [("1001", "no longer registered")])
+
+    def test_otherSettings(self) -> None:
+        """
+        A DN that has a place of its own now is in service without registering, one
+        that is not asked any more is not out of service for that, and one that is
+        not of the switch any more is forgotten.
+        """
+        self.watch.registered("1003")
+        runFor(self.clock, 10.1)
+        self.asker.takers["9"].dead("no answer")
+        self.devices = (
+            Device("1001", b"sip:desk@198.51.100.4", False),
+            Device("9", b"sip:203.0.113.9", False),
+        )
+        self.assertEqual(self.move(), [("1001", ""), ("9", "")])
+        self.assertEqual(set(self.lives.journal.snapshot("device")), {"1001", "9"})
+
+    def test_beforeItBegins(self) -> None:
+        """
+        What happened in a process that had not begun to tell is told by the next.
+        """
+        self.move()
+        self.lives.die()
+        self.watch.stop()
+        self.lives.next()
+        self.watch = self.make()
+        self.lives.begin()
+        self.watch.registered("1003")
+        self.assertEqual(self.move(), [("1003", "")])
+
+    def test_garbage(self) -> None:
+        """
+        An entry that cannot be read is lost, and nothing else.
+        """
+        self.watch.registered("1001")
+        self.lives.check()
+        self.lives.journal.change("device", "1003", b"\x01")
+        self.lives.keeper.end()
+        self.watch.stop()
+        self.lives.next()
+        self.watch = self.make()
+        self.assertEqual(self.lives.begin().failed, 1)
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+        self.assertTrue(self.watch.inService("1001"))

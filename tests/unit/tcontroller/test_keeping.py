@@ -9,13 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from sipcluster.ha.ikeeping import IKept
-from sipcluster.ha.ireplica import IAlone
-from sipcluster.ha.journal import Journal
-from sipcluster.ha.keeper import Keeper
 from sipcluster.sessioncontroller.isessioncontroller import ExtensionDN, TrunkDN
 from sipcluster.tcontroller.controller import TController
 from sipcluster.tcontroller.history import HISTORY, PAGE, PAGES, History
@@ -31,6 +27,7 @@ from sipcluster.tlib.messages import (
     RequestSetDNDOn,
 )
 from sipcluster.tserver.itserver import ClientView
+from tests.unit.kept import Lives, Others
 from tests.unit.tcontroller.fakes import (
     CONN,
     DESKTOP,
@@ -49,38 +46,35 @@ from tests.unit.tcontroller.test_order import Disorder, anything
 OTHER = "2" * 16
 
 
-@implementer(IAlone)
-class Alone:
-    """
-    A member without another one.
-    """
-
-    def alone(self) -> bool:
-        return True
-
-
 class KeptTestCase(TControllerTestCase):
     """
     Tests of a T-Controller whose process can be replaced by another one at the end
     of a turn.
 
     @ivar dns: those of the next process.
+    @ivar registered: what the sessions of clients say when all is restored.
     """
 
     dns = DNS
-    epoch = 0
+
+    def setUp(self) -> None:
+        self.registered: dict[str, tuple[ClientView, ...]] = {}
+        self.lives: Lives | None = None
+        super().setUp()
 
     def make(self) -> TController:
         """
         Make a T-Controller, in a new life of a member that knows what was written
         down before.
         """
-        if self.epoch == 0:
-            self.journal = Journal(self.clock, Alone())
-        self.epoch += 1
-        self.journal.becameBackup()
-        self.journal.becamePrimary(self.epoch)
-        self.keeper = Keeper(self.clock, self.journal)
+        if self.lives is None:
+            self.lives = Lives(self, self.clock)
+        else:
+            self.lives.next()
+        self.keeper = self.lives.keeper
+        self.journal = self.lives.journal
+        # The T-Library ports come first.
+        self.keeper.keep(Others("tlib-session", self._register))
         return TController(
             self.clock,
             lambda: NOON + self.clock.seconds(),
@@ -92,8 +86,15 @@ class KeptTestCase(TControllerTestCase):
             self.keeper,
         )
 
+    def _register(self) -> None:
+        for dn, clients in self.registered.items():
+            for client in clients:
+                self.controller.addressRegistered(client, dn)
+
     def move(
-        self, clients: dict[str, tuple[Any, ...]] | None = None, after: float = 0.0
+        self,
+        clients: dict[str, tuple[ClientView, ...]] | None = None,
+        after: float = 0.0,
     ) -> list[str]:
         """
         This process dies, and another one goes on.
@@ -103,61 +104,19 @@ class KeptTestCase(TControllerTestCase):
 
         @return: what it tells at once.
         """
-        self.keeper.flush()
-        self.assertEqual(self.keeper.differing(), [])
-        self.keeper.end()
+        assert self.lives is not None
+        self.lives.die()
         hasCall = self.controller.hasCall
         self.controller.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.clock.advance(after)
+        self.registered = clients or {}
         self.controller = self.make()
         self.controller.hasCall = hasCall
         self.controller.messageWaitingChanged = self._waitingChanged
         begin = len(self.port.told)
-        self.begin(clients or {})
+        self.lives.begin()
         return self.since(begin)
-
-    def begin(self, clients: dict[str, tuple[Any, ...]]) -> None:
-        """
-        Let the new process go on.
-        """
-        told = _Told(self, clients)
-        self.keeper.keep(told)
-        # Sessions are restored before DNs.
-        kept = self.keeper._kept
-        kept["dn"] = kept.pop("dn")
-        self.keeper.begin()
-        self.assertEqual(self.keeper.differing(), [])
-
-
-@implementer(IKept)
-class _Told:
-    """
-    The sessions of clients: each tells what it has registered.
-    """
-
-    kind = "tlib-session"
-
-    def __init__(self, test: KeptTestCase, clients: dict[str, tuple[Any, ...]]) -> None:
-        self._test = test
-        self._clients = clients
-
-    def keys(self) -> list[str]:
-        return []
-
-    def entry(self, key: str) -> None:
-        return None
-
-    def restore(self, key: str, value: bytes, age: float) -> None:
-        raise NotImplementedError
-
-    def restored(self) -> None:
-        for dn, clients in self._clients.items():
-            for client in clients:
-                self._test.controller.addressRegistered(client, dn)
-
-    def comparable(self, value: bytes) -> object:
-        return value
 
 
 class KeptTests(KeptTestCase):
@@ -376,8 +335,9 @@ class KeptTests(KeptTestCase):
         self.journal.change("dn-history", "1003/x", b"\x92\x00\x90")
         self.keeper.end()
         self.controller.stop()
+        self.registered = {"1001": (DESKTOP,)}
         self.controller = self.make()
-        self.begin({"1001": (DESKTOP,)})
+        self.keeper.begin()
         self.assertEqual(len(self.flushLoggedErrors()), 4)
         self.assertEqual(len(list(self.controller.agents())), 1)
 
@@ -427,7 +387,7 @@ class AnythingTests(Disorder, KeptTestCase):
         """
         See L{Disorder}.
         """
-        self.epoch = 0
+        self.lives = None
         self.sessions: dict[str, dict[ClientView, None]] = {}
         super().start(kept)
 
