@@ -23,10 +23,11 @@ from sipcluster.registrar.replicated import replicatedRegistrations
 from sipcluster.servicecheck.iservicecheck import Member, ProbeTimes
 from sipcluster.servicecheck.options import OptionsAsker
 from sipcluster.servicecheck.registry import ServiceRegistry
-from sipcluster.sip.isip import IFlow, IRequestReceiver, Target
+from sipcluster.sip.isip import IFlow, IMessageReceiver, IRequestReceiver, Target
 from sipcluster.sip.message import Response
 from sipcluster.sip.timers import TimerValues
 from sipcluster.sip.transactions import ServerTransaction, TransactionLayer
+from sipcluster.sipproxy.gate import MemberGate
 from sipcluster.sipproxy.proxy import ProxyParts, SIPProxy
 from sipcluster.sipproxy.tokens import FlowTokens
 from sipcluster.sipproxy.topology import NodeAddress, Topology
@@ -152,6 +153,7 @@ class ProxyMember(Service):
 
     @ivar nodes: who of the nodes is in service.
     @ivar proxies: who of the other proxies is in service.
+    @ivar gate: takes what arrives.
     @ivar store: the location service.
     """
 
@@ -213,6 +215,15 @@ class ProxyMember(Service):
                 dialogRate=settings.overloadCtrlDialogRate,
             )
         )
+        self.gate: IMessageReceiver = self.layer
+        if any(map(self.nodes.hasStandby, self.topology.pairHosts.values())):
+            self.gate = MemberGate(
+                self.layer,
+                self.nodes,
+                nodeMembers(configuration),
+                self.topology.pairHosts,
+                self.proxy.counters,
+            )
         self._asking: IDelayedCall | None = None
 
     def startService(self) -> None:
@@ -221,7 +232,7 @@ class ProxyMember(Service):
         """
         super().startService()
         transport = self.runtime.transport
-        transport.receiver = self.layer
+        transport.receiver = self.gate
         transport.pairAddress = self._pairAddress
 
     def load(self) -> Deferred[None]:

@@ -143,6 +143,19 @@ class IServiceObserver(Interface):
         """
 
 
+class IPrimaryObserver(Interface):
+    """
+    Is told who serves under a name.  Must not raise.
+    """
+
+    def primaryChanged(pair: str, member: Member | None) -> None:
+        """
+        Another member serves now.
+
+        @param member: L{None}: nobody does, for the moment.
+        """
+
+
 class IDeviceObserver(Interface):
     """
     Is told which devices of DNs are in service: each begins out of service.  Saying
@@ -190,4 +203,43 @@ class IServiceRegistry(Interface):
     def observe(observer: IServiceObserver) -> None:
         """
         Tell C{observer} of each change from now on.
+        """
+
+    def observePrimaries(observer: IPrimaryObserver) -> None:
+        """
+        Tell C{observer} from now on whenever another member of a pair serves.
+        """
+
+    def hasStandby(pair: str) -> bool:
+        """
+        Whether another member goes on when the one that serves under a name fails.
+        """
+
+    def told(name: str, role: PeerRole) -> bool:
+        """
+        A member said unasked what it is.
+
+        @return: whether it is believed; a primary of an epoch before the highest
+            one seen is not.
+        """
+
+    def epoch(pair: str) -> int:
+        """
+        The highest epoch in which somebody has served under a name; 0: none.
+        """
+
+    def superseded(name: str) -> bool:
+        """
+        Whether a member takes itself for the primary, while another one has become
+        it in a higher epoch.
+        """
+
+    def roleOf(name: str) -> PeerRole | None:
+        """
+        What a member said last that it is; L{None}: nothing yet.
+        """
+
+    def doubt(name: str) -> None:
+        """
+        Ask a member now: it does what does not go with what it has said.
         """

@@ -42,6 +42,12 @@ class Probe(Protocol):
     def reported(self, why: str) -> None:
         "A request of somebody else's to this peer failed."
 
+    def said(self, role: PeerRole) -> None:
+        "The peer told its role, unasked."
+
+    def doubted(self) -> None:
+        "Something that the peer did does not go with what is known of it."
+
     def stop(self) -> None:
         "Ask no more."
 
@@ -130,6 +136,16 @@ def _wait(probe: Probe, s: _Core, seconds: float) -> None:
         s.timer = s.clock.callLater(seconds, probe.due)
 
 
+def _drop(s: _Core) -> None:
+    """
+    Expect no answer any more to what was asked before.
+    """
+    s.asking = False
+    question, s.question = s.question, None
+    if question is not None:
+        question.abandon()
+
+
 def _build() -> TypeMachine[Probe, _Core]:
     m = TypeMachineBuilder(Probe, _Core)
     idle = m.state("Idle")
@@ -144,6 +160,25 @@ def _build() -> TypeMachine[Probe, _Core]:
     @outOfService.upon(Probe.due).loop()
     def ask(probe: Probe, s: _Core) -> None:
         _ask(probe, s)
+
+    @inService.upon(Probe.doubted).loop()
+    @outOfService.upon(Probe.doubted).loop()
+    def askNow(probe: Probe, s: _Core) -> None:
+        if not s.asking:
+            _wait(probe, s, 0.0)
+            _ask(probe, s)
+
+    @unknown.upon(Probe.said).to(inService)
+    @outOfService.upon(Probe.said).to(inService)
+    def enterUnasked(probe: Probe, s: _Core, role: PeerRole) -> None:
+        # An answer that is still under way is older than this.
+        _drop(s)
+        enter(probe, s, role)
+
+    @inService.upon(Probe.said).loop()
+    def heardUnasked(probe: Probe, s: _Core, role: PeerRole) -> None:
+        _drop(s)
+        again(probe, s, role)
 
     @unknown.upon(Probe.alive).to(inService)
     @outOfService.upon(Probe.alive).to(inService)
@@ -182,11 +217,8 @@ def _build() -> TypeMachine[Probe, _Core]:
     @inService.upon(Probe.stop).to(stopped)
     @outOfService.upon(Probe.stop).to(stopped)
     def end(probe: Probe, s: _Core) -> None:
-        s.asking = False
+        _drop(s)
         _wait(probe, s, 0.0)
-        question, s.question = s.question, None
-        if question is not None:
-            question.abandon()
 
     # A report may come before the first question and after the last; nothing
     # is asked then, so nothing else can.
@@ -195,7 +227,10 @@ def _build() -> TypeMachine[Probe, _Core]:
     stopped.upon(Probe.start).loop().returns(None)
     stopped.upon(Probe.reported).loop().returns(None)
     stopped.upon(Probe.stop).loop().returns(None)
+    unknown.upon(Probe.doubted).loop().returns(None)
     for state in (idle, stopped):
+        state.upon(Probe.said).loop().returns(None)
+        state.upon(Probe.doubted).loop().returns(None)
         state.upon(Probe.due).loop().returns(None)
         state.upon(Probe.alive).loop().returns(None)
         state.upon(Probe.dead).loop().returns(None)

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from sipcluster.servicecheck.iservicecheck import (
     IAsker,
+    IPrimaryObserver,
     IServiceObserver,
     IServiceRegistry,
     Member,
@@ -25,6 +26,10 @@ from sipcluster.servicecheck.probe import IProbeOwner, Probe, peerProbe
 log = Logger()
 
 _ALONE = PeerRole()
+
+#: Numbers in the log: who serves under the name of a pair, that nobody does, and a
+#: member that says so and is not believed.
+NEW_PRIMARY, NO_PRIMARY, STALE = "00-53301", "00-53302", "00-53303"
 
 #: How many changes of one peer are remembered.
 HISTORY = 20
@@ -50,6 +55,7 @@ class _Checked:
     probe: Probe | None = field(default=None, repr=False)
     inService: bool | None = None
     role: PeerRole = _ALONE
+    spoke: bool = False
     history: deque[Change] = field(factory=lambda: deque(maxlen=HISTORY))
 
 
@@ -60,6 +66,7 @@ class ServiceRegistry:
 
     @ivar times: how often peers are asked; may be set while running, and holds
         from each peer's next question on.
+    @ivar refused: how often a member was not believed that it is primary.
     """
 
     def __init__(
@@ -81,7 +88,9 @@ class ServiceRegistry:
         self._members: dict[str, list[_Checked]] = {}
         self._epochs: dict[str, int] = {}
         self._observers: list[IServiceObserver] = []
+        self._primaryObservers: list[IPrimaryObserver] = []
         self._primaries: dict[str, Member] = {}
+        self.refused = 0
         self._pairs: tuple[str, ...] = ()
         for member in members:
             checked = _Checked(member)
@@ -90,7 +99,7 @@ class ServiceRegistry:
             )
             self._checked[member.name] = checked
             self._members.setdefault(member.pair, []).append(checked)
-        self._refresh()
+        self._find()
 
     def start(self) -> None:
         """
@@ -136,6 +145,80 @@ class ServiceRegistry:
         See L{IServiceRegistry}.
         """
         self._observers.append(observer)
+
+    def observePrimaries(self, observer: IPrimaryObserver) -> None:
+        """
+        See L{IServiceRegistry}.
+        """
+        self._primaryObservers.append(observer)
+
+    def hasStandby(self, pair: str) -> bool:
+        """
+        See L{IServiceRegistry}.
+        """
+        return len(self._members.get(pair, ())) > 1
+
+    def told(self, name: str, role: PeerRole) -> bool:
+        """
+        See L{IServiceRegistry}.
+        """
+        checked = self._checked.get(name)
+        if checked is None:
+            return False
+        pair = checked.member.pair
+        if role.pair not in ("", pair) or (
+            role.primary and role.epoch < self.epoch(pair)
+        ):
+            self.refused += 1
+            log.error(
+                "{number}: {member} is not believed to be primary of {pair} in epoch"
+                " {epoch}: the highest is {highest}",
+                number=STALE,
+                member=name,
+                pair=role.pair or pair,
+                epoch=role.epoch,
+                highest=self.epoch(pair),
+            )
+            return False
+        if checked.probe is not None:
+            checked.probe.said(role)
+        if checked.role != role or not checked.spoke:
+            # It is not being asked yet, or not any more.
+            self._learn(checked, role)
+            self._refresh()
+        return True
+
+    def epoch(self, pair: str) -> int:
+        """
+        See L{IServiceRegistry}.
+        """
+        return self._epochs.get(pair, 0)
+
+    def superseded(self, name: str) -> bool:
+        """
+        See L{IServiceRegistry}.
+        """
+        checked = self._checked.get(name)
+        return (
+            checked is not None
+            and checked.role.primary
+            and checked.role.epoch < self.epoch(checked.member.pair)
+        )
+
+    def roleOf(self, name: str) -> PeerRole | None:
+        """
+        See L{IServiceRegistry}.
+        """
+        checked = self._checked.get(name)
+        return checked.role if checked is not None and checked.spoke else None
+
+    def doubt(self, name: str) -> None:
+        """
+        See L{IServiceRegistry}.
+        """
+        checked = self._checked.get(name)
+        if checked is not None and checked.probe is not None:
+            checked.probe.doubted()
 
     def inService(self, name: str) -> bool:
         """
@@ -186,9 +269,10 @@ class ServiceRegistry:
         checked.history.append(Change(self._wallTime(), True, "answers"))
         log.info("{member} is in service", member=member.name, epoch=role.epoch)
         self._learn(checked, role)
-        self._refresh()
+        changed = self._find()
         for observer in self._observers:
             observer.memberInService(member)
+        self._tell(changed)
 
     def left(self, member: Member, why: str) -> None:
         """
@@ -198,9 +282,10 @@ class ServiceRegistry:
         checked.inService = False
         checked.history.append(Change(self._wallTime(), False, why))
         log.error("{member} is out of service: {why}", member=member.name, why=why)
-        self._refresh()
+        changed = self._find()
         for observer in self._observers:
             observer.memberOutOfService(member, why)
+        self._tell(changed)
 
     def heard(self, member: Member, role: PeerRole) -> None:
         """
@@ -220,14 +305,43 @@ class ServiceRegistry:
 
     def _learn(self, checked: _Checked, role: PeerRole) -> None:
         checked.role = role
+        checked.spoke = True
         pair = checked.member.pair
         if role.primary and role.epoch > self._epochs.get(pair, 0):
             self._epochs[pair] = role.epoch
 
     def _refresh(self) -> None:
         """
-        Find the primaries again, so that a call need only look one up.
+        Find the primaries again, and tell who is another one now.
         """
+        self._tell(self._find())
+
+    def _tell(self, changed: list[str]) -> None:
+        for pair in changed:
+            member = self._primaries.get(pair)
+            if self.hasStandby(pair):
+                if member is None:
+                    log.error(
+                        "{number}: {pair}: no primary", number=NO_PRIMARY, pair=pair
+                    )
+                else:
+                    log.info(
+                        "{number}: {pair}: {member} is primary, epoch {epoch}",
+                        number=NEW_PRIMARY,
+                        pair=pair,
+                        member=member.name,
+                        epoch=self.epoch(pair),
+                    )
+            for observer in self._primaryObservers:
+                observer.primaryChanged(pair, member)
+
+    def _find(self) -> list[str]:
+        """
+        Find the primaries, so that a call need only look one up.
+
+        @return: the pairs that have another one now, or none any more.
+        """
+        before = self._primaries
         self._primaries = {}
         for pair, members in self._members.items():
             # One that woke up with an epoch behind the highest seen was
@@ -240,7 +354,11 @@ class ServiceRegistry:
                 and checked.role.epoch >= self._epochs.get(pair, 0)
             ]
             if not serving:
-                serving = [c for c in members if c.inService is None]
+                serving = [
+                    checked
+                    for checked in members
+                    if checked.inService is None and checked.role.primary
+                ]
             if serving:
                 best = max(serving, key=lambda checked: checked.role.epoch)
                 self._primaries[pair] = best.member
@@ -250,6 +368,8 @@ class ServiceRegistry:
             if any(checked.inService for checked in self._members[pair])
         )
         self._pairs = known or tuple(self._primaries)
+        after = self._primaries
+        return [pair for pair in self._members if before.get(pair) != after.get(pair)]
 
 
 _STATES = {None: "unknown", True: "in service", False: "out of service"}

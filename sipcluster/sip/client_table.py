@@ -280,6 +280,9 @@ class ClientTable:
         """
         cancel = makeCancel(invite.request, fields)
         key = (invite.key[0], b"CANCEL")
+        earlier = self.table.get(key)
+        if earlier is not None:
+            earlier.abandon()  # it went to another process
         transaction = self._make(
             cancel,
             invite.target,
@@ -290,6 +293,51 @@ class ClientTable:
             invite.viaStart,
         )
         cast(NoninviteClient, transaction.machine).start()
+
+    def follow(
+        self, transaction: ClientTransaction, target: Target, again: bool
+    ) -> None:
+        """
+        Go on with a request at another process, which has taken over all that the
+        first one knew.  The branch stays as it is, so that nobody can tell.
+
+        @param again: the first one has perhaps not passed it on: it is sent again.
+            An INVITE that is sent again is cancelled, if it was, once the other
+            process has answered; one that is not sent again is cancelled at once.
+        """
+        machine = transaction.machine
+        if machine is None:
+            return
+        size = len(transaction.data)
+        flow: IFlow
+        try:
+            flow = self.transport.flowTo(target, size if tooLargeForUDP(size) else 0)
+        except NoTransport:
+            flow = NoFlow(target)
+        transaction.target = target
+        if transaction.lingering:
+            transaction.flow = flow
+        else:
+            self._unlisten(transaction)
+            transaction.flow = flow
+            self._listen(transaction)
+        if again:
+            start = viaStart(flow, transaction.sentBy)
+            if start != transaction.viaStart:
+                self._readdress(transaction, start)
+            machine.repeat()
+        elif transaction.cancelFields is not None and not transaction.lingering:
+            cast(InviteClient, machine).cancelAgain()
+
+    def _readdress(self, transaction: ClientTransaction, start: bytes) -> None:
+        """
+        Write our Via anew, for another transport.
+        """
+        transaction.viaStart = start
+        via = start + transaction.key[0] + b";rport"
+        headers = transaction.request.headers.replaceFirstValue(b"Via", via)
+        transaction.request = request = transaction.request.replacing(headers=headers)
+        transaction.data = request.render()
 
     def responseReceived(self, response: Response) -> bool:
         """
@@ -307,11 +355,10 @@ class ClientTable:
         branch = value[start : end if end > 0 else len(value)]
         transaction = self.table.get((branch, response.cseq.method))
         if transaction is None or not value.startswith(transaction.viaStart):
-            via = response.via
-            transaction = self.table.get((via.branch, response.cseq.method))
+            transaction = self.answeredBy(response)
             if transaction is None:
                 return False
-            if not _sameSentBy(via.sentBy, transaction.request.via.sentBy):
+            if not _sameSentBy(response.via.sentBy, transaction.request.via.sentBy):
                 # Section 18.1.2: no Via of ours.
                 self.counters["foreign"] += 1
                 return True
@@ -329,6 +376,14 @@ class ClientTable:
             cast(InviteClient, machine).failure(response)
         return True
 
+    def answeredBy(self, response: Response) -> ClientTransaction | None:
+        """
+        The transaction that a response belongs to, by branch and method.
+
+        @raise MalformedMessage: it cannot be told.
+        """
+        return self.table.get((response.via.branch, response.cseq.method))
+
     def flowFailed(self, flow: IFlow, why: str) -> None:
         """
         End what waits for an answer on this flow, or try another way.
@@ -342,6 +397,8 @@ class ClientTable:
                 continue
             if transaction.mayReroute and not transaction.responded:
                 self._reroute(transaction, why)
+            elif transaction.broken is not None:
+                transaction.broken(why)
             else:
                 machine.transportError(why)
 
@@ -362,12 +419,7 @@ class ClientTable:
         self._unlisten(transaction)
         transaction.flow = flow
         self._listen(transaction)
-        request = transaction.request
-        transaction.viaStart = start = viaStart(flow, transaction.sentBy)
-        via = start + transaction.key[0] + b";rport"
-        headers = request.headers.replaceFirstValue(b"Via", via)
-        transaction.request = request = request.replacing(headers=headers)
-        transaction.data = request.render()
+        self._readdress(transaction, viaStart(flow, transaction.sentBy))
         machine.rerouted()
 
     def stop(self) -> None:

@@ -44,6 +44,8 @@ class ClientTransaction:
     @ivar machine: takes the inputs; L{None} once the transaction is gone.
     @ivar mayReroute: the flow is a stream only because the request is large,
         and UDP is to be tried when it fails (section 18.1.1).
+    @ivar broken: told when the flow breaks, instead of ending the transaction: its
+        user expects that another process goes on at the other end.
     @ivar lingering: whether there was a final response.
     @ivar responded: the status of the last response, or 0.
     @ivar interval: seconds until the next retransmission.
@@ -66,6 +68,7 @@ class ClientTransaction:
     viaStart: bytes
     machine: InviteClient | NoninviteClient | None = None
     mayReroute: bool = False
+    broken: Callable[[str], None] | None = None
     lingering: bool = False
     responded: int = 0
     interval: float = 0.0
@@ -152,7 +155,7 @@ class ClientTransaction:
         """
         self.timers.stopAll()
         self.ended(self)
-        user, self.user, self.machine = self.user, None, None
+        user, self.user, self.machine, self.broken = self.user, None, None, None
         try:
             if user is not None:
                 user.transactionTerminated()

@@ -37,6 +37,12 @@ class InviteClient(Protocol):
     def rerouted(self) -> None:
         "The stream was refused, and the flow is a UDP one now."
 
+    def repeat(self) -> None:
+        "The other end may have forgotten the INVITE, or it is another process now."
+
+    def cancelAgain(self) -> None:
+        "Another process is at the other end, and is to give the INVITE up."
+
     def timerA(self) -> None:
         "Time to send the INVITE again."
 
@@ -89,6 +95,30 @@ def _build() -> TypeMachine[InviteClient, ClientTransaction]:
         if not s.flow.reliable:
             s.interval = s.t.t1
             s.timers.start("A", s.interval, tx.timerA)
+
+    @calling.upon(InviteClient.repeat).loop()
+    @proceeding.upon(InviteClient.repeat).to(calling)
+    def sendAgain(tx: InviteClient, s: ClientTransaction) -> None:
+        s.timers.stop("A", "cancel")
+        s.cancelSent = False
+        s.send()
+        if not s.timers.running("B"):
+            s.timers.start("B", 64 * s.t.t1, tx.timerB)
+        if not s.flow.reliable:
+            s.interval = s.t.t1
+            s.timers.start("A", s.interval, tx.timerA)
+
+    @calling.upon(InviteClient.cancelAgain).to(proceeding)
+    @proceeding.upon(InviteClient.cancelAgain).loop()
+    def giveUpThere(tx: InviteClient, s: ClientTransaction) -> None:
+        # No response has shown that the INVITE is there (RFC 3261 section 9.1):
+        # either the other process has it from the one before, or never gets it.
+        s.timers.stop("A", "B")
+        s.cancelSent = True
+        s.cancelFields = fields = tuple(s.cancelFields or ())
+        if not s.timers.running("cancel"):
+            s.timers.start("cancel", 64 * s.t.t1, tx.cancelExpired)
+        s.sendCancel(s, fields)
 
     @calling.upon(InviteClient.provisional).to(proceeding)
     def ring(tx: InviteClient, s: ClientTransaction, response: Response) -> None:
@@ -174,6 +204,9 @@ def _build() -> TypeMachine[InviteClient, ClientTransaction]:
         state.upon(InviteClient.failure).loop().returns(None)
     for state in (accepted, completed, terminated):
         state.upon(InviteClient.transportError).loop().returns(None)
+    for state in (idle, accepted, completed, terminated):
+        state.upon(InviteClient.repeat).loop().returns(None)
+        state.upon(InviteClient.cancelAgain).loop().returns(None)
     for state in (idle, proceeding, accepted, completed, terminated):
         state.upon(InviteClient.rerouted).loop().returns(None)
         state.upon(InviteClient.timerA).loop().returns(None)

@@ -30,6 +30,9 @@ class NoninviteClient(Protocol):
     def rerouted(self) -> None:
         "The stream was refused, and the flow is a UDP one now."
 
+    def repeat(self) -> None:
+        "The other end may have forgotten the request, or it is another process now."
+
     def timerE(self) -> None:
         "Time to send the request again."
 
@@ -88,6 +91,18 @@ def _build() -> TypeMachine[NoninviteClient, ClientTransaction]:
             s.interval = s.t.t1
             s.timers.start("E", s.interval, tx.timerE)
 
+    @trying.upon(NoninviteClient.repeat).loop()
+    @proceeding.upon(NoninviteClient.repeat).to(trying)
+    def sendAgain(tx: NoninviteClient, s: ClientTransaction) -> None:
+        s.timers.stop("E")
+        s.send()
+        if not s.timers.running("F"):
+            s.interval = 0.0
+            limit(tx, s)
+        if not s.flow.reliable:
+            s.interval = s.t.t1
+            s.timers.start("E", s.interval, tx.timerE)
+
     @trying.upon(NoninviteClient.provisional).to(proceeding)
     @proceeding.upon(NoninviteClient.provisional).loop()
     def passUp(tx: NoninviteClient, s: ClientTransaction, response: Response) -> None:
@@ -134,6 +149,8 @@ def _build() -> TypeMachine[NoninviteClient, ClientTransaction]:
         state.upon(NoninviteClient.transportError).loop().returns(None)
     for state in (idle, proceeding, completed, terminated):
         state.upon(NoninviteClient.rerouted).loop().returns(None)
+    for state in (idle, completed, terminated):
+        state.upon(NoninviteClient.repeat).loop().returns(None)
     for state in (idle, trying, proceeding, terminated):
         state.upon(NoninviteClient.linger).loop().returns(None)
     return m.build()

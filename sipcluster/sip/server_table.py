@@ -20,7 +20,7 @@ from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sip.noninvite_server import noninviteServer
 from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.timers import TimerQueue, TimerSet, TimerValues
-from sipcluster.sip.via import MAGIC_COOKIE
+from sipcluster.sip.via import MAGIC_COOKIE, Via
 
 log = Logger()
 
@@ -338,6 +338,18 @@ class ServerTable:
             self.load.lingering -= 1
         else:
             self.load.waiting -= 1
+
+    def answerElsewhere(self, isThere: Callable[[Via], bool]) -> None:
+        """
+        Find the way back anew for some requests, by their top Via.
+        """
+        for transaction in tuple(self.table.values()):
+            if transaction.terminated or not isThere(transaction.request.via):
+                continue
+            transaction.outward = None
+            if 100 < transaction.responded < 200:
+                # It may have been on its way, and nobody would send it again.
+                transaction.resend()
 
     def stop(self) -> None:
         """

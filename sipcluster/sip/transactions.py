@@ -5,6 +5,8 @@ happens with what belongs to none.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -33,6 +35,7 @@ from sipcluster.sip.sanity import checkResponse
 from sipcluster.sip.server_table import ServerTable
 from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.timers import TimerQueue, TimerValues
+from sipcluster.sip.via import Via
 
 __all__ = ["ClientTransaction", "ServerTransaction", "TransactionLayer"]
 
@@ -152,6 +155,49 @@ class TransactionLayer:
         @raise ValueError: it was sent here.
         """
         return adoptClient(self._clients, value, user)
+
+    def follow(
+        self, transaction: ClientTransaction, target: Target, again: bool
+    ) -> None:
+        """
+        Go on with a request at another process, which has taken over from the one
+        that it was sent to, under the same branch.
+
+        @param again: whether to send it again: the other process may not know it.
+            Else an INVITE that was cancelled is cancelled there.
+        """
+        self._clients.follow(transaction, target, again)
+
+    def answeredBy(self, response: Response) -> ClientTransaction | None:
+        """
+        The transaction that a response belongs to; nothing is done with it.
+
+        @raise MalformedMessage: it cannot be told.
+        """
+        return self._clients.answeredBy(response)
+
+    def refuse(
+        self,
+        request: Request,
+        flow: IFlow,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        """
+        Answer a request that nobody is to see, without remembering it.
+
+        @raise MalformedMessage: it cannot be answered.
+        """
+        self._servers.respond(request, flow, status, headers)
+
+    def answerElsewhere(self, isThere: Callable[[Via], bool]) -> None:
+        """
+        Another process is to get the responses to some requests: the ways found for
+        them are forgotten, and whoever rings is told again.
+
+        @param isThere: whether that is so, given the top Via of a request.
+        """
+        self._servers.answerElsewhere(isThere)
 
     def messageReceived(self, message: Request | Response, flow: IFlow) -> None:
         """

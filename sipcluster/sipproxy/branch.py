@@ -15,7 +15,8 @@ from sipcluster.sip.timers import Timer
 from sipcluster.sipproxy.destinations import Destination, Hop
 
 if TYPE_CHECKING:
-    from sipcluster.sip.transactions import ClientTransaction
+    from sipcluster.servicecheck.iservicecheck import Member
+    from sipcluster.sip.transactions import ClientTransaction, TransactionLayer
     from sipcluster.sipproxy.response_context import ResponseContext
 
 log = Logger()
@@ -28,6 +29,7 @@ class Branch:
 
     @ivar context: L{None} once the transaction is gone.
     @ivar heard: whether any response came.
+    @ivar rang: whether a 1xx other than 100 came: an INVITE is known there.
     @ivar over: whether a final response came, or none is waited for any more.
     @ivar cancelled: whether the other side was asked to give up.
     @ivar timerC: runs while an INVITE waits (RFC 3261 section 16.8).
@@ -41,6 +43,7 @@ class Branch:
         "heard",
         "hop",
         "over",
+        "rang",
         "rangAt",
         "timerC",
         "transaction",
@@ -56,6 +59,7 @@ class Branch:
         self.timerC: Timer | None = None
         self.rangAt = 0.0
         self.heard = False
+        self.rang = False
         self.over = False
         self.cancelled = False
 
@@ -72,6 +76,7 @@ class Branch:
         status = response.status
         if status < 200:
             if status > 100 and not self.over:
+                self.rang = True
                 context.provisional(self, response)
         elif not self.over:
             self.end()
@@ -101,9 +106,11 @@ class Branch:
         if context is not None:
             context.gone(self)
 
-    def fail(self, status: int, why: str) -> None:
+    def fail(self, status: int, why: str, blame: bool = True) -> None:
         """
         Nothing more is to be expected of this attempt.
+
+        @param blame: whether that is the fault of whoever is at the other end.
         """
         if self.over or self.context is None:
             return
@@ -115,7 +122,7 @@ class Branch:
             why=why,
             status=status,
         )
-        self.context.failed(self, status, why)
+        self.context.failed(self, status, why, blame)
 
     def end(self) -> None:
         """
@@ -149,6 +156,41 @@ class Branch:
                 transaction.cancel()
             else:
                 transaction.abandon()
+
+    @property
+    def waits(self) -> bool:
+        """
+        Whether whoever goes on for the other end may not know of the request: one
+        that serves tells its other member of an INVITE before it rings, and of any
+        other request before it answers.
+        """
+        return not self.over and self.context is not None and not self.rings
+
+    @property
+    def rings(self) -> bool:
+        """
+        Whether this is an INVITE that whoever goes on for the other end knows.
+        """
+        transaction = self.transaction
+        return (
+            self.rang
+            and transaction is not None
+            and transaction.request.method == b"INVITE"
+        )
+
+    def follow(self, member: Member, layer: TransactionLayer) -> None:
+        """
+        Go on at another member of the pair, which has taken over.
+        """
+        transaction = self.transaction
+        if transaction is None:
+            return
+        self.hop = Hop(member.target, None, member, skips=self.hop.skips)
+        waits = self.waits
+        layer.follow(transaction, member.target, waits and not self.cancelled)
+        if waits and self.cancelled:
+            # Perhaps nobody there knows of it, and nobody answers.
+            self.fail(503, "cancelled, and its member has failed", False)
 
     def timerCFired(self) -> None:
         """

@@ -57,6 +57,9 @@ class Destination:
         and may go back as it is (section 16.7 step 6).
     @ivar failed: the status of the last hop that failed, 0 before.
     @ivar breadth: Max-Breadth to be sent, 0 to leave it as it is (RFC 5393).
+    @ivar pairs: those of which any will do: while none of them has a primary, but may
+        have one soon, the request waits.
+    @ivar skips: what L{Hop.skips} is of a hop to one of them.
     @ivar located: whether the hops are what a locator found for a name.
     """
 
@@ -70,6 +73,8 @@ class Destination:
     failed: int = 0
     breadth: int = 0
     located: bool = False
+    pairs: frozenset[str] = frozenset()
+    skips: int = 0
 
 
 def one(hop: Hop) -> Iterator[Hop]:

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from zope.interface import implementer
 
-from sipcluster.servicecheck.iservicecheck import (
-    IServiceObserver,
-    IServiceRegistry,
-    Member,
-)
+from sipcluster.servicecheck.iservicecheck import IServiceRegistry
 from sipcluster.sip.errors import MalformedMessage, NoTransport
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import IFlow, ILocator, ITransportLayer, Target
@@ -32,6 +27,7 @@ from sipcluster.sipproxy.destinations import (
     targetHops,
 )
 from sipcluster.sipproxy.outgoing import GROWTH, outgoing
+from sipcluster.sipproxy.takeover import Takeover
 
 if TYPE_CHECKING:
     from sipcluster.sip.transactions import TransactionLayer
@@ -43,11 +39,11 @@ log = Logger()
 MOST_TARGETS = 6
 
 
-@implementer(IServiceObserver)
 class Forwarding:
     """
-    Client transactions of a proxy, and whom they wait for.
+    Client transactions of a proxy.
 
+    @ivar takeover: which of them were sent to members of the cluster.
     @ivar counters: how often what happened.
     @ivar passAck: takes the ACK of a 2xx that came to a server transaction.
     """
@@ -79,23 +75,13 @@ class Forwarding:
         self._timers = timers
         self._clock = timers.clock
         self._timerC = timerC
-        self._waiting: dict[str, dict[Branch, None]] = {}
-        nodes.observe(self)
-        if proxies is not nodes:
-            proxies.observe(self)
+        self.takeover = Takeover(layer, nodes, proxies, timers, counters)
 
     def count(self, name: str) -> None:
         """
         Something happened once more.
         """
         self.counters[name] += 1
-
-    @property
-    def waiting(self) -> int:
-        """
-        How many requests to members of the cluster have no response at all.
-        """
-        return sum(map(len, self._waiting.values()))
 
     # Where to
 
@@ -134,8 +120,6 @@ class Forwarding:
         request = self._made(context, branch.destination, hop)
         if request is None:
             return False
-        if hop.member is not None:
-            self._waiting.setdefault(hop.member.name, {})[branch] = None
         if request[0].method == b"INVITE":
             self.startTimerC(branch)
         transaction = self._layer.request(
@@ -145,8 +129,10 @@ class Forwarding:
             request[1],
             branchSuffix=context.loopKey,
         )
-        if not branch.over:
+        if not transaction.terminated:
             branch.transaction = transaction
+            if hop.member is not None:
+                self.takeover.sent(branch, hop.member)
             # A stream for no other reason than the size of the request.
             transaction.mayReroute = (
                 request[1].reliable and hop.target.transportName == "UDP"
@@ -219,30 +205,17 @@ class Forwarding:
 
     # What comes of it
 
-    def waitsNoMore(self, branch: Branch) -> None:
-        """
-        A branch has a response, or needs none any more.
-        """
-        member = branch.hop.member
-        if member is not None:
-            waiting = self._waiting.get(member.name)
-            if waiting is not None:
-                waiting.pop(branch, None)
-
     def answers(self, branch: Branch) -> None:
         """
         The first response to a branch has come.
         """
-        if branch.hop.member is not None:
-            self.waitsNoMore(branch)
-        elif branch.destination.located:
+        if branch.hop.member is None and branch.destination.located:
             self._locator.markWorking(branch.hop.target)
 
     def branchFailed(self, branch: Branch, why: str) -> None:
         """
         A branch ended without a final response.
         """
-        self.waitsNoMore(branch)
         if branch.heard:
             return
         member = branch.hop.member
@@ -251,16 +224,3 @@ class Forwarding:
             registry.memberFailed(member.name, why)
         elif branch.destination.located:
             self._locator.markFailed(branch.hop.target)
-
-    def memberInService(self, member: Member) -> None:
-        """
-        See L{IServiceObserver}.
-        """
-
-    def memberOutOfService(self, member: Member, why: str) -> None:
-        """
-        See L{IServiceObserver}.
-        """
-        for branch in tuple(self._waiting.pop(member.name, ())):
-            if branch.context is not None:
-                branch.context.memberGone(branch, why)

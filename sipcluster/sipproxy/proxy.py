@@ -83,6 +83,7 @@ class SIPProxy:
     @ivar counters: how often what happened.
     @ivar admission: the step that turns calls away.
     @ivar contacts: how bindings are reached.
+    @ivar takeover: what goes on when another member of a pair serves.
     """
 
     def __init__(self, parts: ProxyParts) -> None:
@@ -101,6 +102,7 @@ class SIPProxy:
             self.counters,
         )
         self._forwarding.passAck = self.ackReceived
+        self.takeover = self._forwarding.takeover
         self.registration = Registration(
             parts.topology, parts.store, parts.tokens, parts.wallTime
         )
@@ -143,7 +145,7 @@ class SIPProxy:
             routed,
             locate,
             Affinity(),
-            ChooseNode(topology, parts.nodes),
+            ChooseNode(topology, parts.nodes, self._forwarding.takeover.awaits),
             Breadth(),
             RecordRoute(parts.tokens),
         ]
@@ -217,7 +219,7 @@ class SIPProxy:
         """
         return {
             "steps": list(self._requests.names),
-            "waitingForMembers": self._forwarding.waiting,
+            "waitingForMembers": self.takeover.waiting,
             "counters": {
                 **self.counters,
                 "refusedByRate": self.admission.refused,

@@ -19,7 +19,7 @@ from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sipproxy.best_response import BestResponse
 from sipcluster.sipproxy.branch import Branch
 from sipcluster.sipproxy.context import RequestContext
-from sipcluster.sipproxy.destinations import Destination
+from sipcluster.sipproxy.destinations import Destination, Hop
 from sipcluster.sipproxy.isipproxy import Answer
 from sipcluster.sipproxy.outgoing import withoutTopVia
 
@@ -120,7 +120,9 @@ class ResponseContext:
             return
         self.context.groups = []
         reasons = tuple((b"Reason", v) for v in cancel.headers.all(b"Reason"))
-        if not self._branches:
+        for destination in self._forwarding.takeover.forget(self):
+            self._unsent(destination)
+        if not self._branches and not self.answered:
             # Nothing was sent yet: no one else is going to answer.
             self._offer(487)
             self._finish()
@@ -220,16 +222,21 @@ class ResponseContext:
         else:
             self._success(upstream)
 
-    def failed(self, branch: Branch, status: int, why: str) -> None:
+    def failed(self, branch: Branch, status: int, why: str, blame: bool = True) -> None:
         """
         A branch has come to an end without a final response.
+
+        @param blame: whether that is the fault of whoever it was sent to.
         """
-        self._forwarding.branchFailed(branch, why)
+        if blame:
+            self._forwarding.branchFailed(branch, why)
         destination = branch.destination
         destination.failed = status
         mayRetry = not branch.heard and not self._mayNotRetry()
         if mayRetry and self._sendNext(destination):
             self._forwarding.count("failovers")
+            return
+        if mayRetry and self._forwarding.takeover.park(self, destination):
             return
         self.pending -= 1
         self._offer(self._statusOf(destination), None, destination.speaksForAll)
@@ -243,13 +250,30 @@ class ResponseContext:
             branch.abandon()
             self.failed(branch, 503, why)
 
+    def elsewhere(self, branch: Branch) -> None:
+        """
+        The pair of a branch has no primary: try another one, if there is another.
+        """
+        if not self._mayNotRetry() and self._sendNext(branch.destination):
+            self._forwarding.count("failovers")
+            branch.abandon()
+
+    def unparked(self, destination: Destination, hop: Hop | None) -> None:
+        """
+        A destination without a hop waits no more.
+
+        @param hop: to the one that serves now; L{None} when nobody does.
+        """
+        if hop is None or self._mayNotRetry() or not self._sendTo(destination, hop):
+            self._unsent(destination)
+
     def gone(self, branch: Branch) -> None:
         """
         The client transaction of a branch has left the table.
         """
         if branch in self._branches:
             self._branches.remove(branch)
-        self._forwarding.waitsNoMore(branch)
+        self._forwarding.takeover.gone(branch)
 
     # Sending
 
@@ -298,7 +322,10 @@ class ResponseContext:
         self._unsent(destination)
 
     def _sendFirst(self, destination: Destination) -> None:
-        if self._mayNotRetry() or not self._sendNext(destination):
+        if self._mayNotRetry() or not (
+            self._sendNext(destination)
+            or self._forwarding.takeover.park(self, destination)
+        ):
             self._unsent(destination)
 
     def _unsent(self, destination: Destination) -> None:
@@ -313,12 +340,14 @@ class ResponseContext:
 
         @return: False when it has none left.
         """
-        for hop in destination.hops:
-            branch = Branch(self, destination, hop)
-            self._branches.append(branch)
-            if self._forwarding.send(branch, self.context):
-                return True
-            self._branches.remove(branch)
+        return any(self._sendTo(destination, hop) for hop in destination.hops)
+
+    def _sendTo(self, destination: Destination, hop: Hop) -> bool:
+        branch = Branch(self, destination, hop)
+        self._branches.append(branch)
+        if self._forwarding.send(branch, self.context):
+            return True
+        self._branches.remove(branch)
         return False
 
     def _statusOf(self, destination: Destination) -> int:

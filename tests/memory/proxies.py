@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from sipcluster.app.proxy import ProxyMember, makeProxy
 from sipcluster.app.runtime import ProxyRuntime
-from sipcluster.app.settings import Configuration, Node, Proxy, Switch
+from sipcluster.app.settings import Application, Configuration, Node, Proxy, Switch
 from sipcluster.registrar.iregistrar import IRegistrationStore
 from sipcluster.registrar.memory import MemoryRegistrationStore
 from sipcluster.sip.isip import IFlow, ILocator, IMessageReceiver, Target
@@ -217,8 +217,7 @@ class ProxyTestCase(SynchronousTestCase):
         self.configuration = Configuration(
             Switch(name="switch", domain=DOMAIN),
             applications=(
-                Node(name="node1", sipAddress=NODE1),
-                Node(name="node2", sipAddress=NODE2),
+                *self.nodes(),
                 Proxy(
                     name=self.proxyNames[0],
                     sipAddress=PROXY1,
@@ -240,6 +239,15 @@ class ProxyTestCase(SynchronousTestCase):
         self.proxy2 = self.proxy(self.proxyNames[1], PROXY2)
         self.sequence = 0
         runFor(self.clock, 0.1)
+
+    def nodes(self) -> tuple[Application, ...]:
+        """
+        The nodes of the configuration, and their pairs.
+        """
+        return (
+            Node(name="node1", sipAddress=NODE1),
+            Node(name="node2", sipAddress=NODE2),
+        )
 
     def wallTime(self) -> float:
         """

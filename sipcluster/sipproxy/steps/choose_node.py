@@ -5,6 +5,7 @@ Gives what comes from outside to a node in service.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 from zope.interface import implementer
 
@@ -31,9 +32,18 @@ class ChooseNode:
 
     name = "choose-node"
 
-    def __init__(self, topology: Topology, nodes: IServiceRegistry) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        nodes: IServiceRegistry,
+        awaits: Callable[[str], bool],
+    ) -> None:
+        """
+        @param awaits: whether a pair without a primary may have one soon.
+        """
         self._pairs = frozenset(topology.localPairs)
         self._nodes = nodes
+        self._awaits = awaits
 
     def process(self, context: RequestContext) -> Outcome:
         """
@@ -41,9 +51,11 @@ class ChooseNode:
         """
         if context.groups:
             return NEXT
-        if not self._nodes.pairs():
+        if not self._nodes.pairs() and not any(map(self._awaits, self._pairs)):
             return Answer(503, headers=((b"Retry-After", RETRY_AFTER),))
         place = zlib.crc32(context.request.callID)
         hops = nodeHops(self._nodes, self._pairs, place)
-        context.groups = [[Destination(hops=hops, speaksForAll=True)]]
+        context.groups = [
+            [Destination(hops=hops, speaksForAll=True, pairs=self._pairs)]
+        ]
         return NEXT

@@ -124,7 +124,10 @@ class Routed:
             hops = one(Hop(member.target, None, member, True))
             if pair is not None:
                 hops = chain(hops, pairHops(self._nodes, pair, 1))
-            context.groups = [[Destination(hops=hops)]]
+            destination = Destination(hops=hops)
+            if pair is not None:
+                destination.pairs, destination.skips = frozenset((pair,)), 1
+            context.groups = [[destination]]
             return NEXT
         named = self._topology.pairOf(uri)
         if named is not None:
@@ -136,4 +139,5 @@ class Routed:
         return NEXT
 
     def _toPair(self, pair: str) -> Destination:
-        return Destination(hops=pairHops(self._nodes, pair), speaksForAll=True)
+        hops = pairHops(self._nodes, pair)
+        return Destination(hops=hops, speaksForAll=True, pairs=frozenset((pair,)))
