@@ -11,23 +11,25 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from sipcluster.ha.ikeeping import UNKEPT, IKeeper
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper, Unkept
 from sipcluster.registrar.register import Lifetimes
 from sipcluster.sessioncontroller.authentication import Authenticator
 from sipcluster.sessioncontroller.call import Call
 from sipcluster.sessioncontroller.call_control import CallControl
 from sipcluster.sessioncontroller.events import Cause
+from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.isessioncontroller import (
     IDialPlan,
     IEventSink,
     IProxies,
     Limits,
 )
-from sipcluster.sessioncontroller.keeping import KeptCalls
+from sipcluster.sessioncontroller.keeping import KeptCalls, KeptRefusals
 from sipcluster.sessioncontroller.restoring import goOn, restoreCall
 from sipcluster.sessioncontroller.sinks import Distribution
 from sipcluster.sessioncontroller.useragent import UserAgent
 from sipcluster.sessioncontroller.values import CallValue
+from sipcluster.sip.adoption import InviteServerValue
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import ITransportLayer
 from sipcluster.sip.timers import TimerQueue, TimerValues
@@ -96,14 +98,29 @@ class SessionController(CallControl):
             limits=limits or Limits(),
         )
         self.kept = KeptCalls(self.calls, self._make, self._goOn)
-        self._touch = None if keeper is UNKEPT else keeper.keep(self.kept)
+        self._refusals = KeptRefusals(self._adoptRefusal)
+        touch = keeper.keep(self.kept)
+        self._touch: Callable[[str], object] | None = touch
+        if isinstance(keeper, Unkept):
+            self._touch = None
+        self._refusals.touch = keeper.keep(self._refusals)
 
     def agentOf(self, connID: str) -> UserAgent:
         """
         See L{Reception}.
         """
         touch = self._touch
-        return self.ua if touch is None else self.ua.forCall(partial(touch, connID))
+        if touch is None:
+            return self.ua
+        return self.ua.forCall(
+            partial(touch, connID), partial(self._refusals.refused, connID)
+        )
+
+    def _adoptRefusal(self, connID: str, value: InviteServerValue) -> IncomingInvite:
+        transaction = self.ua.layer.adoptServer(value)
+        invite = IncomingInvite(self.agentOf(connID), None, transaction)
+        invite.final = transaction.responded
+        return invite
 
     def callEnded(self, call: Call) -> None:
         """

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from sipcluster.sessioncontroller.session_description import SDP
 from sipcluster.sip.acknowledgement import SuccessRepeater, successRepeater
-from sipcluster.sip.adoption import InviteServerValue, writeServer
+from sipcluster.sip.adoption import InviteServerValue, writeRefusal, writeServer
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.isip import IServerTransactionUser
@@ -66,10 +66,10 @@ class IncomingInvite:
     )
 
     def __init__(
-        self, ua: UserAgent, owner: Invited, transaction: ServerTransaction
+        self, ua: UserAgent, owner: Invited | None, transaction: ServerTransaction
     ) -> None:
         self._ua = ua
-        self._owner: Invited | None = owner
+        self._owner = owner
         self._transaction: ServerTransaction | None = transaction
         self._repeater: SuccessRepeater | None = None
         self.request = transaction.request
@@ -90,6 +90,15 @@ class IncomingInvite:
         if transaction is None or (self.final and self.accepted is None):
             return None
         return writeServer(transaction)
+
+    def refusal(self) -> InviteServerValue | None:
+        """
+        Write it down when it was refused.
+
+        @return: L{None} when it was not, and once that is acknowledged.
+        """
+        transaction = self._transaction
+        return None if transaction is None else writeRefusal(transaction)
 
     def adopt(self, value: InviteServerValue) -> None:
         """
@@ -162,6 +171,8 @@ class IncomingInvite:
             if status >= 300:
                 self.final = status
             transaction.respond(response)
+            if self.final and not self.request.toTag:
+                self._ua.refused(self)
 
     def _send(self) -> None:
         """
@@ -220,6 +231,8 @@ class IncomingInvite:
 
     def ackReceived(self, ack: Request) -> None:
         self._ua.touch()
+        if self.final >= 300:
+            self._ua.refused(None)
         self.acknowledge(ack)
 
     def acknowledgementMissing(self) -> None:
@@ -233,3 +246,5 @@ class IncomingInvite:
     def transactionTerminated(self) -> None:
         self._ua.touch()
         self._transaction = None
+        if self.final >= 300:
+            self._ua.refused(None)

@@ -29,21 +29,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from twisted.logger import Logger
+import msgspec
+from attrs import evolve
 from zope.interface import implementer
 
 from sipcluster.ha.ikeeping import IKept
 from sipcluster.sessioncontroller.call import Call
+from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.values import (
     CallValue,
     aged,
     decodeCall,
     encodeCall,
+    later,
     untimed,
 )
+from sipcluster.sip.adoption import InviteServerValue
 from sipcluster.wire.correlation import Requester
 
-log = Logger()
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(InviteServerValue)
 
 
 @implementer(IKept)
@@ -117,3 +122,70 @@ class KeptCalls:
         See L{IKept}.
         """
         return untimed(decodeCall(value))
+
+
+@implementer(IKept)
+class KeptRefusals:
+    """
+    What callers were told last, as entries by the ConnIDs of calls that have ended:
+    each caller whose INVITE was refused is told so until that is acknowledged.
+
+    @ivar touch: called with the key of each entry that may have changed.
+    """
+
+    kind = "refusal"
+
+    def __init__(
+        self, adopt: Callable[[str, InviteServerValue], IncomingInvite]
+    ) -> None:
+        """
+        @param adopt: goes on with one.
+        """
+        self.touch: Callable[[str], object] = lambda key: None
+        self._adopt = adopt
+        self._invites: dict[str, IncomingInvite] = {}
+
+    def refused(self, connID: str, invite: IncomingInvite | None) -> None:
+        """
+        The INVITE of a call was refused; L{None}: nobody waits for the ACK any more.
+        """
+        if invite is not None:
+            self._invites[connID] = invite
+        else:
+            self._invites.pop(connID, None)
+        self.touch(connID)
+
+    # IKept
+
+    def keys(self) -> Iterable[str]:
+        """
+        See L{IKept}.
+        """
+        return list(self._invites)
+
+    def entry(self, key: str) -> bytes | None:
+        """
+        See L{IKept}.
+        """
+        invite = self._invites.get(key)
+        value = None if invite is None else invite.refusal()
+        return None if value is None else _encoder.encode(value)
+
+    def restore(self, key: str, value: bytes, age: float) -> None:
+        """
+        See L{IKept}.
+        """
+        written = _decoder.decode(value)
+        left = later(written.left, age)
+        self._invites[key] = self._adopt(key, evolve(written, left=left))
+
+    def restored(self) -> None:
+        """
+        See L{IKept}.
+        """
+
+    def comparable(self, value: bytes) -> object:
+        """
+        See L{IKept}.
+        """
+        return evolve(_decoder.decode(value), left=0.0)

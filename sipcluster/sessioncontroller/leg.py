@@ -54,6 +54,15 @@ class Leg(ServerSide, ClientSide, Changes):
         request = transaction.request
         tag = request.fromTag
         dialog = self.dialog
+        answered = self.answered
+        if (
+            answered is not None
+            and answered.branch == request.branch
+            and answered.cseq == request.cseq
+        ):
+            # Another process has done this, and answered; that may not have arrived.
+            transaction.respond(answered)
+            return
         try:
             if dialog is not None and dialog.remoteTag == tag:
                 self.dialog = dialog.received(request)

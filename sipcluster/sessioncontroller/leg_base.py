@@ -45,6 +45,11 @@ log = Logger()
 Change = IncomingInvite | ServerTransaction | OutgoingInvite | Attempt
 
 
+#: Requests that the far end may send again, when another process has answered them,
+#: and that are not to be done twice.
+_ONCE = frozenset([b"UPDATE", b"INFO", b"MESSAGE"])
+
+
 def sessionDescription(message: Message) -> bytes:
     """
     The SDP of a message, or C{b""} when it has none that can be passed on.
@@ -90,6 +95,8 @@ class LegBase:
     @ivar withdrawn: our far end gave a change up that is still under way on the
         other leg.
     @ivar reason: for the BYE that has to wait.
+    @ivar answered: the last answer to a request of the far end inside the dialog that
+        is no INVITE and does something.
     """
 
     __slots__ = (
@@ -98,6 +105,7 @@ class LegBase:
         "_ringing",
         "_serial",
         "allow",
+        "answered",
         "call",
         "callID",
         "caller",
@@ -173,6 +181,7 @@ class LegBase:
         self.caller = b""
         self.reason = b""
         self.withdrawn = False
+        self.answered: Response | None = None
         self.relays: dict[int, ServerTransaction] | None = None
         self._serial = 0
         self._ringing: Timer | None = None
@@ -256,7 +265,8 @@ class LegBase:
         """
         Answer a request of the far end.
         """
-        transaction.respond(
+        self.answer(
+            transaction,
             makeResponse(
                 transaction.request,
                 status,
@@ -265,8 +275,16 @@ class LegBase:
                 Headers.of((b"Session-ID", self.sessionID()), *fields),
                 body,
                 contentType,
-            )
+            ),
         )
+
+    def answer(self, transaction: ServerTransaction, response: Response) -> None:
+        """
+        Answer a request of the far end with a response that is ready.
+        """
+        transaction.respond(response)
+        if transaction.request.method in _ONCE:
+            self.answered = response
 
     def respondLater(self, transaction: ServerTransaction, status: int) -> None:
         """

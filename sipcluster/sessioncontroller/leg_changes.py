@@ -124,7 +124,8 @@ class Changes(LegBase):
     def _accept(
         self, transaction: ServerTransaction, body: bytes, fields: Fields
     ) -> None:
-        transaction.respond(
+        self.answer(
+            transaction,
             makeResponse(
                 transaction.request,
                 200,
@@ -133,7 +134,7 @@ class Changes(LegBase):
                 self.sessionHeaders(fields),
                 body,
                 SDP,
-            )
+            ),
         )
 
     def answerModification(self, event: ModificationAnswered) -> None:

@@ -14,7 +14,7 @@ from sipcluster.sessioncontroller.session_description import SessionOrigin
 from sipcluster.sessioncontroller.values import LegValue, OutgoingInviteValue
 from sipcluster.sip.adoption import InviteServerValue
 from sipcluster.sip.dialog import DialogSet, withoutTag
-from sipcluster.sip.message import Request, parseMessage
+from sipcluster.sip.message import Request, Response, parseMessage
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.call import Call
@@ -81,16 +81,16 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         loose=call is not None and call.isLoose(leg),
         originAddress=origin.address,
         expiring=leg.expiring,
+        answered=b"" if leg.answered is None else leg.answered.render(),
     )
 
 
 def canGoOn(value: LegValue) -> bool:
     """
-    Whether a leg can be gone on with.  What its far end has heard nothing of is not:
-    the SIP Proxy that holds the INVITE sends it again.
+    Whether a leg can be gone on with.
     """
     if value.state == "Proceeding":
-        return value.invited is not None and bool(value.invited.response)
+        return value.invited is not None
     if value.state in INVITING:
         return value.inviting is not None
     return value.dialog is not None
@@ -142,6 +142,8 @@ def restoreLeg(call: Call, value: LegValue) -> None:
     leg.muted = value.muted
     leg.withdrawn = value.withdrawn
     leg.reason = value.reason
+    answered = parseMessage(value.answered) if value.answered else None
+    leg.answered = answered if isinstance(answered, Response) else None
     if value.dialog is not None:
         leg.settled(value.dialog)
     if value.invited is not None and state != "Confirmed":

@@ -20,6 +20,7 @@ from sipcluster.sip.timers import Timer, TimerQueue, TimerValues
 from sipcluster.wire.correlation import Requester
 
 if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
     from sipcluster.sessioncontroller.leg import Leg
     from sipcluster.sessioncontroller.party import Party
     from sipcluster.sip.transactions import TransactionLayer
@@ -34,6 +35,12 @@ def _tellNobody(requester: Requester, refused: CallRefused) -> None:
 def _unchanged() -> None:
     """
     Nobody keeps this call.
+    """
+
+
+def _unheeded(invite: IncomingInvite | None) -> None:
+    """
+    Nobody keeps its refusal.
     """
 
 
@@ -85,6 +92,8 @@ class UserAgent:
         here waits for it.
     @ivar counters: how often what happened, by name.
     @ivar touch: to be called when the call may have changed.
+    @ivar refused: told that the caller's INVITE was refused, and, with L{None}, that
+        this is acknowledged, or over.
     """
 
     layer: TransactionLayer
@@ -103,12 +112,18 @@ class UserAgent:
     undertakingRefused: Callable[[Requester, CallRefused], None] = _tellNobody
     counters: dict[str, int] = field(factory=dict)
     touch: Callable[[], object] = _unchanged
+    refused: Callable[[IncomingInvite | None], object] = _unheeded
 
-    def forCall(self, touch: Callable[[], object]) -> UserAgent:
+    def forCall(
+        self,
+        touch: Callable[[], object],
+        refused: Callable[[IncomingInvite | None], object],
+    ) -> UserAgent:
         """
         That of one call.
         """
-        return evolve(self, touch=touch, timers=CallTimers(self.timers, touch))
+        timers = CallTimers(self.timers, touch)
+        return evolve(self, touch=touch, refused=refused, timers=timers)
 
     def count(self, what: str) -> None:
         """

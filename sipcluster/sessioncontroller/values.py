@@ -102,6 +102,8 @@ class LegValue:
     @ivar secure: all hops use TLS: a SIPS call.
     @ivar refresh: who refreshes the session; L{None}: nobody.
     @ivar expiring: seconds in which that must be; 0: never.
+    @ivar answered: our last answer to a request of the far end that is no INVITE and
+        does something; C{b""}: there is none.
     @ivar holding: its DN holds the other one by request.
     @ivar dtmfMethod: how the far end is sent digits.
     """
@@ -140,6 +142,7 @@ class LegValue:
     loose: bool = False
     originAddress: bytes = b""
     expiring: float = 0.0
+    answered: bytes = b""
 
 
 @frozen
@@ -249,19 +252,23 @@ class CallValue:
 _LITTLE = 0.001
 
 
-def _later(left: float, age: float) -> float:
+def later(left: float, age: float) -> float:
+    """
+    What is left of a time that runs, or 0 of one that does not, when it was written
+    down some seconds ago.
+    """
     return max(_LITTLE, left - age) if left else 0.0
 
 
 def _agedInvited(value: InviteServerValue | None, age: float) -> Any:
-    return value and evolve(value, left=_later(value.left, age))
+    return value and evolve(value, left=later(value.left, age))
 
 
 def _agedInviting(value: OutgoingInviteValue | None, age: float) -> Any:
     if value is None:
         return None
     transaction = value.transaction
-    left = _later(transaction.left, age)
+    left = later(transaction.left, age)
     return evolve(value, transaction=evolve(transaction, left=left))
 
 
@@ -272,8 +279,8 @@ def _agedLeg(value: LegValue, age: float) -> LegValue:
         inviting=_agedInviting(value.inviting, age),
         asked=_agedInvited(value.asked, age),
         asking=_agedInviting(value.asking, age),
-        ringing=_later(value.ringing, age),
-        expiring=_later(value.expiring, age),
+        ringing=later(value.ringing, age),
+        expiring=later(value.expiring, age),
     )
 
 
@@ -286,9 +293,9 @@ def aged(value: CallValue, age: float) -> CallValue:
         value,
         legs=tuple(_agedLeg(leg, age) for leg in value.legs),
         undertakings=tuple(
-            evolve(one, left=_later(one.left, age)) for one in value.undertakings
+            evolve(one, left=later(one.left, age)) for one in value.undertakings
         ),
-        busy=_later(value.busy, age),
+        busy=later(value.busy, age),
     )
 
 

@@ -8,7 +8,7 @@ that nobody on the way notices.  Timers go on with what is left of them.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attrs import frozen
 
@@ -23,19 +23,21 @@ from sipcluster.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
     from sipcluster.sip.client_table import ClientTable
+    from sipcluster.sip.invite_server import InviteServer
     from sipcluster.sip.server_table import ServerTable
 
 
 @frozen
 class InviteServerValue:
     """
-    An INVITE that was received, without a final response or with a 2xx that is not
+    An INVITE that was received, without a final response or with one that is not
     acknowledged.
 
     @ivar request: as it was received, with what was noted in its top Via.
     @ivar source: where it came from.
-    @ivar response: the last response; C{b""}: there was none.
-    @ivar left: seconds that the ACK of a 2xx may still take.
+    @ivar response: the last response; C{b""}: there was none above 100, which
+        whoever has sent the INVITE does not count either.
+    @ivar left: seconds that the ACK of a final response may still take.
     """
 
     request: bytes
@@ -69,15 +71,30 @@ def writeServer(transaction: ServerTransaction) -> InviteServerValue | None:
 
     @return: L{None} when it is over.
     """
-    last = transaction.last
     if transaction.machine is None or transaction.responded >= 300:
         return None
+    return _written(transaction, "L")
+
+
+def writeRefusal(transaction: ServerTransaction) -> InviteServerValue | None:
+    """
+    Write down an INVITE that was refused.
+
+    @return: L{None} when that is acknowledged, or nobody waits for it any more.
+    """
+    if transaction.state != "Completed":
+        return None
+    return _written(transaction, "H")
+
+
+def _written(transaction: ServerTransaction, timer: str) -> InviteServerValue:
+    last = transaction.last
     flow = transaction.flow
     return InviteServerValue(
         transaction.request.render(),
         Target(flow.transportName, *flow.remote[:2]),
-        b"" if last is None else last.render(),
-        transaction.timers.left("L"),
+        b"" if last is None or last.status == 100 else last.render(),
+        transaction.timers.left(timer),
     )
 
 
@@ -124,7 +141,8 @@ def _invite(data: bytes) -> Request:
 def adoptServer(servers: ServerTable, value: InviteServerValue) -> ServerTransaction:
     """
     Go on with an INVITE that was received: it can be answered and cancelled, and its
-    retransmission gets the last response.  A 2xx is to be given to it again.
+    retransmission gets the last response.  A 2xx is to be given to it again; that it
+    was refused is said again at once.
 
     @raise MalformedMessage: it cannot be read.
     @raise ValueError: it has come here, too.
@@ -138,8 +156,13 @@ def adoptServer(servers: ServerTable, value: InviteServerValue) -> ServerTransac
         with suppress(NoTransport):
             flow = servers.transport.flowTo(source)
     transaction = servers.adopt(request, flow)
-    if isinstance(last, Response) and last.status < 200:
-        transaction.last = last
+    if isinstance(last, Response):
+        if last.status < 200:
+            transaction.last = last
+        elif last.status >= 300:
+            transaction.respond(last)
+            machine = cast("InviteServer", transaction.machine)
+            transaction.timers.start("H", value.left, machine.timerH)
     return transaction
 
 

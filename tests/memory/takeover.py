@@ -5,14 +5,20 @@ second one goes on with what the first had written down.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from sipcluster.app.node import NodeMember
+from sipcluster.app.node import NodeMember, makeNode
+from sipcluster.app.runtime import NodeRuntime
+from sipcluster.ha.journal import Journal, Limits
+from sipcluster.ha.keeper import Keeper
+from sipcluster.sessioncontroller.call import Call
 from sipcluster.sessioncontroller.dialplan import FeatureDialPlan
 from sipcluster.sessioncontroller.events import CallEvent
 from sipcluster.sessioncontroller.isessioncontroller import (
@@ -29,10 +35,14 @@ from sipcluster.testing.sip_peer import Phone, SIPPeer
 from sipcluster.testing.telephone import Telephone
 from sipcluster.wire.correlation import Requester
 from tests.memory.controls import ControlTestCase
-from tests.memory.nodes import NODE, OTHER_NODE, PROXY1, PROXY2
+from tests.memory.nodes import NODE, OTHER_NODE, PROXY1, PROXY2, THEN
+from tests.unit.ha.members import Member, connect
 
 #: What both members are called inside the cluster.
 PAIR = b"node1.lab.example"
+
+#: A link that speaks only when there is something to say.
+QUIET = Limits(quiet=1e9, keepAlive=1e9, startUp=1e9, patience=1e9)
 
 
 class _Later:
@@ -182,34 +192,71 @@ class Line(Telephone):
         self._peer.send(request)
 
 
+class Cut(enum.Enum):
+    """
+    When, in a turn of its reactor, the first member dies.
+    """
+
+    #: Nothing of what happened was given to the other one, and nothing was sent.
+    UNSAVED = "unsaved"
+    #: The other one has it all; what waited for that was not sent.
+    UNSENT = "unsent"
+    #: All that was to be sent is on its way.
+    SENT = "sent"
+
+
+class TestKeeper(Keeper):
+    """
+    Tells the test when a turn ends.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, journal: Journal, ends: Callable[[], object]
+    ) -> None:
+        super().__init__(clock, journal)
+        self.ends: Callable[[], object] = ends
+
+    def _ended(self) -> None:
+        self._turn = None
+        self.ends()
+
+
 @implementer(IFeatures)
 class TakeoverTestCase(ControlTestCase):
     """
     A pair between scripted SIP Proxies, and telephones behind them.
 
-    The SIP Proxies send what they hold to the member that lives: what was on its way
-    to the dead one, and what that one has taken and not answered.
+    Each member has a keeper and a journal, and the link between them is real but for
+    its wire: what is sent waits until the other member has what it tells of.  The SIP
+    Proxies send what they hold to the member that lives: what was on its way to the
+    dead one, and what that one has taken and not answered.
 
-    @ivar cutAt: number of the message at which the first member dies; 0: it lives.
-    @ivar lost: what the first member sends because of that message is lost.
+    @ivar cutAt: number of the turn in which the first member dies; 0: it lives.
+    @ivar cut: when in it.
     @ivar unacknowledged: ACKs of the telephones are lost.
     @ivar switchedOn: what DNs have switched on.
-    @ivar taken: messages that the first member took.
+    @ivar turns: those that the first member has ended.
     @ivar moved: what was restored, and whether it was gone on with.
     @ivar refused: undertakings that were refused by the second one.
+    @ivar undone: what is done again when the turn in which it was done is lost.
     """
 
     cutAt = 0
-    lost = False
+    cut = Cut.SENT
     settings = {"noAnswerTimeout": 60}
 
     def setUp(self) -> None:
-        self.taken = 0
+        self.turns = 0
         self.unacknowledged = False
         self.switchedOn: dict[str, DNFeatures] = {}
         self.alive = NODE
         self.moved: list[tuple[CallValue, bool]] = []
         self.refused: list[tuple[Requester, CallRefused]] = []
+        self.undone: list[Callable[[], object]] = []
+        self.taken: list[tuple[bytes, Address, Address, int]] = []
+        self.carried = 0
+        self._told = 0
+        self.makePair()
         super().setUp()
         self._arrive = self.network._arrive
         self.network._arrive = self.arrive  # type: ignore[method-assign]
@@ -220,20 +267,100 @@ class TakeoverTestCase(ControlTestCase):
             )
         }
 
+    # The pair
+
+    def makePair(self) -> None:
+        """
+        Two members, of which the first is primary, and the link between them.
+        """
+        self.linkClock = Clock()
+        self.first, self.second = (
+            Member(self.linkClock, name, QUIET, owned=False) for name in "ab"
+        )
+        self.first.journal.becamePrimary(1)
+        self.wire = connect(self.linkClock, self.first, self.second, 0.0)
+        self.carry()
+        self.assertTrue(self.first.journal.inSync)
+
+    def carry(self) -> None:
+        """
+        Let what is on the link arrive.
+        """
+        for _ in range(8):
+            self.linkClock.advance(0)
+
     def makeNode(self, name: str, address: str) -> NodeMember:
-        kept, self.clock = self.clock, MortalClock(self.clock)  # type: ignore[assignment]
-        self.mortal = self.clock
-        try:
-            node = super().makeNode(name, address)
-        finally:
-            self.clock = kept
+        self.mortal = MortalClock(self.clock)
+        journal = (self.first if address == NODE else self.second).journal
+        ends = self.turnEnds if address == NODE else self.laterTurnEnds
+        self.keeper = TestKeeper(self.mortal, journal, ends)
+        transport = self.network.host(address)
+        runtime = NodeRuntime(
+            name=name,
+            configuration=self.configuration,
+            clock=self.mortal,
+            wallTime=lambda: THEN + self.clock.seconds(),
+            entropy=self.network.entropy,
+            transport=transport,
+            keeper=self.keeper,
+        )
+        node = makeNode(runtime, [self.sink])
+        transport.hold = self.keeper.put
+        node.startService()
         plan = node.controller._plan
         assert isinstance(plan, FeatureDialPlan)
         plan._features = self
         ua = node.controller.ua
         ua.contactHost = PAIR
         ua.undertakingRefused = lambda who, why: self.refused.append((who, why))
+        self.finishNode(node)
+        self.addCleanup(self.assertEqual, self.keeper.counts, {})
+        self.keeper.begin()
         return node
+
+    def finishNode(self, node: NodeMember) -> None:
+        """
+        Nothing was restored yet.
+        """
+        kept = node.controller.kept
+        goOn = kept._goOn
+
+        def noted(call: Call, value: CallValue) -> None:
+            self.assertEqual(decodeCall(encodeCall(value)), value)
+            self.moved.append((value, bool(goOn(call, value))))
+
+        kept._goOn = noted
+
+    def turnEnds(self) -> None:
+        """
+        A turn of the first member's reactor is over.
+        """
+        # Whoever is asked by nobody else looks at its clock now.
+        self.linkClock.advance(self.clock.seconds() - self.linkClock.seconds())
+        self.turns += 1
+        dies = self.turns == self.cutAt
+        if dies and self.cut is Cut.UNSAVED:
+            self.takeOver()
+            return
+        if dies and self.cut is Cut.UNSENT:
+            self.network.drops = lambda _, source, __: source[0] == NODE
+            self.carried = len(self.network.carried)
+        self.keeper.flush()
+        self.carry()
+        self.assertEqual(self.keeper.differing(), [])
+        self.assertEqual(self.first.journal.waiting, 0)
+        self.assertEqual(self.first.all, self.second.all)
+        if dies:
+            self.takeOver()
+        self._told = len(self.sink.events)
+        self.undone.clear()
+
+    def laterTurnEnds(self) -> None:
+        """
+        A turn of the second one is.
+        """
+        self.keeper.flush()
+        self.assertEqual(self.keeper.differing(), [])
 
     # IFeatures: those of both members.
 
@@ -266,56 +393,75 @@ class TakeoverTestCase(ControlTestCase):
             and destination[0] == self.alive
         ):
             return
-        if destination[0] != NODE:
-            self._arrive(data, source, destination)
-        elif self.alive != NODE:
-            self._arrive(data, source, (self.alive, destination[1]))
-        else:
-            self.taken += 1
-            last = self.taken == self.cutAt
-            if last and self.lost:
-                self.network.drops = lambda _, source, __: source[0] == NODE
-            self._arrive(data, source, destination)
-            if last:
-                self.takeOver()
-                if self.isSentAgain(data):
-                    self._arrive(data, source, (self.alive, destination[1]))
+        if destination[0] == NODE:
+            if self.alive == NODE:
+                self.taken.append((data, source, destination, self.turns))
+            destination = (self.alive, destination[1])
+        self._arrive(data, source, destination)
 
-    def isSentAgain(self, data: bytes) -> bool:
+    def sendAgain(self, sent: int) -> None:
         """
-        Whether whoever has sent this sends it again: a request without an answer,
-        and a 2xx without ACK.
+        SIP Proxies send what the dead member has had to the one that lives, as far as
+        it does not seem to have been dealt with: requests without a final response,
+        INVITEs without one above 100, the last provisional response to an INVITE, and
+        final ones without ACK.  Telephones send an ACK again when the 2xx comes again.
+
+        @param sent: how many datagrams were carried before the dead one was silent.
         """
-        try:
-            message = parseMessage(data)
-        except MalformedMessage:
-            return False
-        if isinstance(message, Response):
-            is2xx = 200 <= message.status < 300
-            return self.lost and message.cseq.method == b"INVITE" and is2xx
-        answered = any(
-            source[0] == NODE and sent.startswith(b"SIP/") and message.branch in sent
-            for sent, source, _ in self.network.carried
-        )
-        return message.method != b"ACK" and (self.lost or not answered)
+        answers = set()
+        for data, source, _ in list(self.network.carried)[:sent]:
+            if source[0] == NODE and data.startswith(b"SIP/"):
+                response = parseMessage(data)
+                assert isinstance(response, Response)
+                method, status = response.cseq.method, response.status
+                if status >= 200 or (method == b"INVITE" and status > 100):
+                    answers.add((response.branch, method))
+        for data, source, destination, turn in self.taken:
+            try:
+                message = parseMessage(data)
+            except MalformedMessage:
+                continue
+            method = message.cseq.method
+            last = turn == self.turns - 1
+            unsaved = last and self.cut is Cut.UNSAVED
+            if method == b"ACK":
+                again = unsaved
+            elif isinstance(message, Request):
+                again = (message.branch, method) not in answers
+            else:
+                status = message.status
+                unsent = last and self.cut is Cut.UNSENT and status > 199
+                again = method == b"INVITE" and status > 100 and (unsaved or unsent)
+            if again:
+                self._arrive(data, source, (self.alive, destination[1]))
 
     def takeOver(self) -> None:
         """
         The first member dies, the second one goes on.
         """
-        written = list(self.node.controller.values())
+        if self.cutAt and self.cut is Cut.UNSAVED:
+            # The T-Library sessions keep events, and are not here.
+            del self.sink.events[self._told :]
+        else:
+            self.keeper.flush()
+            self.carry()
+        self.keeper.end()
+        sent = self.carried or len(self.network.carried)
         self.network.kill(NODE)
         self.network.drops = lambda *_: False
-        self.mortal.die()  # type: ignore[attr-defined]
+        self.mortal.die()
+        self.wire.reset()
+        self.carry()
         self.alive = OTHER_NODE
-        self.node = self.makeNode("node2", OTHER_NODE)
         for peer in (self.peer, self.peer2):
             peer.target = Target("UDP", OTHER_NODE, 5060)
             peer.disconnect()
-        for before in written:
-            value = decodeCall(encodeCall(before))
-            self.assertEqual(value, before)
-            self.moved.append((value, self.node.controller.restore(value)))
+        self.assertTrue(self.second.journal.becamePrimary(2))
+        self.node = self.makeNode("node2", OTHER_NODE)
+        self.sendAgain(sent)
+        again, self.undone = self.undone, []
+        for one in again:
+            one()
 
     # The telephones
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from traceback import format_exc
 
+from tests.memory.takeover import Cut
 from tests.memory.test_calls_takeover import Step, TakeoverLives, asks, does, waits
 
 
@@ -86,13 +87,14 @@ class AnyTakeoverTests(TakeoverLives):
             *chance.choices(ANYTHING, k=chance.randrange(STEPS)),
             *END,
         ]
-        self.begin(0, False)
+        self.begin(0, Cut.SENT)
         whole = self.lead(steps)
-        messages, failures, rang = self.taken, self.failures, self.rang
+        turns, failures, rang = self.turns, self.failures, self.rang
         quiet = chance.random() < 0.3
         at = chance.randrange(1, len(steps)) if quiet else 0
         self.begin(
-            0 if quiet else chance.randrange(1, messages + 1), chance.random() < 0.5
+            0 if quiet else chance.randrange(1, turns + 1),
+            Cut.SENT if quiet else chance.choice(list(Cut)),
         )
         if quiet:
             steps[at:at] = [lambda test: test.takeOver()]
