@@ -199,13 +199,21 @@ def _members(
     reader: Reader, pair: Pair, path: str, applications: Mapping[str, Application]
 ) -> None:
     nodes = [one.name for one in applications.values() if isinstance(one, Node)]
-    for member in pair.members:
-        if member not in nodes:
-            reader.fault(
-                f"{path}.members", f"no node {member!r}{nearest(member, nodes)}"
-            )
+    unknown = [member for member in pair.members if member not in nodes]
+    for member in unknown:
+        reader.fault(f"{path}.members", f"no node {member!r}{nearest(member, nodes)}")
     if len(set(pair.members)) != 2 or len(pair.members) != 2:
         reader.fault(f"{path}.members", "want two different nodes")
+    elif not unknown:
+        _standby(reader, pair, path, applications)
+
+
+def _standby(
+    reader: Reader, pair: Pair, path: str, applications: Mapping[str, Application]
+) -> None:
+    """
+    What a pair needs besides its members.
+    """
     for one in applications.values():
         if isinstance(one, Node) and one.name in pair.members:
             for name, value in (
@@ -216,7 +224,7 @@ def _members(
                 if value is None:
                     reader.fault(
                         f"{path}.members",
-                        f"{one.name} has no {name}: the link between both needs it",
+                        f"{one.name} has no {name}: the link to the other needs it",
                     )
     stored = any(isinstance(one, Store) for one in applications.values())
     if pair.arbiter == "store" and not stored:

@@ -17,6 +17,7 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from sipcluster.app import control, control_cluster
+from sipcluster.app.http_control import Order
 from sipcluster.app.http_monitor import monitorSite
 from sipcluster.app.settings import Node
 from sipcluster.tcontroller.controller import TController
@@ -100,6 +101,13 @@ class FakeProcess:
 
     member: FakeMember
     application: Node = Node(name="node1", sipAddress="192.0.2.21")  # noqa: RUF009
+    controlPassword: str = ""
+
+    def orders(self) -> dict[bytes, Order]:
+        """
+        Nothing can be asked of it.
+        """
+        return {}
 
 
 class DNCommandTests(TControllerTestCase):

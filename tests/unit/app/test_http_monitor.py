@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from sipcluster.app.http_control import Order
 from sipcluster.app.http_monitor import monitorSite
 from sipcluster.app.settings import Proxy
 
@@ -41,10 +42,17 @@ class FakeProcess:
 
     application = Proxy(name="proxy1", sipAddress="192.0.2.1")
     member = FakeMember()
+    controlPassword = ""
 
     def __init__(self) -> None:
         self.state = "ready"
         self.more: dict[str, object] = {}
+
+    def orders(self) -> dict[bytes, Order]:
+        """
+        Nothing can be asked of it.
+        """
+        return {}
 
     def status(self) -> dict[str, object]:
         """

@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseDone
 
 from sipcluster.app import lab
-from sipcluster.app.lab_files import EXTENSIONS, MEMBERS, LabFiles
+from sipcluster.app.lab_files import EXTENSIONS, PAIRED, LabFiles
 from sipcluster.app.settings import readConfiguration
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -42,15 +42,18 @@ class LabFilesTests(SynchronousTestCase):
         """
         Each member has an address of its own, and so the usual ports.
         """
-        found = {one.name: one.address for one in self.configuration.applications}
+        applications = self.configuration.applications
+        found = {one.name: one.address for one in applications if one.address}
         self.assertEqual(
             found,
             {
                 "store": "10.9.8.10",
                 "proxy1": "10.9.8.11",
                 "proxy2": "10.9.8.12",
-                "node1": "10.9.8.21",
-                "node2": "10.9.8.22",
+                "node1a": "10.9.8.21",
+                "node1b": "10.9.8.23",
+                "node2a": "10.9.8.22",
+                "node2b": "10.9.8.24",
             },
         )
         for proxy in self.configuration.proxies:
@@ -155,7 +158,7 @@ class MembersTests(SynchronousTestCase):
         self.ended: list[str] = []
         self.members = lab.Members(self.reactor, self.told.append, self.ended.append)
         files = LabFiles(Path("lab"))
-        for name in ("node1", "node2"):
+        for name in ("node1a", "node2a"):
             self.members.addProcess(name, lab.command(name, files))
         self.members.startService()
 
@@ -163,12 +166,12 @@ class MembersTests(SynchronousTestCase):
         """
         One that dies is started again soon, and that is told.
         """
-        self.members.ready.add("node1")
+        self.members.ready.add("node1a")
         self.reactor.advance(10)
-        self.reactor.end("node1", ProcessTerminated(signal=9))
+        self.reactor.end("node1a", ProcessTerminated(signal=9))
         self.reactor.advance(0)
-        self.assertEqual(self.reactor.spawned, ["node1", "node2", "node1"])
-        self.assertIn("node1 has ended (process ended by signal 9)", self.told[0])
+        self.assertEqual(self.reactor.spawned, ["node1a", "node2a", "node1a"])
+        self.assertIn("node1a has ended (process ended by signal 9)", self.told[0])
         self.assertEqual(self.ended, [])
 
     def test_neverReady(self) -> None:
@@ -177,16 +180,16 @@ class MembersTests(SynchronousTestCase):
         """
         for _ in range(lab.ATTEMPTS):
             self.assertEqual(self.ended, [])
-            self.reactor.end("node1", ProcessTerminated(exitCode=1))
+            self.reactor.end("node1a", ProcessTerminated(exitCode=1))
             self.reactor.advance(2)
-        self.assertEqual(self.ended, ["lab: node1 does not start"])
+        self.assertEqual(self.ended, ["lab: node1a does not start"])
 
     def test_pid(self) -> None:
         """
         The process of a member is known while there is one.
         """
         self.reactor.pid = 4711
-        self.assertEqual(self.members.pid("node1"), 4711)
+        self.assertEqual(self.members.pid("node1a"), 4711)
         self.assertIsNone(self.members.pid("node3"))
         self.members.stopService()
 
@@ -196,7 +199,7 @@ class MembersTests(SynchronousTestCase):
         """
         stopped = self.members.stopService()
         self.assertEqual(self.reactor.signals, ["TERM", "TERM"])
-        for name in ("node1", "node2"):
+        for name in ("node1a", "node2a"):
             self.assertNoResult(stopped)
             self.reactor.end(name, ProcessDone(0))
         self.successResultOf(stopped)
@@ -215,7 +218,7 @@ class MembersTests(SynchronousTestCase):
         """
         With no process left, stopping is over at once.
         """
-        for name in ("node1", "node2"):
+        for name in ("node1a", "node2a"):
             self.reactor.end(name, ProcessDone(0))
         self.successResultOf(self.members.stopService())
 
@@ -279,14 +282,14 @@ class LabTests(SynchronousTestCase):
             {"state": "ready", "nodes": {"a": "out of service"}},
             {"state": "ready", "nodes": {}, "proxies": {"b": "unknown"}},
         ):
-            self.healths = dict.fromkeys(MEMBERS, health)
+            self.healths = dict.fromkeys(PAIRED, health)
             self.reactor.advance(lab.POLL)
         self.assertEqual(set(self.asked), {"store"})
         good = {"state": "ready", "nodes": {"a": "in service"}}
-        self.healths = dict.fromkeys(MEMBERS, good)
+        self.healths = dict.fromkeys(PAIRED, good)
         self.reactor.pump([lab.POLL, 0, 0, 0, 0, 0])
         self.assertEqual(self.told, ["ready"])
-        self.assertEqual(self.members.ready, set(MEMBERS))
+        self.assertEqual(self.members.ready, set(PAIRED))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.lab.stopService()
 
@@ -295,7 +298,7 @@ class LabTests(SynchronousTestCase):
         What answers at a member's address and is none of our processes does not
         count: another lab has the addresses.
         """
-        self.healths = {name: {"state": "ready", "pid": 4711} for name in MEMBERS}
+        self.healths = {name: {"state": "ready", "pid": 4711} for name in PAIRED}
         self.lab.startService()
         self.reactor.advance(lab.POLL)
         self.assertEqual((self.told, self.members.ready), ([], set()))
@@ -337,7 +340,7 @@ class MakeLabTests(SynchronousTestCase):
         self.assertIn("127.0.0.11", self.out.getvalue())
         self.patch(lab.Lab, "startService", lambda self: None)
         top.startService()
-        self.assertEqual(reactor.spawned, list(MEMBERS))
+        self.assertEqual(reactor.spawned, list(PAIRED))
 
     def test_quiet(self) -> None:
         """

@@ -24,6 +24,13 @@ from sipcluster.app.settings import (
     readConfiguration,
 )
 
+#: Files that are there.
+TLS = f"""\
+certificate = "{__file__}"
+private-key = "{__file__}"
+ca = "{__file__}"
+"""
+
 SWITCH = """
 [switch]
 name = "test"
@@ -54,12 +61,12 @@ oos-check = 1
 [[node]]
 name = "node1"
 sip-address = "2001:db8::21"
-[node.ports]
+{TLS}[node.ports]
 TCport = 4001
 [[node]]
 name = "node2"
 sip-address = "192.0.2.22"
-[[pair]]
+{TLS}[[pair]]
 name = "pair1"
 members = ["node1", "node2"]
 """

@@ -33,6 +33,9 @@ sip-address = "127.0.0.1"
 [[node]]
 name = "node2"
 sip-address = "127.0.0.2"
+"""
+
+PAIR = """
 [[pair]]
 name = "pair1"
 http-port = 0
@@ -107,8 +110,8 @@ class OptionsTests(CommandLine):
         """
         self.path.write_text(CONFIGURATION + "x = 1\ny = 2\n")
         lines = self.refused("node", "-c", str(self.path), "-n", "node1").splitlines()
-        self.assertEqual(len(lines), 2)
-        self.assertIn("pair[1].y: no such option", lines[1])
+        self.assertIn("node[2].x: no such option", lines[0])
+        self.assertIn("node[2].y: no such option", lines[1])
 
     def test_check(self) -> None:
         """
@@ -118,7 +121,7 @@ class OptionsTests(CommandLine):
         self.patch(sys, "stdout", out)
         error = self.assertRaises(SystemExit, self.parse, "check", "-c", str(self.path))
         self.assertEqual(error.code, 0)
-        self.assertIn("good: 0 DNs, 4 applications", out.getvalue())
+        self.assertIn("good: 0 DNs, 3 applications", out.getvalue())
 
     def test_checkOne(self) -> None:
         """
@@ -139,10 +142,19 @@ class OptionsTests(CommandLine):
 
     def test_pair(self) -> None:
         """
-        A pair says that it is not built.
+        A member of a pair is started as one, and any other node is not.
         """
-        why = self.refused("pair", "-c", str(self.path), "-n", "pair1")
-        self.assertIn("not yet: a pair needs hot standby", why)
+        one = ("-c", str(self.path), "-n", "node1")
+        self.assertIn("not a member of a [[pair]]", self.refused("pair", *one))
+        tls = "".join(
+            f'{name} = "{self.path.absolute()}"\n'
+            for name in ("certificate", "private-key", "ca")
+        )
+        self.path.write_text(
+            CONFIGURATION.replace("[[node]]\n", f"[[node]]\n{tls}") + PAIR
+        )
+        self.assertIn("with twistd sipcluster pair", self.refused("node", *one))
+        self.assertEqual(self.parse("pair", *one).subOptions["name"], "node1")
 
     def test_storeElsewhere(self) -> None:
         """
@@ -265,4 +277,6 @@ class MakeServiceTests(CommandLine):
         self.patch(lab, "makeLab", makeLab)
         options = self.parse("lab", "--dir", "x", "--base", "10.9.8", "--quiet")
         tap.makeService(options, self.reactor)
-        self.assertEqual(made, [(self.reactor, Path("x"), "10.9.8", 1)])
+        self.assertEqual(made, [(self.reactor, Path("x"), "10.9.8", True, True)])
+        tap.makeService(self.parse("lab", "--no-pairs"), self.reactor)
+        self.assertEqual(made[1][3:], (False, False))
