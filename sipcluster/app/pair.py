@@ -266,11 +266,13 @@ class PairProcess(Service):
             evolve(runtime, clock=clock, keeper=keeper, epoch=epoch), self._sinks
         )
         life.startService()
+        # Before anything that calls send when they are gone on with: SIP Proxies do not
+        # take it from a backup.
+        self._announce(life, clock, epoch)
         self.restored = restored = keeper.begin()
         life.load()
         for name in self.ports:
             self._give(name, life.cti.ports[name][0])
-        self._announce(life, clock, epoch)
         self.counts["lives"] += 1
         log.warn(
             "{number}: {member} is primary of {pair}, epoch {epoch}",
