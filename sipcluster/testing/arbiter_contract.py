@@ -204,6 +204,43 @@ class ArbiterContract(_TestCase):
         after = await self.granted(self.b.acquire(0))
         self.assertGreater(after.epoch, grant.epoch)
 
+    async def test_reclaimed(self) -> None:
+        """
+        A holder whose lease is over is granted the role again in its epoch, when
+        nobody else has it: the other one is refused then, and told of it.  It goes
+        on as before, and the next epoch is higher.
+        """
+        grant = await self.granted(self.a.acquire(0))
+        await self.wait(2.5 * self.ttl)
+        again = await self.granted(self.a.reclaim(grant.epoch))
+        self.assertEqual(again.epoch, grant.epoch)
+        refusal = await self.ask(self.b.acquire(0))
+        self.assertEqual(refusal, Refused(grant.epoch, "a"))
+        for ask in (self.a.renew, self.a.reclaim, self.a.renew):
+            renewed = await self.granted(ask(grant.epoch))
+            self.assertEqual(renewed.epoch, grant.epoch)
+        await self.ask(self.a.release(grant.epoch))
+        taken = await self.granted(self.b.acquire(0))
+        self.assertGreater(taken.epoch, grant.epoch)
+
+    async def test_reclaimAnothers(self) -> None:
+        """
+        What another has been granted meanwhile is not granted again before that is
+        over.
+        """
+        grant = await self.granted(self.a.acquire(0))
+        await self.wait(2.5 * self.ttl)
+        taken = await self.granted(self.b.acquire(0))
+        refusal = await self.ask(self.a.reclaim(grant.epoch))
+        self.assertEqual(refusal, Refused(taken.epoch, "b"))
+        await self.wait(2.5 * self.ttl)
+        again = await self.granted(self.a.reclaim(grant.epoch))
+        self.assertEqual(again.epoch, grant.epoch)
+        await self.granted(self.a.renew(grant.epoch))
+        await self.ask(self.a.release(grant.epoch))
+        after = await self.granted(self.b.acquire(0))
+        self.assertGreater(after.epoch, taken.epoch)
+
     async def test_renewNothing(self) -> None:
         """
         What was never granted cannot be renewed.

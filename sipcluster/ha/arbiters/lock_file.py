@@ -141,7 +141,7 @@ class LockFileArbiter:
         """
         See L{IArbiter}.
         """
-        return self._one(lambda: self._renew(epoch, True))
+        return self._one(lambda: self._reclaim(epoch))
 
     def release(self, epoch: int) -> Deferred[None]:
         """
@@ -246,21 +246,31 @@ class LockFileArbiter:
         self._holds = epoch
         return Granted(epoch, self._ttl)
 
-    def _renew(self, epoch: int, again: bool = False) -> Verdict:
+    def _reclaim(self, epoch: int) -> Verdict:
         """
-        @param again: later claims that are over were never used.
+        Later claims that are over were never used: by a member that had promised
+        to use none.
         """
+        files = self._files
+        other = self._living(epoch)
+        if other:
+            return Refused(other, self._holder(other))
+        if epoch not in files.epochs():  # removed by such a claim
+            files.drop(epoch)
+            until = self._clock.seconds() + self._ttl
+            if not files.claim(epoch, Claim(until, self._member).render()):
+                return Refused()
+            self._holds = epoch
+        self._unused = max(files.epochs())
+        return self._renew(epoch)
+
+    def _renew(self, epoch: int) -> Verdict:
         files = self._files
         if not files.mine(epoch):
             return Refused()
         until = self._clock.seconds() + self._ttl
         files.write(epoch, Claim(until, self._member).render())
         later = max(files.epochs(), default=0)
-        if again and later > epoch:
-            living = self._living(epoch)
-            if living:
-                return Refused(living, self._holder(living))
-            self._unused = later
         if later > max(epoch, self._unused):
             files.drop(epoch)
             self._holds = 0

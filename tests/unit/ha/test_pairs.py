@@ -5,13 +5,15 @@ What must hold of a pair whatever goes wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from sipcluster.cluster.embedded_store import EmbeddedStore, memoryEngine
 from sipcluster.ha.companion import Companion
 from sipcluster.ha.iha import Verdict
 from sipcluster.ha.member import PairMember
-from sipcluster.testing.pair import Broken, PairWorld
+from sipcluster.testing.pair import Broken, PairWorld, Process
 
 #: Runs of one kind of arbiter.
 SEEDS = 40
@@ -41,13 +43,17 @@ class PairTests(SynchronousTestCase):
     and goes on serving.
     """
 
-    def live(self, kind: str, seeds: int = SEEDS, drift: float = 0.01) -> str:
+    def live(
+        self, kind: str, seeds: int = SEEDS, drift: float = 0.01, first: int = 0
+    ) -> str:
         """
         Run them.
 
+        @param first: seed.
+
         @return: what went wrong first.
         """
-        for seed in range(seeds):
+        for seed in range(first, first + seeds):
             try:
                 PairWorld(seed, kind, drift=drift).live()
             except Broken as e:
@@ -94,7 +100,6 @@ class PairTests(SynchronousTestCase):
         until a timer has told it so.
         """
 
-
         def believe(member: PairMember, until: float) -> None:
             member.fence.validUntil = until
             member._count()
@@ -120,7 +125,7 @@ class PairTests(SynchronousTestCase):
             promised(member, epoch, member.clock.seconds(), given)
 
         self.patch(PairMember, "promised", late)
-        self.assertIn("two primaries", self.live("fake", 200))
+        self.assertIn("two primaries", self.live("fake", 100, first=100))
 
     def test_promiseForgotten(self) -> None:
         """
@@ -129,3 +134,161 @@ class PairTests(SynchronousTestCase):
         """
         self.patch(Companion, "promises", lambda companion: False)
         self.assertIn("two primaries", self.live("fake", 200))
+
+
+class ArbiterAwayTests(SynchronousTestCase):
+    """
+    An arbiter that nobody reaches interrupts nothing, while both members are there.
+    """
+
+    kinds = ("fake", "store", "lock file")
+
+    def settled(self, kind: str, seed: int = 1) -> tuple[PairWorld, Process, Process]:
+        """
+        @return: a world with its primary and its backup.
+        """
+        world = PairWorld(seed, kind)
+        world.run(10.0)
+        primary, backup = sorted(
+            world.processes.values(), key=lambda each: not each.open
+        )
+        self.assertTrue(primary.open)
+        return world, primary, backup
+
+    def goesOn(self, world: PairWorld, primary: Process, seconds: float) -> None:
+        """
+        The primary serves all the time, in the same epoch.
+        """
+        fence = primary.member.fence
+        end = world.time.seconds() + seconds
+        while world.time.seconds() < end:
+            world.run(0.05)
+            self.assertTrue(primary.open)
+        self.assertIs(primary.member.fence, fence)
+
+    def test_away(self) -> None:
+        """
+        The primary goes on for as long as the arbiter is away, and when it is back,
+        in the same epoch; then the backup can take over again.
+        """
+        for kind in self.kinds:
+            for seed in range(5):
+                world, primary, _ = self.settled(kind, seed)
+                epoch = primary.member.fence.epoch
+                world.loseArbiter(primary)
+                self.goesOn(world, primary, 60.0)
+                world.calm()
+                self.goesOn(world, primary, 30.0)
+                self.assertEqual(primary.member.away, "")
+                world.kill(primary)
+                world.run(10.0)
+                (serving,) = (each for each in world.processes.values() if each.open)
+                self.assertGreater(serving.member.fence.epoch, epoch)
+                world.end()
+
+    def test_onlyThePrimarysWay(self) -> None:
+        """
+        It goes on too when the backup reaches the arbiter, and sees the role free.
+        """
+        for kind in self.kinds:
+            world, primary, _ = self.settled(kind)
+            primary.wire.cutOut = primary.wire.cutIn = True
+            self.goesOn(world, primary, 60.0)
+            world.calm()
+            self.goesOn(world, primary, 30.0)
+            world.end()
+
+    def test_linkLostToo(self) -> None:
+        """
+        Without arbiter and link the primary stops, and nobody serves.
+        """
+        for kind in self.kinds:
+            world, primary, backup = self.settled(kind)
+            world.loseArbiter(primary)
+            self.goesOn(world, primary, 20.0)
+            world.cutLink(primary)
+            world.run(10.0)
+            self.assertFalse(primary.open or backup.open)
+            world.calm()
+            world.run(15.0)
+            self.assertTrue(primary.open or backup.open)
+            world.end()
+
+    def test_primaryDies(self) -> None:
+        """
+        When the primary dies while the arbiter is away nobody serves until that is
+        back; then the backup does.
+        """
+        for kind in ("fake", "store"):
+            world, primary, backup = self.settled(kind)
+            world.loseArbiter(primary)
+            self.goesOn(world, primary, 20.0)
+            world.kill(primary)
+            world.loseArbiter(primary)
+            world.run(20.0)
+            self.assertFalse(any(each.open for each in world.processes.values()))
+            world.mend(backup)
+            world.run(2.0)
+            self.assertTrue(backup.open)
+            world.calm()
+            world.run(10.0)
+            world.end()
+
+    def test_backupBeginsAnew(self) -> None:
+        """
+        A backup that begins anew while the arbiter is away makes its promises again
+        before the primary has to stop.
+        """
+        for kind in self.kinds:
+            world, primary, backup = self.settled(kind)
+            world.loseArbiter(primary)
+            self.goesOn(world, primary, 20.0)
+            world.kill(backup)
+            world.loseArbiter(primary)
+            self.goesOn(world, primary, 30.0)
+            world.calm()
+            self.goesOn(world, primary, 30.0)
+            world.end()
+
+    def test_storeReplaced(self) -> None:
+        """
+        When the store comes back empty, and counts from 1 again, the primary goes
+        on in its epoch, and the next one is higher.
+        """
+        world, primary, backup = self.settled("store")
+        world.loseArbiter(primary)
+        self.goesOn(world, primary, 20.0)
+        epoch = primary.member.fence.epoch
+        assert world.engine is not None
+        world.engine.close()
+        engine = memoryEngine(world.newHost())
+        world.engine = engine
+        for process in world.processes.values():
+            arbiter: Any = process.member.arbiter
+            arbiter._store.store = EmbeddedStore(engine, world.time)
+        world.calm()
+        self.goesOn(world, primary, 30.0)
+        self.assertEqual(primary.member.away, "")
+        world.switchOver(primary)
+        world.run(10.0)
+        self.assertTrue(backup.open)
+        self.assertGreater(backup.member.fence.epoch, epoch)
+        world.end()
+
+    def test_bothBeginAtOnce(self) -> None:
+        """
+        When both begin the one that is preferred serves as soon as they have heard
+        of each other; one that is alone waits for what it may have promised.
+        """
+        for seed in range(5):
+            world = PairWorld(seed, "store")
+            world.run(1.5)
+            self.assertTrue(world.processes["a"].open)
+            world = PairWorld(seed, "store")
+            world.cutLink(world.processes["b"])
+            world.kill(world.processes["a"])
+            world.freeze(world.processes["a"])
+            world.run(4.8)
+            self.assertFalse(world.processes["b"].open)
+            world.run(2.0)
+            self.assertTrue(world.processes["b"].open)
