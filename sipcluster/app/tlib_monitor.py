@@ -15,10 +15,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import react
 
 from sipcluster.app.control_cluster import Cluster, Refused
-from sipcluster.app.settings import Extension, Node, RoutingPoint
+from sipcluster.app.settings import Extension, RoutingPoint
 from sipcluster.app.tlib_record import BadRecord, Entry, Recorder, readRecord
 from sipcluster.app.tlib_session import (
     Door,
@@ -105,26 +106,29 @@ def doorsOf(given: argparse.Namespace, cluster: Cluster, reactor: Any) -> list[D
     """
     if given.address:
         return [_door(address, given.ca, reactor) for address in given.address]
-    found = []
-    for one in cluster.configuration().applications:
-        if not isinstance(one, Node) or given.app not in (None, one.name):
+    found: dict[str, list[IStreamClientEndpoint]] = {}
+    configuration = cluster.configuration()
+    for one in configuration.nodes:
+        pair = configuration.pairOf(one.name)
+        if given.app not in (None, one.name, pair):
             continue
-        ports = {"default": one.ports.default, "TCport": one.ports.tcPort}
-        if ports[given.port]:
+        port = one.tlibPorts[given.port]
+        if port:
             authority = given.ca or (str(one.ca or "") if one.tlibTLS else None)
-            port = ports[given.port]
             endpoint = _endpoint(reactor, one.tlibHost, port, authority)
-            found.append(Door(one.name, endpoint))
+            # Of a pair the member that serves answers.
+            found.setdefault(pair, []).append(endpoint)
     if not found:
         raise Refused(f"no node {given.app or ''} has the port {given.port}")
-    return found
+    return [Door(name, tuple(endpoints)) for name, endpoints in found.items()]
 
 
 def _door(address: str, authority: str | None, reactor: Any) -> Door:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise Refused(f"--address {address}: want HOST:PORT")
-    return Door(address, _endpoint(reactor, host.strip("[]"), int(port), authority))
+    endpoint = _endpoint(reactor, host.strip("[]"), int(port), authority)
+    return Door(address, (endpoint,))
 
 
 def _endpoint(reactor: Any, host: str, port: int, authority: str | None) -> Any:

@@ -50,13 +50,13 @@ UNREGISTERED = (RequestRegisterAddress, RequestUnregisterAddress, RequestQueryAd
 @frozen
 class Door:
     """
-    A T-Library port to connect to.
+    A T-Library port to connect to, or those of the two members of a pair.
 
-    @ivar node: what it is called.
+    @ivar node: what it is called: the pair, where it is one.
     """
 
     node: str
-    endpoint: IStreamClientEndpoint
+    endpoints: tuple[IStreamClientEndpoint, ...]
 
 
 @frozen
@@ -137,7 +137,7 @@ class Session:
             self._linkChanged(door.node, state)
 
         self.clients[door.node] = TLibraryClient(
-            [door.endpoint],
+            door.endpoints,
             self.reactor,
             application,
             password,
