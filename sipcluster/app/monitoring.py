@@ -5,18 +5,31 @@ The monitors of a node, as its settings say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
 
-from attrs import frozen
+from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from sipcluster.app.settings.configuration import Configuration
 from sipcluster.app.settings.dns import Extension, Trunk
 from sipcluster.app.settings.monitors import Monitoring
-from sipcluster.monitors import sip_pass
+from sipcluster.monitors import (
+    arbiter,
+    initialised,
+    nic,
+    numbers,
+    sip_pass,
+    virtual_ip,
+)
 from sipcluster.monitors.alarms import Alarms
 from sipcluster.monitors.imonitors import ICommands, IMonitor, INICs, IReasons
 from sipcluster.monitors.monitors import Monitors
+from sipcluster.monitors.ports import Ports
 from sipcluster.monitors.service import Service
+
+#: Why a monitor does nothing.
+NO_PAIR = "this node is in no pair"
+NO_NICS = "this system does not say what interfaces it has"
 
 
 def _true() -> bool:
@@ -80,23 +93,136 @@ def monitorsOf(
     C{status} are what is called of them.
     """
     service = Service(around.alarms, around.reasons)
-    monitors: list[IMonitor] = []
-    off: dict[str, str] = {}
-    if settings.sipPassCheck:
+    made = _Making(settings, around, service)
+    made.sipPassCheck(configuration)
+    made.arbiter()
+    made.virtualIP()
+    made.nic(
+        settings.sipNICMonitoring,
+        nic.SIP_NIC,
+        settings.sipNICAddress or around.sipAddress,
+        (numbers.SIP_NIC_FAILED, numbers.SIP_NIC_WORKS),
+    )
+    made.nic(
+        settings.tlibNICMonitoring,
+        nic.TLIB_NIC,
+        around.tlibAddress,
+        (numbers.NIC_FAILED, numbers.NIC_WORKS),
+    )
+    made.initialised()
+    ports = Ports(around.clock, service, settings.backupSIPPortCheck)
+    return Monitors(around.alarms, service, made.monitors, made.off, ports)
+
+
+@define
+class _Making:
+    """
+    @ivar monitors: made so far.
+    @ivar off: those that are on, but cannot do anything, and why.
+    """
+
+    settings: Monitoring
+    around: Surroundings
+    service: Service
+    monitors: list[IMonitor] = field(factory=list)
+    off: dict[str, str] = field(factory=dict)
+
+    def sipPassCheck(self, configuration: Configuration) -> None:
+        if not self.settings.sipPassCheck:
+            return
+        around = self.around
         devices = ((check, force) for _, check, force in activeDevices(configuration))
         seconds = sip_pass.period(devices)
         if around.reasons is None:
-            off[sip_pass.REASON] = "this node is in no pair"
+            self.off[sip_pass.REASON] = NO_PAIR
         elif seconds <= 0:
-            off[sip_pass.REASON] = "no DN has oos-check"
+            self.off[sip_pass.REASON] = "no DN has oos-check"
         else:
-            monitors.append(
+            self.monitors.append(
                 sip_pass.SIPPassCheck(
                     around.clock,
-                    service,
+                    self.service,
                     seconds,
                     around.devicesFailed,
                     around.settle,
                 )
             )
-    return Monitors(around.alarms, service, monitors, off)
+
+    def arbiter(self) -> None:
+        around = self.around
+        if self.settings.arbiterMonitoring and around.reasons is not None:
+            self.monitors.append(
+                arbiter.ArbiterMonitor(
+                    around.clock,
+                    around.alarms,
+                    around.arbiterAway,
+                    self.settings.monitoringInterval,
+                )
+            )
+
+    def virtualIP(self) -> None:
+        settings, around = self.settings, self.around
+        if not settings.sipIPTakeoverMonitoring:
+            return
+        name = virtual_ip.REASON
+        if around.reasons is None:
+            self.off[name] = NO_PAIR
+        elif not settings.sipVirtualAddress:
+            self.off[name] = "there is no sip-virtual-address"
+        elif around.nics is None or around.commands is None:
+            self.off[name] = NO_NICS
+        else:
+            self.monitors.append(
+                virtual_ip.VirtualIPMonitor(
+                    around.clock,
+                    self.service,
+                    around.nics,
+                    around.commands,
+                    settings.sipVirtualAddress,
+                    settings.vipUpCommand,
+                    settings.vipDownCommand,
+                    settings.monitoringInterval,
+                    settings.vipCommandTimeout,
+                )
+            )
+
+    def nic(self, on: bool, name: str, address: str, told: tuple[str, str]) -> None:
+        """
+        @param told: the numbers of what is logged: failed, works.
+        """
+        around = self.around
+        if not on:
+            return
+        if around.nics is None:
+            self.off[name] = NO_NICS
+        elif not address or ip_address(address).is_unspecified:
+            self.off[name] = f"{address or 'no address'} is of no interface"
+        else:
+            self.monitors.append(
+                nic.NICMonitor(
+                    name,
+                    around.clock,
+                    self.service,
+                    around.nics,
+                    address,
+                    *told,
+                    interval=self.settings.monitoringInterval,
+                )
+            )
+
+    def initialised(self) -> None:
+        settings, around = self.settings, self.around
+        if not settings.backupInitCheck:
+            return
+        if around.reasons is None:
+            self.off[initialised.REASON] = NO_PAIR
+        else:
+            self.monitors.append(
+                initialised.InitCheck(
+                    around.clock,
+                    self.service,
+                    around.missing,
+                    settings.backupInitCheckTimeout,
+                    settings.monitoringInterval,
+                )
+            )

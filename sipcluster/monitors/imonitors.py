@@ -78,8 +78,8 @@ class ICommands(Interface):
         command: Sequence[str], environment: Mapping[str, str], seconds: float
     ) -> Deferred[Ended]:
         """
-        Run one.  It and all that it has started are killed when it takes longer,
-        or when the Deferred is cancelled.
+        Run one.  It is killed when it takes longer, or when the Deferred is
+        cancelled.
 
         @return: always succeeds.
 

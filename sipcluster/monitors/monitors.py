@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from sipcluster.monitors.alarms import Alarms
 from sipcluster.monitors.imonitors import IMonitor
+from sipcluster.monitors.ports import Ports
 from sipcluster.monitors.service import Service
 from sipcluster.monitors.sip_pass import SIPPassCheck
 
@@ -31,12 +32,15 @@ class Monitors:
     @ivar service: whether this process can serve.
     @ivar sipSeen: to be called for each SIP message that comes; it costs little.
     @ivar off: monitors that are configured and cannot do anything, with why.
+    @ivar ports: opens the ports of the process, again and again; C{ports.add} and
+        C{ports.open} are for whoever has them.
     """
 
     alarms: Alarms
     service: Service
     monitors: Sequence[IMonitor] = ()
     off: dict[str, str] = field(factory=dict)
+    ports: Ports | None = None
     sipSeen: Callable[[], None] = field(init=False, default=_nobody)
     _running: bool = field(default=False, init=False)
 
@@ -64,11 +68,15 @@ class Monitors:
         for monitor in self.monitors:
             with log.failuresHandled("stopping {name}", name=monitor.name):
                 monitor.stop()
+        if self.ports is not None:
+            self.ports.stop()
 
     def roleChanged(self, primary: bool) -> None:
         """
         This member serves now, or no longer.
         """
+        if self.ports is not None:
+            self.ports.roleChanged(primary)
         for monitor in self.monitors:
             if not self._running:
                 return
@@ -79,9 +87,11 @@ class Monitors:
         """
         For people.
         """
+        ports = {} if self.ports is None else {"ports": self.ports.status()}
         return {
             **self.service.status(),
             "monitors": {
+                **ports,
                 **{one.name: one.status() for one in self.monitors},
                 **{name: f"does nothing: {why}" for name, why in self.off.items()},
             },

@@ -30,6 +30,7 @@ class Service:
     alarms: Alarms
     reasons: IReasons | None = None
     _why: dict[str, str] = field(factory=dict, init=False)
+    _notes: dict[str, str] = field(factory=dict, init=False)
 
     @property
     def state(self) -> str:
@@ -55,47 +56,57 @@ class Service:
         @param why: for people.
         @param soft: it goes on all the same if the other member is no better.
         """
-        before, known = self.state, self._why.get(reason)
+        before = self._why.copy()
         self._why[reason] = why
-        if known != why:
+        self._notes.pop(reason, None)
+        if before.get(reason) != why:
             log.error("{number}: {why}", number=number, reason=reason, why=why)
             self.alarms.raiseAlarm(reason, number, why, Level.CRITICAL)
-        self._tell(before, why)
+        self._tell(bool(before), why)
         if self.reasons is not None:
             self.reasons.unfit(reason, why, soft)
 
-    def running(self, reason: str, number: str, what: str) -> None:
+    def note(self, reason: str, number: str, why: str) -> None:
         """
-        A reason is gone; nothing happens when there is none of this name.
+        Something is wrong that does not, or does no longer, keep it from serving.
+        """
+        if self._notes.get(reason) != why:
+            self._notes[reason] = why
+            log.error("{number}: {why}", number=number, reason=reason, why=why)
+            self.alarms.raiseAlarm(reason, number, why)
+        self._withdraw(reason, why)
+
+    def running(self, reason: str, number: str, what: str) -> bool:
+        """
+        What is told by this name is gone.
 
         @param what: for people: what is well again.
+
+        @return: whether there was anything.
         """
-        before = self.state
-        if self._why.pop(reason, None) is None:
-            return
+        noted = self._notes.pop(reason, None) is not None
+        if not noted and reason not in self._why:
+            return False
         log.info("{number}: {what}", number=number, reason=reason, what=what)
         self.alarms.clearAlarm(reason, what)
-        self._tell(before, what)
-        if self.reasons is not None:
-            self.reasons.fit(reason)
+        self._withdraw(reason, what)
+        return True
 
     def status(self) -> dict[str, object]:
         """
         For people.
         """
-        return {"state": self.state, "why": self.why}
+        return {"service": self.state, "why": self.why}
 
-    def _tell(self, before: str, why: str) -> None:
-        if self.state == before:
+    def _withdraw(self, reason: str, what: str) -> None:
+        if self._why.pop(reason, None) is not None:
+            self._tell(True, what)
+            if self.reasons is not None:
+                self.reasons.fit(reason)
+
+    def _tell(self, before: bool, why: str) -> None:
+        if bool(self._why) == before:
             return
-        if self._why:
-            log.error(
-                "{number}: {state}: {why}",
-                number=UNAVAILABLE,
-                state=self.state,
-                why=why,
-            )
-        else:
-            log.info(
-                "{number}: {state}: {why}", number=RUNNING, state=self.state, why=why
-            )
+        tell = log.error if self._why else log.info
+        number = UNAVAILABLE if self._why else RUNNING
+        tell("{number}: {state}: {why}", number=number, state=self.state, why=why)
