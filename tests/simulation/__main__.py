@@ -5,10 +5,13 @@ The command C{bin/simulate}.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import re
 import sys
 import time
 from collections.abc import Iterator
 
+from attrs import frozen
 from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from zope.interface import implementer
 
@@ -55,6 +58,53 @@ def story(outcome: Outcome, seconds: float) -> Iterator[str]:
     yield from draw([arrow(entry) for entry in outcome.story.around(seconds)])
 
 
+@frozen
+class Job:
+    """
+    Runs one seed, in whatever process.
+
+    @ivar shorten: leave out what a failure does not need.
+    @ivar seconds: of the story of a failure.
+    """
+
+    shorten: bool
+    seconds: float
+
+    def __call__(self, seed: int) -> tuple[int, str, str]:
+        """
+        Run it.
+
+        @return: the seed, why it has failed, and its story.
+        """
+        outcome = run(Plan.of(seed))
+        if not outcome.why:
+            return seed, "", ""
+        why = outcome.why
+        if self.shorten:
+            outcome = shorten(outcome, run)
+        return seed, why, "\n".join(story(outcome, self.seconds))
+
+
+def kind(why: str) -> str:
+    """
+    What failures for the same reason have in common.
+    """
+    last = why.strip().splitlines()[-1]
+    return re.sub(r"\b[0-9a-f]{16,}\b|\d+(\.\d+)?", "#", last)[:120]
+
+
+def outcomes(seeds: range, job: Job, jobs: int) -> Iterator[tuple[int, str, str]]:
+    """
+    Run seeds, as many at a time as told.
+    """
+    if jobs == 1:
+        yield from map(job, seeds)
+        return
+    # Each process lives for some seeds only: what one leaves behind is gone then.
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=100) as pool:
+        yield from pool.imap_unordered(job, seeds)
+
+
 def main() -> int:
     """
     Run seeds.
@@ -64,6 +114,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
+    parser.add_argument("--jobs", type=int, default=1, help="how many at a time")
     parser.add_argument(
         "--shorten", action="store_true", help="leave out what a failure does not need"
     )
@@ -73,24 +124,29 @@ def main() -> int:
     globalLogBeginner.beginLoggingTo(
         [nowhere], redirectStandardIO=False, discardBuffer=True
     )
-    failed = []
+    failed: dict[str, list[int]] = {}
     began = time.monotonic()
-    for seed in range(options.seed, options.seed + options.seeds):
-        outcome = run(Plan.of(seed))
-        if outcome.why:
-            failed.append(seed)
-            if options.shorten:
-                outcome = shorten(outcome, run)
-            for line in story(outcome, options.story):
-                sys.stdout.write(f"{line}\n")
+    done = 0
+    seeds = range(options.seed, options.seed + options.seeds)
+    job = Job(options.shorten, options.story)
+    for seed, why, text in outcomes(seeds, job, options.jobs):
+        done += 1
+        if why:
+            failed.setdefault(kind(why), []).append(seed)
+            sys.stdout.write(f"{text}\n\n")
             if not options.go_on:
                 break
+        if done % 500 == 0:
+            count = sum(map(len, failed.values()))
+            took = time.monotonic() - began
+            sys.stdout.write(f"{done} seeds in {took:.0f} s, {count} failed\n")
+            sys.stdout.flush()
     took = time.monotonic() - began
-    sys.stdout.write(
-        f"{seed - options.seed + 1} seeds in {took:.0f} s, "
-        f"{len(failed)} failed{': ' if failed else ''}"
-        f"{', '.join(map(str, failed))}\n"
-    )
+    for why, those in sorted(failed.items(), key=lambda item: -len(item[1])):
+        some = ", ".join(map(str, sorted(those)[:8]))
+        sys.stdout.write(f"{len(those):5} {why}: {some}\n")
+    count = sum(map(len, failed.values()))
+    sys.stdout.write(f"{done} seeds in {took:.0f} s, {count} failed\n")
     return 1 if failed else 0
 
 

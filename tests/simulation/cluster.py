@@ -325,11 +325,13 @@ def numbersOf(sizes: Sizes) -> list[str]:
     return [str(1001 + index) for index in range(sizes.places * sizes.phones)]
 
 
-def cluster(chance: Chance) -> Cluster:
+def cluster(chance: Chance, paired: bool = False) -> Cluster:
     """
     What chance fills a world with.
+
+    @param paired: with pairs, in any case.
     """
-    sizes = chance.choose(SIZES)
+    sizes = chance.choose([one for one in SIZES if one.pairs or not paired])
     configuration = configurationOf(sizes, chance.choose(ARBITERS))
     names = {
         configuration.pairHost(one.name): one.sipAddress

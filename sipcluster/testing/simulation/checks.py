@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sipcluster.cluster.icluster import prefixEnd
 from sipcluster.cluster.operations import RangeOperation
 from sipcluster.registrar.records import PREFIX, BadRecord, decode
-from sipcluster.sessioncontroller.events import CallEvent
+from sipcluster.sessioncontroller.events import CallEvent, Cause, Released
 from sipcluster.testing.simulation.clients import Client
 from sipcluster.testing.simulation.pairs import Pair
 from sipcluster.testing.simulation.servers import Server
@@ -39,6 +39,18 @@ _BESIDES = frozenset(["UserDataChanged", "DTMFSent"])
 
 _BEGINS = frozenset(["Offered", "Alerting"])
 
+#: Why no call ends when nothing goes wrong but with one member of a pair.
+_UNWANTED = frozenset([Cause.LOST, Cause.FAILED, Cause.SHUTDOWN])
+_LOSSES = frozenset(
+    [
+        *("408", "481", "500", "503", "504", "no ACK", "the session has expired"),
+        *("re-INVITE: 408", "re-INVITE: 481"),
+    ]
+)
+
+#: Seconds for which a pair may have no primary then.
+_VACANT = 7.0
+
 #: Seconds that a telephone has to do what its timers say.
 _LATE = 2.0
 
@@ -59,6 +71,7 @@ class Checks:
         self._parties: dict[tuple[str, str, str, int], str] = {}
         self._times: dict[tuple[str, str, str], int] = {}
         self._loose: set[tuple[str, str, str]] = set()
+        self._served: dict[str, float] = {}
         self.tlib = ClientChecks(world)
 
     def broken(self, what: str) -> None:
@@ -86,6 +99,16 @@ class Checks:
         if name not in LEGAL[last]:
             self.broken(f"{name} after {last or 'nothing'} for {party.thisDN}")
         self._parties[one] = name
+        unwanted = isinstance(event, Released) and event.cause in _UNWANTED
+        if self._world.gentle and unwanted:
+            self.broken(f"{party.thisDN} is released: {event}")
+
+    def hasEnded(self, phone: str, why: str) -> None:
+        """
+        A telephone has no call any more.
+        """
+        if self._world.gentle and why in _LOSSES:
+            self.broken(f"{phone} has lost a call: {why}")
 
     def loosen(self, home: str, event: CallEvent) -> None:
         """
@@ -121,6 +144,8 @@ class Checks:
             elif isinstance(process, Server) and process.served is not None:
                 self._agents(process.name, process.served.agents())
         for pair in world.pairs:
+            if not world.stopping:
+                self._serves(pair)
             self._alike(pair)
 
     def _believes(self, phone: Telephone) -> None:
@@ -133,6 +158,13 @@ class Checks:
         ids = [one["agent"] for one in agents]
         if len(set(dns)) != len(dns) or len(set(ids)) != len(ids):
             self.broken(f"{name}: agents {sorted(zip(dns, ids, strict=True))}")
+
+    def _serves(self, pair: Pair) -> None:
+        now = self._world.clock.seconds()
+        if pair.primary is not None:
+            self._served[pair.name] = now
+        elif self._world.gentle and now - self._served.get(pair.name, 0.0) > _VACANT:
+            self.broken(f"{pair.name} has no primary")
 
     def _alike(self, pair: Pair) -> None:
         """
@@ -193,6 +225,9 @@ class Checks:
         for key, last in self._parties.items():
             if last != "Released":
                 self.broken(f"{key[0]}: {key[2]} in {key[1]} ended with {last}")
+        for pair in self._world.pairs:
+            if not pair.whole:
+                self.broken(f"{pair.name} is not whole again")
         for process in self._world.processes:
             if isinstance(process, Client):
                 self.tlib.complete(process)

@@ -196,6 +196,7 @@ class PhoneSession:
         self._timer.stop()
         self._unacknowledged = None
         self.phone.note(f"has no call any more: {why}", self._id)
+        self.phone.world.checks.hasEnded(self.phone.name, why)
         if self.phone.call is self:
             self.phone.call = None
 

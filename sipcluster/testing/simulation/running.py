@@ -11,9 +11,8 @@ from twisted.logger import ILogObserver, LogEvent, LogPublisher, globalLogPublis
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sipcluster.testing.simulation.chance import Chance
 from sipcluster.testing.simulation.checks import Broken
-from sipcluster.testing.simulation.world import Cluster, Outcome, Plan, World
+from sipcluster.testing.simulation.world import Outcome, Plan, Populate, World
 
 
 @implementer(ILogObserver)
@@ -36,13 +35,13 @@ class Failures:
 
 def runPlan(
     plan: Plan,
-    cluster: Callable[[Chance], Cluster],
+    cluster: Populate,
     publisher: LogPublisher = globalLogPublisher,
 ) -> Outcome:
     """
     Run it.
     """
-    world = World(plan.seed, cluster)
+    world = World(plan, cluster)
     observer = Failures(world)
     publisher.addObserver(observer)
     why = ""

@@ -164,8 +164,8 @@ class ClientChecks:
         if life == now:
             since = self._unlinked.get(client.name, 0.0)
             away = self._world.clock.seconds() - since
-            if result is ResumeResult.LOST and away < _KEPT:
-                self.broken(f"{client.name}: its session was lost in {away:.1f} s")
+            if result is not ResumeResult.RESUMED and away < _KEPT:
+                self.broken(f"{client.name}: {result.label} after {away:.1f} s")
         elif not paired and result not in (ResumeResult.LOST, ResumeResult.NEW):
             self.broken(f"{client.name}: {result.label} after a restart of its node")
         if result is ResumeResult.SNAPSHOT:

@@ -16,6 +16,7 @@ from sipcluster.testing.simulation.clock import WorldClock
 from sipcluster.testing.simulation.faults import FAULTS
 from sipcluster.testing.simulation.network import SimulatedNetwork
 from sipcluster.testing.simulation.operations import OPERATIONS, Operation
+from sipcluster.testing.simulation.pair_faults import PAIR_FAULTS
 from sipcluster.testing.simulation.pairs import Pair
 from sipcluster.testing.simulation.processes import BEGIN, Process
 from sipcluster.testing.simulation.servers import Server
@@ -39,10 +40,13 @@ class Plan:
     All that a seed decides before the run begins.
 
     @ivar operations: in order of time.
+    @ivar gentle: nothing goes wrong but with pairs, one thing after the other: no call
+        may end that nobody ends.
     """
 
     seed: int
     operations: tuple[Operation, ...]
+    gentle: bool = False
 
     @classmethod
     def of(cls, seed: int) -> Plan:
@@ -50,18 +54,21 @@ class Plan:
         Draw one.
         """
         chance = Chance(seed, "plan")
+        gentle = chance.happens(0.4)
         seconds = chance.choose((20.0, 40.0, 60.0, 90.0))
-        faulty = chance.choose((0.0, 0.05, 0.15, 0.3))
+        faulty = chance.choose((0.1, 0.2) if gentle else (0.0, 0.05, 0.15, 0.3))
         rate = chance.choose((0.3, 0.8, 1.5))
         operations: list[Operation] = []
         at = UP
         while at < UP + seconds:
             at += chance.random() * 2 / rate
-            kinds = FAULTS if chance.happens(faulty) else OPERATIONS
+            kinds = OPERATIONS
+            if chance.happens(faulty):
+                kinds = PAIR_FAULTS if gentle or chance.happens(0.4) else FAULTS
             # One drawn number for each kind, so that a new one takes no other's.
             bag = [kind for kind in kinds for _ in range(kind.weight)]
             operations.append(chance.choose(bag).draw(chance, at))
-        return cls(seed, tuple(operations))
+        return cls(seed, tuple(operations), gentle)
 
 
 @define
@@ -80,6 +87,10 @@ class Cluster:
     populate: Callable[[World], None]
 
 
+#: Fills a world with what chance decides; whether it is to be a gentle one, with pairs.
+Populate = Callable[[Chance, bool], Cluster]
+
+
 class World:
     """
     One of them.
@@ -89,11 +100,16 @@ class World:
     @ivar storms: how often the weather has changed.
     @ivar failures: what was logged as a failure; whoever reads the log fills it.
     @ivar ending: nothing new is begun any more.
+    @ivar stopping: the servers end.
+    @ivar gentle: see L{Plan}.
+    @ivar wellAt: when what was wrong with pairs last must be well again.
     """
 
-    def __init__(self, seed: int, cluster: Callable[[Chance], Cluster]) -> None:
-        self.seed = seed
-        self.chance = Chance(seed, "world")
+    def __init__(self, plan: Plan, cluster: Populate) -> None:
+        self.seed = plan.seed
+        self.gentle = plan.gentle
+        self.wellAt = 0.0
+        self.chance = Chance(plan.seed, "world")
         self.clock = WorldClock()
         self.story = Story()
         self.network = SimulatedNetwork(
@@ -102,13 +118,13 @@ class World:
         self.engine = memoryEngine(self.clock)
         self.storeDelay = 0.002
         self.storms = 0
-        self.ending = False
+        self.ending = self.stopping = False
         self.failures: list[str] = []
         self.processes: list[Process] = []
         self.pairs: list[Pair] = []
         self.checks = Checks(self)
         self._why = ""
-        made = cluster(self.chance.fork("cluster"))
+        made = cluster(self.chance.fork("cluster"), plan.gentle)
         self.domain = made.domain
         self.numbers = made.numbers
         self._names = made.names
@@ -268,6 +284,7 @@ class World:
             served = getattr(process, "served", None)
             if served is not None and served.sessions:
                 self.breaks(f"{process.name}: T-Library sessions are left")
+        self.stopping = True
         self._stopAll(Server)
         for process in self.processes:
             process.transport.stop()
