@@ -11,6 +11,7 @@ from typing import cast
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.sip.client_moves import follow, reroute, viaStart
 from sipcluster.sip.client_transaction import ClientTransaction, Fields
 from sipcluster.sip.errors import NoTransport
 from sipcluster.sip.headers import VIA
@@ -25,8 +26,6 @@ from sipcluster.sip.timers import TimerQueue, TimerSet, TimerValues
 from sipcluster.sip.transport_rules import tooLargeForUDP
 
 log = Logger()
-
-_transportNames = {"UDP": b"UDP", "TCP": b"TCP", "TLS": b"TLS"}
 
 
 @implementer(ITransactionUser)
@@ -45,18 +44,6 @@ class _Unconcerned:
 
 
 _unconcerned = _Unconcerned()
-
-
-def viaStart(flow: IFlow, sentBy: bytes) -> bytes:
-    """
-    The Via that a request gets here, up to its branch.
-
-    @param sentBy: instead of the flow's own; empty takes that.
-    """
-    return b"SIP/2.0/%b %b;branch=" % (
-        _transportNames.get(flow.transportName) or flow.transportName.encode("ascii"),
-        sentBy or flow.sentBy,
-    )
 
 
 def _withVia(request: Request, start: bytes, branch: bytes) -> Request:
@@ -211,7 +198,7 @@ class ClientTable:
             noninviteClient(transaction)
         self.table[key] = transaction
         self.load.waiting += 1
-        self._listen(transaction)
+        self.listen(transaction)
         return transaction
 
     def adopt(
@@ -235,14 +222,20 @@ class ClientTable:
         start = (sent.headers.first(VIA) or b"").partition(b"branch=")[0] + b"branch="
         return self._make(sent, target, flow, key, user, via.sentBy, start)
 
-    def _listen(self, transaction: ClientTransaction) -> None:
+    def listen(self, transaction: ClientTransaction) -> None:
+        """
+        The failure of its flow concerns a transaction.
+        """
         waiting = self._waiting.get(transaction.flow.remote)
         if waiting is None:
             self._waiting[transaction.flow.remote] = {transaction: None}
         else:
             waiting[transaction] = None
 
-    def _unlisten(self, transaction: ClientTransaction) -> None:
+    def unlisten(self, transaction: ClientTransaction) -> None:
+        """
+        It does so no more.
+        """
         remote = transaction.flow.remote
         waiting = self._waiting[remote]
         del waiting[transaction]
@@ -253,7 +246,7 @@ class ClientTable:
         """
         There is a final response: a broken flow no longer matters.
         """
-        self._unlisten(transaction)
+        self.unlisten(transaction)
         transaction.lingering = True
         load = self.load
         load.waiting -= 1
@@ -271,7 +264,7 @@ class ClientTable:
         if transaction.lingering:
             self.load.lingering -= 1
         else:
-            self._unlisten(transaction)
+            self.unlisten(transaction)
             self.load.waiting -= 1
 
     def _sendCancel(self, invite: ClientTransaction, fields: Fields) -> None:
@@ -298,46 +291,9 @@ class ClientTable:
         self, transaction: ClientTransaction, target: Target, again: bool
     ) -> None:
         """
-        Go on with a request at another process, which has taken over all that the
-        first one knew.  The branch stays as it is, so that nobody can tell.
-
-        @param again: the first one has perhaps not passed it on: it is sent again.
-            An INVITE that is sent again is cancelled, if it was, once the other
-            process has answered; one that is not sent again is cancelled at once.
+        See L{follow}.
         """
-        machine = transaction.machine
-        if machine is None:
-            return
-        size = len(transaction.data)
-        flow: IFlow
-        try:
-            flow = self.transport.flowTo(target, size if tooLargeForUDP(size) else 0)
-        except NoTransport:
-            flow = NoFlow(target)
-        transaction.target = target
-        if transaction.lingering:
-            transaction.flow = flow
-        else:
-            self._unlisten(transaction)
-            transaction.flow = flow
-            self._listen(transaction)
-        if again:
-            start = viaStart(flow, transaction.sentBy)
-            if start != transaction.viaStart:
-                self._readdress(transaction, start)
-            machine.repeat()
-        elif transaction.cancelFields is not None and not transaction.lingering:
-            cast(InviteClient, machine).cancelAgain()
-
-    def _readdress(self, transaction: ClientTransaction, start: bytes) -> None:
-        """
-        Write our Via anew, for another transport.
-        """
-        transaction.viaStart = start
-        via = start + transaction.key[0] + b";rport"
-        headers = transaction.request.headers.replaceFirstValue(b"Via", via)
-        transaction.request = request = transaction.request.replacing(headers=headers)
-        transaction.data = request.render()
+        follow(self, transaction, target, again)
 
     def responseReceived(self, response: Response) -> bool:
         """
@@ -396,31 +352,11 @@ class ClientTable:
             if machine is None:
                 continue
             if transaction.mayReroute and not transaction.responded:
-                self._reroute(transaction, why)
+                reroute(self, transaction, why)
             elif transaction.broken is not None:
                 transaction.broken(why)
             else:
                 machine.transportError(why)
-
-    def _reroute(self, transaction: ClientTransaction, why: str) -> None:
-        """
-        The stream that a request needed for its size is refused: send it over
-        UDP after all (RFC 3261 section 18.1.1).
-        """
-        machine = transaction.machine
-        assert machine is not None
-        transaction.mayReroute = False
-        try:
-            flow = self.transport.flowTo(transaction.target)
-        except NoTransport:
-            machine.transportError(why)
-            return
-        self.counters["rerouted"] += 1
-        self._unlisten(transaction)
-        transaction.flow = flow
-        self._listen(transaction)
-        self._readdress(transaction, viaStart(flow, transaction.sentBy))
-        machine.rerouted()
 
     def stop(self) -> None:
         """
