@@ -182,6 +182,7 @@ class CTI:
                 location=settings.geoLocation,
                 trace=trace,
                 version=f"sipcluster {__version__}",
+                keeper=runtime.keeper,
             )
 
         self._wallTime = runtime.wallTime
@@ -211,7 +212,10 @@ class CTI:
             ofPort = server is self.tcport
             snapshots = (self.controller, ofCalls) if ofPort else (ofCalls,)
             server.add(ofCalls)
-            server.add(CallRequests(calls, server))
+            requests = CallRequests(calls, server)
+            server.add(requests)
+            server.claims = calls.awaits
+            calls.refusalsTo(requests.refused)
             server.add(
                 CallQueries(
                     calls,

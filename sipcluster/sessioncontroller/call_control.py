@@ -191,6 +191,12 @@ class CallControl(Reception):
         """
         return any(call.awaits(requester) for call in self.calls.values())
 
+    def refusalsTo(self, tell: Callable[[Requester, CallRefused], object]) -> None:
+        """
+        See L{ICallControl}.
+        """
+        self.ua.refusalsTo.append(tell)
+
     def _find(self, dn: str, connID: str) -> tuple[Call, Party]:
         """
         Find a live party.

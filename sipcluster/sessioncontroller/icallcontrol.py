@@ -6,7 +6,7 @@ why it is refused.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -171,6 +171,12 @@ class ICallControl(Interface):
     def awaits(requester: Requester) -> bool:
         """
         Whether what somebody has asked for is not done yet, so that it will be
-        answered: by its event, or by what C{UserAgent.undertakingRefused} is told.
+        answered: by its event, or by what those are told that L{refusalsTo} names.
         Asked after a call has come from another process.
+        """
+
+    def refusalsTo(tell: Callable[[Requester, CallRefused], object]) -> None:
+        """
+        Name somebody who is told what will not be done of what another process was
+        asked for: nobody here has a Deferred of it.
         """

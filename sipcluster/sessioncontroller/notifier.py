@@ -5,34 +5,42 @@ is told when there are messages.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from attrs import evolve
 from zope.interface import Interface, implementer
 
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper
 from sipcluster.registrar.register import Lifetimes
 from sipcluster.servicecheck.iservicecheck import IDeviceObserver
 from sipcluster.sessioncontroller.acceptance import ALLOW, checkExtensions
-from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.authentication import Authenticator, Refused, numberOf
 from sipcluster.sessioncontroller.dialplan import Directory
 from sipcluster.sessioncontroller.isessioncontroller import (
     ExtensionDN,
     IFeatures,
-    ProxyAddress,
+)
+from sipcluster.sessioncontroller.notifier_keeping import (
+    KeptSubscriptions,
+    SubscriptionValue,
+    toldKey,
 )
 from sipcluster.sessioncontroller.notifier_subscription import Subscription
+from sipcluster.sessioncontroller.notifier_unasked import (
+    CONTENT_TYPE,
+    EVENT,
+    UnaskedNotices,
+)
 from sipcluster.sip.dialog import Dialog, OutOfOrder
 from sipcluster.sip.grammar import escapeUser
 from sipcluster.sip.headers import Headers
-from sipcluster.sip.message import Request, Response, makeResponse
+from sipcluster.sip.message import Request, makeResponse
 from sipcluster.sip.parameters import Parameters
 from sipcluster.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.useragent import UserAgent
-
-EVENT = b"message-summary"
-CONTENT_TYPE = b"application/simple-message-summary"
 
 #: Subscriptions of one node, and of one DN: of the oldest ones of a DN mostly
 #: nobody knows any more.
@@ -94,6 +102,7 @@ class MessageWaiting:
         features: IFeatures,
         lifetimes: Lifetimes,
         unsolicited: bool = False,
+        keeper: IKeeper = UNKEPT,
     ) -> None:
         """
         @param unsolicited: whether telephones are told that have not subscribed.
@@ -105,9 +114,18 @@ class MessageWaiting:
         self._lifetimes = lifetimes
         self._unsolicited = unsolicited
         self.subscriptions: dict[bytes, Subscription] = {}
+        # Those that take no more requests, and whose last NOTIFY is to come.
+        self._leaving: dict[bytes, Subscription] = {}
         self._byDN: dict[str, list[Subscription]] = {}
-        self._telling: set[str] = set()
-        self._tellAgain: set[str] = set()
+        touch = keeper.keep(KeptSubscriptions(self))
+        self._touchKey = touch
+        self._unasked = UnaskedNotices(
+            ua,
+            directory,
+            self._isToldUnasked,
+            self._summary,
+            lambda dn: touch(toldKey(dn)),
+        )
 
     # What happens to DNs
 
@@ -117,16 +135,16 @@ class MessageWaiting:
         """
         for subscription in tuple(self._byDN.get(dn, ())):
             subscription.machine.changed()
-        if dn not in self._byDN:
-            self._tell(dn)
+            subscription.touched()
+        self._unasked.tell(dn)
 
     def deviceInService(self, dn: str) -> None:
         """
         See L{IDeviceObserver}: what the telephone was told before it may have
         forgotten.
         """
-        if dn not in self._byDN and self._features.features(dn).messageWaiting:
-            self._tell(dn)
+        if self._features.features(dn).messageWaiting:
+            self._unasked.tell(dn)
 
     def deviceOutOfService(self, dn: str, why: str) -> None:
         """
@@ -188,10 +206,22 @@ class MessageWaiting:
         if not isinstance(sender, ExtensionDN) or dn.number != sender.number:
             raise _Refuse(403)
         seconds = self._seconds(request)
+        for other in self._byDN.get(number, ()):
+            if other.event == event and other.isOfFirst(request):
+                # Our answer has not arrived: we may have died before it left.
+                self._live(transaction, other, seconds)
+                return
         tag = self._ua.identifiers.tag()
         dialog = Dialog.asUAS(request, tag)
         assert dialog.nextHop  # it can be read, or is refused here
-        subscription = Subscription(
+        subscription = self._make(number, dialog, event)
+        if seconds:
+            self._makeRoom(number)
+            self._add(subscription)
+        self._accept(transaction, subscription, seconds)
+
+    def _make(self, number: str, dialog: Dialog, event: bytes) -> Subscription:
+        return Subscription(
             self._ua,
             number,
             dialog,
@@ -199,12 +229,12 @@ class MessageWaiting:
             CONTENT_TYPE,
             lambda: self._summary(number),
             self._gone,
+            self._touched,
         )
-        if seconds:
-            self._makeRoom(number)
-            self.subscriptions[tag] = subscription
-            self._byDN.setdefault(number, []).append(subscription)
-        self._accept(transaction, subscription, seconds)
+
+    def _add(self, subscription: Subscription) -> None:
+        self.subscriptions[subscription.dialog.localTag] = subscription
+        self._byDN.setdefault(subscription.dn, []).append(subscription)
 
     def _refresh(self, transaction: ServerTransaction) -> None:
         request = transaction.request
@@ -214,11 +244,16 @@ class MessageWaiting:
             raise _Refuse(481)
         if _event(request) != subscription.event:
             raise _Refuse(489, _BAD_EVENT)
+        self._live(transaction, subscription, self._seconds(request))
+
+    def _live(
+        self, transaction: ServerTransaction, subscription: Subscription, seconds: int
+    ) -> None:
+        request = transaction.request
         try:
             dialog = subscription.dialog.received(request).refreshed(request)
         except OutOfOrder as e:
             raise _Refuse(e.status) from e
-        seconds = self._seconds(request)
         subscription.dialog = dialog
         self._accept(transaction, subscription, seconds)
 
@@ -261,12 +296,75 @@ class MessageWaiting:
             others[0].machine.end(b"rejected")
 
     def _gone(self, subscription: Subscription) -> None:
-        if self.subscriptions.pop(subscription.dialog.localTag, None) is None:
+        tag = subscription.dialog.localTag
+        if self.subscriptions.pop(tag, None) is None:
             return
+        if not subscription.over:
+            self._leaving[tag] = subscription
+        subscription.touched()
         others = self._byDN[subscription.dn]
         others.remove(subscription)
         if not others:
             del self._byDN[subscription.dn]
+
+    def _touched(self, key: str) -> None:
+        tag = key.encode("latin-1")
+        leaving = self._leaving.get(tag)
+        if leaving is not None and leaving.over:
+            del self._leaving[tag]
+        self._touchKey(key)
+
+    # As values
+
+    def tags(self) -> Iterable[bytes]:
+        """
+        Of all subscriptions, and of those that have a last NOTIFY to send.
+        """
+        return [*self.subscriptions, *self._leaving]
+
+    def beingTold(self) -> Iterable[str]:
+        """
+        The DNs whose telephones are being told although they have not subscribed.
+        """
+        return self._unasked.dns()
+
+    def isBeingTold(self, dn: str) -> bool:
+        """
+        Whether this one is.
+        """
+        return self._unasked.isTelling(dn)
+
+    def written(self, tag: bytes) -> SubscriptionValue | None:
+        """
+        Write a subscription down.
+
+        @return: L{None}: there is none any more.
+        """
+        subscription = self.subscriptions.get(tag) or self._leaving.get(tag)
+        return None if subscription is None else subscription.value()
+
+    def adopt(self, value: SubscriptionValue) -> None:
+        """
+        Go on with a subscription that another process has written down; one to a DN
+        that is not of the switch any more ends.
+        """
+        if value.dialog is None:
+            return
+        subscription = self._make(value.dn, value.dialog, value.event)
+        self._add(subscription)
+        subscription.adopt(value.left)
+
+    def goOn(self, value: SubscriptionValue) -> None:
+        """
+        Do what is due of what was written down.
+        """
+        dialog = value.dialog
+        if dialog is None:
+            self._unasked.tell(value.dn)
+            return
+        if self._directory.extension(value.dn) is None:
+            value = evolve(value, reason=b"noresource")
+        self.subscriptions[dialog.localTag].goOn(value)
 
     # Telling
 
@@ -278,64 +376,11 @@ class MessageWaiting:
         waiting = self._features.features(dn).messageWaiting
         return b"Messages-Waiting: %b\r\nMessage-Account: %b\r\n" % (
             b"yes" if waiting else b"no",
-            self._aor(dn),
+            b"sip:%b@%b" % (escapeUser(dn.encode()), self._ua.domain),
         )
 
-    def _aor(self, dn: str) -> bytes:
-        return b"sip:%b@%b" % (escapeUser(dn.encode()), self._ua.domain)
-
-    def _tell(self, dn: str) -> None:
-        """
-        Tell a telephone that has not subscribed, if it wants that; one NOTIFY at a
-        time, so that the last one is true.
-        """
-        device = self._directory.extension(dn)
-        if not self._unsolicited or device is None:
-            return
-        if dn in self._telling:
-            self._tellAgain.add(dn)
-            return
-        self._telling.add(dn)
-        aor = self._aor(dn)
-        identifiers = self._ua.identifiers
-        callID, tag = identifiers.callID(), identifiers.tag()
-        body = self._summary(dn)
-
-        def make(proxy: ProxyAddress) -> Request:
-            headers = Headers.of(
-                (b"Route", b"<%b>" % proxy.uri),
-                (b"Max-Forwards", b"70"),
-                (b"From", b"<%b>;tag=%b" % (aor, tag)),
-                (b"To", b"<%b>" % aor),
-                (b"Call-ID", callID),
-                (b"CSeq", b"1 NOTIFY"),
-                (b"Contact", b"<sip:%b@%b>" % (tag, self._ua.contactHost)),
-                (b"Event", EVENT),
-                # There is no subscription that could live on.
-                (b"Subscription-State", b"terminated;reason=noresource"),
-                (b"Content-Type", CONTENT_TYPE),
-                (b"Content-Length", b"%d" % len(body)),
-            )
-            return Request(b"NOTIFY", device.contact or aor, headers, body)
-
-        def received(response: Response, request: Request) -> None:
-            if response.status >= 200:
-                if response.status >= 300:
-                    self._ua.count("notifiesFailed")
-                self._told(dn)
-
-        def lost(status: int, why: str) -> None:
-            self._ua.count("notifiesFailed")
-            self._told(dn)
-
-        Attempt(self._ua, make, received, lost).start()
-
-    def _told(self, dn: str) -> None:
-        self._telling.discard(dn)
-        if dn in self._tellAgain:
-            self._tellAgain.discard(dn)
-            if dn not in self._byDN:
-                self._tell(dn)
+    def _isToldUnasked(self, dn: str) -> bool:
+        return self._unsolicited and dn not in self._byDN
 
 
 def _event(request: Request) -> bytes:

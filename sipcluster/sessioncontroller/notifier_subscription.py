@@ -11,9 +11,15 @@ from twisted.logger import Logger
 
 from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.in_dialog import firstProxy, routed
+from sipcluster.sessioncontroller.notifier_keeping import (
+    SubscriptionValue,
+    Touch,
+    tagKey,
+)
 from sipcluster.sessioncontroller.notifier_states import (
     SubscriptionCore,
     subscriptionMachine,
+    subscriptionState,
 )
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.message import Request, Response
@@ -38,8 +44,10 @@ class Subscription:
         "__weakref__",
         "_body",
         "_contentType",
+        "_core",
         "_gone",
         "_timers",
+        "_touch",
         "_ua",
         "_until",
         "dialog",
@@ -57,10 +65,12 @@ class Subscription:
         contentType: bytes,
         body: Callable[[], bytes],
         gone: Callable[[Subscription], None],
+        touch: Touch,
     ) -> None:
         """
         @param body: makes what a NOTIFY says.
         @param gone: told when it takes no more requests.
+        @param touch: told when it may not be as it was.
         """
         self._ua = ua
         self.dn = dn
@@ -70,10 +80,10 @@ class Subscription:
         self._body = body
         self._gone: Callable[[Subscription], None] | None = gone
         self._timers = TimerSet(ua.timers)
+        self._touch = touch
         self._until = 0.0
-        self.machine = subscriptionMachine(
-            SubscriptionCore(self._timers, self._notify, self._ended)
-        )
+        self._core = SubscriptionCore(self._timers, self._notify, self._ended)
+        self.machine = subscriptionMachine(self._core)
 
     @property
     def contact(self) -> bytes:
@@ -94,6 +104,17 @@ class Subscription:
             and request.toTag == dialog.localTag
         )
 
+    def isOfFirst(self, request: Request) -> bool:
+        """
+        Whether a request without a dialog is the one that has made it.
+        """
+        dialog = self.dialog
+        return (
+            request.callID == dialog.callID
+            and request.fromTag == dialog.remoteTag
+            and request.cseq.number >= dialog.remoteSequence
+        )
+
     def live(self, seconds: int) -> None:
         """
         It lives that long from now on; to be told by a NOTIFY.
@@ -101,11 +122,67 @@ class Subscription:
         @param seconds: 0 to end it.
         """
         if seconds:
-            self._until = self._ua.timers.clock.seconds() + seconds
-            self._timers.start("expiry", seconds, self.machine.end, b"timeout")
+            self._lease(seconds)
             self.machine.subscribed()
         else:
             self.machine.end(b"timeout")
+        self.touched()
+
+    def _lease(self, seconds: float) -> None:
+        self._until = self._ua.timers.clock.seconds() + seconds
+        self._timers.start("expiry", seconds, self._expired)
+
+    def _expired(self) -> None:
+        self.machine.end(b"timeout")
+
+    def touched(self) -> None:
+        """
+        It may not be as it was.
+        """
+        self._touch(tagKey(self.dialog.localTag))
+
+    @property
+    def over(self) -> bool:
+        """
+        Nothing more comes of it.
+        """
+        return subscriptionState(self.machine) == "Terminated"
+
+    # As a value
+
+    def value(self) -> SubscriptionValue | None:
+        """
+        Write it down.
+
+        @return: L{None}: nothing more comes of it.
+        """
+        state = subscriptionState(self.machine)
+        if state == "Terminated":
+            return None
+        return SubscriptionValue(
+            self.dn,
+            self.dialog,
+            self.event,
+            max(0.0, self._until - self._ua.timers.clock.seconds()),
+            state == "Notifying" or self._core.wanted,
+            self._core.reason,
+        )
+
+    def adopt(self, left: float) -> None:
+        """
+        Go on with one that was written down: it lives so much longer.
+        """
+        self._lease(left)
+
+    def goOn(self, value: SubscriptionValue) -> None:
+        """
+        Do what is due of what was written down.
+        """
+        if value.reason:
+            self.machine.end(value.reason)
+        elif value.due:
+            self.machine.subscribed()
+        self.touched()
 
     # What the machine asks for
 
@@ -115,6 +192,7 @@ class Subscription:
         else:
             left = max(1, round(self._until - self._ua.timers.clock.seconds()))
             state = b"active;expires=%d" % left
+        self.touched()
         self.dialog, request = self.dialog.makeRequest(
             b"NOTIFY",
             (
@@ -139,6 +217,7 @@ class Subscription:
             return
         if status < 300 or b"Retry-After" in response.headers:
             self.machine.confirmed()
+            self.touched()
         else:
             self._fail(f"answers {status}")
 
@@ -154,6 +233,7 @@ class Subscription:
         )
         self._ua.count("notifiesFailed")
         self.machine.failed()
+        self.touched()
 
     def _ended(self) -> None:
         self._timers.stopAll()

@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from sipcluster.sip.transactions import TransactionLayer
 
 
-def _tellNobody(requester: Requester, refused: CallRefused) -> None:
-    """
-    Nobody wants to know.
-    """
-
-
 def _unchanged() -> None:
     """
     Nobody keeps this call.
@@ -87,9 +81,9 @@ class UserAgent:
     @ivar parties: the parties of each DN of this switch, in the order in which
         they were made; those of calls that have not ended.
     @ivar attempts: requests that have not got an answer.
-    @ivar undertakingRefused: told who had asked for something that could not be gone
-        on with after the call was made again from its value, and why not: nobody
-        here waits for it.
+    @ivar refusalsTo: told who had asked for something that could not be gone on with
+        after the call was made again from its value, and why not: nobody here waits
+        for it.
     @ivar counters: how often what happened, by name.
     @ivar touch: to be called when the call may have changed.
     @ivar refused: told that the caller's INVITE was refused, and, with L{None}, that
@@ -109,7 +103,7 @@ class UserAgent:
     legs: dict[bytes, Leg] = field(factory=dict)
     parties: dict[str, dict[Party, None]] = field(factory=dict)
     attempts: set[Attempt] = field(factory=set)
-    undertakingRefused: Callable[[Requester, CallRefused], None] = _tellNobody
+    refusalsTo: list[Callable[[Requester, CallRefused], object]] = field(factory=list)
     counters: dict[str, int] = field(factory=dict)
     touch: Callable[[], object] = _unchanged
     refused: Callable[[IncomingInvite | None], object] = _unheeded
@@ -130,6 +124,13 @@ class UserAgent:
         Count something that is worth knowing.
         """
         self.counters[what] = self.counters.get(what, 0) + 1
+
+    def undertakingRefused(self, requester: Requester, refused: CallRefused) -> None:
+        """
+        Something will not be done of what another process was asked for.
+        """
+        for tell in self.refusalsTo:
+            tell(requester, refused)
 
     def someSeconds(self) -> int:
         """

@@ -108,15 +108,25 @@ class CallRequests:
             done = fail()
         done.addErrback(self._failed, request, requester)
 
+    def refused(
+        self, requester: Requester, refused: CallRefused, request: Message | None = None
+    ) -> None:
+        """
+        Somebody will not get what he has asked for.
+
+        @param request: what he asked; L{None}: another process was asked.
+        """
+        code = ERRORS[refused.why]
+        if refused.why is Why.WRONG_STATE and self._isAlready(request):
+            code = TErrorCode.ALREADY_IN_STATE
+        # What people read is the field's, unless there is more to say.
+        text = refused.text if refused.text != refused.why.value else ""
+        self._publisher.refuse(requester, code, text)
+
     def _failed(self, failure: Failure, request: Message, requester: Requester) -> None:
         refused = failure.value
         if isinstance(refused, CallRefused):
-            code = ERRORS[refused.why]
-            if refused.why is Why.WRONG_STATE and self._isAlready(request):
-                code = TErrorCode.ALREADY_IN_STATE
-            # What people read is the field's, unless there is more to say.
-            text = refused.text if refused.text != refused.why.value else ""
-            self._publisher.refuse(requester, code, text)
+            self.refused(requester, refused, request)
         else:
             log.failure("request {number}", failure=failure, number=request.number)
             self._publisher.refuse(requester, TErrorCode.INTERNAL_ERROR)

@@ -2,13 +2,18 @@
 What one call through a node costs in processor time, in this process, without
 sockets::
 
-    python -m tests.memory.node_cost [CALLS] [--profile] [--log]
+    python -m tests.memory.node_cost [CALLS] [--profile] [--log] [--kept]
 
 A call is INVITE with credentials, 100, 180, 200, ACK, BYE and 200 between two phones
 behind a SIP Proxy; what is measured is from the bytes of a datagram to the bytes of
 those that leave, timers included.  The phones' own messages are made outside of the
 measured time.  Calls begin every 2 ms of the test's clock, so that the transactions
 of some 16 000 calls linger as they would at 500 calls a second.
+
+With C{--kept} the node is the primary of a pair whose other member has everything; the
+link between them is there but for encryption and sockets.  What the primary does for
+it counts, what the other member does is told for itself.  Both are measured by turns,
+so that they can be compared, without the pair first.
 """
 
 from __future__ import annotations
@@ -25,9 +30,12 @@ from twisted.internet.task import Clock
 
 from sipcluster.app.node import makeNode
 from sipcluster.app.runtime import NodeRuntime
+from sipcluster.ha.ikeeping import UNKEPT
+from sipcluster.ha.keeper import Keeper
 from sipcluster.sip.digest import authorize
 from sipcluster.testing.network import MemoryNetwork
 from tests.memory.nodes import NODE, PROXY1, THEN, configuration
+from tests.unit.ha.members import Member, connect
 
 SDP = b"\r\n".join(
     [
@@ -95,11 +103,19 @@ class Measured:
     A node, and the time that it has taken.
 
     @ivar spent: seconds of the processor.
+    @ivar backup: those of the other member.
+    @ivar carried: bytes that the other member was sent.
     """
 
-    def __init__(self, log: bool) -> None:
+    def __init__(self, log: bool, kept: bool = False) -> None:
         self.clock = Clock()
-        self.spent = 0.0
+        self.spent = self.backup = 0.0
+        self.carried = 0
+        self.pair: tuple[Member, Member] | None = None
+        keeper: Keeper | None = None
+        self._linkClock = Clock()
+        if kept:
+            keeper = self._makePair()
         self._sent: list[bytes] = []
         self._challenges: list[bytes] = []
         self._uses = 0
@@ -114,14 +130,55 @@ class Measured:
                 clock=self.clock,
                 wallTime=lambda: THEN + self.clock.seconds(),
                 transport=transport,
+                keeper=keeper or UNKEPT,
             )
         )
+        if keeper is not None:
+            transport.hold = keeper.put
+            keeper.begin()
+        self._keeper = keeper
         if not log:
             # The log is measured with a reader of it, not here.
             self.node.controller._publish.__self__._sinks = ()  # type: ignore[attr-defined]
         self.node.startService()
         network.carry = self._carry  # type: ignore[method-assign]
         self._port = network._ports[(NODE, 5060)]
+
+    def _makePair(self) -> Keeper:
+        first, second = self.pair = (
+            Member(self._linkClock, "a", owned=False),
+            Member(self._linkClock, "b", owned=False),
+        )
+        first.journal.becamePrimary(1)
+        wire = connect(self._linkClock, first, second, 0.0)
+        for _ in range(9):
+            self._linkClock.advance(0)
+        receiver: Any = wire.far.receiver
+        received = receiver.dataReceived
+
+        def measured(data: bytes) -> None:
+            self.carried += len(data)
+            before = time.process_time()
+            received(data)
+            took = time.process_time() - before
+            self.backup += took
+            self.spent -= took
+
+        receiver.dataReceived = measured
+        return Keeper(self.clock, first.journal)
+
+    def _turn(self) -> None:
+        """
+        End a turn of the reactor.
+        """
+        if self._keeper is None:
+            return
+        self.clock.advance(0)
+        link = self._linkClock
+        for _ in range(9):
+            if not link.calls or link.calls[0].getTime() > link.seconds():
+                break
+            link.advance(0)
 
     def _carry(self, data: bytes, source: Any, destination: Any) -> None:
         self._sent.append(data)
@@ -134,6 +191,7 @@ class Measured:
         """
         before = time.process_time()
         self._port.received(data, (PROXY1, 5060))
+        self._turn()
         self.spent += time.process_time() - before
         sent, self._sent = self._sent, []
         return sent
@@ -214,9 +272,35 @@ class Measured:
             self.call()
             before = time.process_time()
             self.clock.advance(0.002)
+            if self._keeper is not None:
+                self._linkClock.advance(0.002)
             self.spent += time.process_time() - before
             self._sent.clear()
         return 1000.0 * self.spent / calls
+
+
+def compare(calls: int, log: bool) -> None:
+    """
+    Measure with and without a pair, by turns.
+    """
+    alone, kept = Measured(log), Measured(log, True)
+    for each in (alone, kept):
+        each.milliseconds(500)
+    kept.backup, kept.carried = 0.0, 0
+    costs: list[tuple[float, float]] = []
+    rounds = max(1, calls // 100)
+    for _ in range(rounds):
+        costs.append((alone.milliseconds(100), kept.milliseconds(100)))
+    one, other = (sorted(column)[rounds // 2] for column in zip(*costs, strict=True))
+    assert kept.pair is not None
+    first, second = kept.pair
+    sys.stdout.write(
+        f"{one:.3f} ms a call without, {other:.3f} with ({other / one - 1:+.0%}), "
+        f"{1000 * kept.backup / rounds / 100:.3f} at the other member, "
+        f"{kept.carried / rounds / 100:.0f} bytes a call; entries "
+        f"{len(first.all)} and {len(second.all)}, "
+        f"alone {first.journal.counts['alone']}\n"
+    )
 
 
 def main(arguments: list[str]) -> None:
@@ -227,7 +311,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("calls", type=int, nargs="?", default=5000)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--log", action="store_true", help="with the log's event sink")
+    parser.add_argument("--kept", action="store_true", help="with a pair")
     given = parser.parse_args(arguments)
+    if given.kept:
+        compare(given.calls, given.log)
+        return
     measured = Measured(given.log)
     measured.milliseconds(500)
     profile = cProfile.Profile()

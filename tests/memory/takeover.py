@@ -312,7 +312,7 @@ class TakeoverTestCase(ControlTestCase):
         plan._features = self
         ua = node.controller.ua
         ua.contactHost = PAIR
-        ua.undertakingRefused = lambda who, why: self.refused.append((who, why))
+        ua.refusalsTo.append(lambda who, why: self.refused.append((who, why)))
         self.finishNode(node)
         self.addCleanup(self.assertEqual, self.keeper.counts, {})
         self.keeper.begin()

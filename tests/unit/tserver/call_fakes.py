@@ -4,7 +4,7 @@ What stands in for the neighbours of the call model in its tests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -12,7 +12,11 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.events import CallType, PartyView, Role
-from sipcluster.sessioncontroller.isessioncontroller import ICallControl, PartyStatus
+from sipcluster.sessioncontroller.isessioncontroller import (
+    CallRefused,
+    ICallControl,
+    PartyStatus,
+)
 from sipcluster.tlib.enums import AddressType
 from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import Message
@@ -183,6 +187,9 @@ class FakeControl:
 
     def awaits(self, requester: Requester) -> bool:
         return False
+
+    def refusalsTo(self, tell: Callable[[Requester, CallRefused], object]) -> None:
+        self.tell = tell
 
 
 @implementer(IAddresses)

@@ -226,6 +226,13 @@ class CallRequestsTests(SynchronousTestCase):
             self.assertIsNone(self.ask(request))
             self.assertRefused(TErrorCode.UNSUPPORTED_OPERATION)
 
+    def test_refusedLater(self) -> None:
+        """
+        Who asked another process, from which the call has come, is told why not.
+        """
+        self.requests.refused(WHO, CallRefused(Why.TIMEOUT))
+        self.assertRefused(TErrorCode.OPERATION_TIMED_OUT)
+
     def test_tooManyDigits(self) -> None:
         """
         The digits of one request are bounded.
