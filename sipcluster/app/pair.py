@@ -256,7 +256,12 @@ class PairProcess(Service):
         if not self.journal.becamePrimary(fence.epoch):
             self.member.peerClaims(self.journal.epoch, self.other)
             return
-        self._begin(fence.epoch)
+        try:
+            self._begin(fence.epoch)
+        except Exception:
+            log.failure("{member} cannot serve", member=self.runtime.name)
+            self.counts["stillborn"] += 1
+            self.fitness.unfit("life", "it could not begin to serve: see the log")
 
     def _begin(self, epoch: int) -> None:
         runtime = self.runtime
@@ -403,6 +408,7 @@ class PairProcess(Service):
         restored, state = self.restored, self.companion.state
         return {
             **(_NOTHING if life is None else life.status()),
+            "degraded": self._degraded(),
             "pair": {
                 "name": self.pair,
                 "role": "primary" if fields.primary else "backup",
@@ -428,6 +434,19 @@ class PairProcess(Service):
                 },
             },
         }
+
+    def _degraded(self) -> str:
+        """
+        What this member goes on without; empty when all is well.
+        """
+        found = []
+        if self.life is not None:
+            found.append(self.life.devices.degraded)
+        if not self.inSync:
+            found.append(f"{self.other} has not everything")
+        if self.member.away:
+            found.append(f"arbiter away: {self.member.away}")
+        return "; ".join(one for one in found if one)
 
     @property
     def inSync(self) -> bool:
