@@ -6,11 +6,18 @@ the answers of its last requests.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from sipcluster.tserver.limits import Limits
 from sipcluster.tserver.outgoing import Entry
+
+if TYPE_CHECKING:
+    from sipcluster.tserver.outbox import Sheet
+
+#: Answers that a client may have missed, of which the other member is told.
+MISSED = 1000
 
 
 class Journal:
@@ -22,15 +29,29 @@ class Journal:
     @ivar first: C{last + 1} when none is kept.
     @ivar last: 0 before the first message.
     @ivar size: bytes of all that are kept.
+    @ivar forgotten: where the last one that was forgotten is written down, which
+        says how far the session has got.
+    @ivar missed: answers that the client has perhaps never got, with all else.
     """
 
-    __slots__ = ("entries", "first", "last", "size")
+    __slots__ = (
+        "_missedUntil",
+        "entries",
+        "first",
+        "forgotten",
+        "last",
+        "missed",
+        "size",
+    )
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque()
         self.first = 1
         self.last = 0
         self.size = 0
+        self.forgotten: Sheet | None = None
+        self.missed: list[Sheet] = []
+        self._missedUntil = 0
 
     def append(self, entry: Entry) -> int:
         """
@@ -51,6 +72,16 @@ class Journal:
         self.first = self.last + 1
         return self.last
 
+    def miss(self, entry: Entry) -> None:
+        """
+        A message that the client never gets answers a request, which the client may
+        repeat.
+        """
+        if entry.sheet is not None and len(self.missed) < MISSED:
+            self.missed.append(entry.sheet)
+            entry.sheet.needed += 1
+            self._missedUntil = self.last
+
     def forgetFirst(self) -> Entry:
         """
         Forget the oldest one.
@@ -58,22 +89,80 @@ class Journal:
         entry = self.entries.popleft()
         self.first += 1
         self.size -= entry.size
+        if entry.sheet is not None:
+            before, self.forgotten = self.forgotten, entry.sheet
+            if before is not None:
+                before.release()
         return entry
 
     def acknowledge(self, position: int) -> None:
         """
         Forget all up to a position.
         """
+        if self.missed and position > self._missedUntil:
+            self._repeated()
         while self.first <= position and self.entries:
             self.forgetFirst()
 
     def clear(self) -> None:
         """
-        Forget all.
+        Forget all: the client never gets it.
         """
-        self.entries.clear()
+        for entry in self.entries:
+            if entry.reference:
+                self.miss(entry)
+        while self.entries:
+            self.forgetFirst()
         self.first = self.last + 1
-        self.size = 0
+        self._missedUntil = self.last
+
+    def end(self) -> None:
+        """
+        Nobody wants anything of it any more.
+        """
+        while self.entries:
+            self.forgetFirst()
+        before, self.forgotten = self.forgotten, None
+        if before is not None:
+            before.release()
+        self._repeated()
+
+    def missNoted(self, sheet: Sheet) -> None:
+        """
+        The same of a message of which the journal is a receiver already.
+        """
+        self.missed.append(sheet)
+        self._missedUntil = self.last
+
+    def _repeated(self) -> None:
+        missed, self.missed = self.missed, []
+        for sheet in missed:
+            sheet.release()
+
+    def adopt(self, told: Mapping[int, Entry], last: int, floor: int) -> None:
+        """
+        Begin with what was written down elsewhere.
+
+        @param told: some messages by position.  All up to one that is missing were
+            acknowledged.
+        @param last: position of the last message, unless C{told} knows better.
+        @param floor: position of the last one that the client never gets.
+        """
+        self.last = last = max(last, floor, *told)
+        first = last
+        while first > floor and first in told:
+            first -= 1
+        self.first = first + 1
+        for position in range(self.first, last + 1):
+            entry = told[position]
+            self.entries.append(entry)
+            self.size += entry.size
+            if entry.sheet is not None:
+                entry.sheet.needed += 1
+        self._missedUntil = last
+        for position in sorted(told):
+            if position <= first and told[position].reference and floor:
+                self.miss(told[position])
 
     def after(self, position: int) -> Iterator[Entry]:
         """

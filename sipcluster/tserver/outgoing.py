@@ -5,10 +5,15 @@ again.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import define
 
 from sipcluster.tlib.codec import encodeBody
 from sipcluster.tlib.messages import Message
+
+if TYPE_CHECKING:
+    from sipcluster.tserver.outbox import Sheet
 
 
 @define(eq=False)
@@ -20,11 +25,17 @@ class Entry:
     @ivar body: number and attributes, encoded.
     @ivar reference: ReferenceID of the copy; 0: none.
     @ivar size: bytes on the wire.
+    @ivar sheet: where it is written down for the other member of a pair; L{None}:
+        nowhere.
+    @ivar receivers: numbers of the sessions that get it, each with the position
+        there, while its sheet is written; else L{None}.
     """
 
     body: bytes
     reference: int
     size: int
+    sheet: Sheet | None = None
+    receivers: list[int] | None = None
 
 
 #: Bytes that a frame has besides the body.

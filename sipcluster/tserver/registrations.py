@@ -44,7 +44,7 @@ class Registration:
 
 
 #: Most are like this, and are this one.
-_USUAL = Registration()
+USUAL = Registration()
 
 
 class Refused(Exception):
@@ -98,13 +98,32 @@ class Registrations:
         dn = request.thisDN or ""
         found = self._check(session, dn, request)
         server = self._server
+        self._note(session, dn, found)
+        if session.pages is not None:
+            server.wasPaged(session, session.pages.add(dn))
+        server.tellObservers("addressRegistered", session.view, dn)
+        server.give(session, reference, self._registered(dn))
+        # Not before: what the observers do is in the snapshot.
+        self._streams.setdefault(dn, {})[session.stream] = session
+
+    def _note(self, session: Session, dn: str, found: Registration) -> None:
         session.dns[dn] = found
         self.count += 1
         if found.mode == RegisterMode.PRIVATE:
             self._private[dn] = session
-        server.tellObservers("addressRegistered", session.view, dn)
-        server.give(session, reference, self._registered(dn))
-        # Not before: what the observers do is in the snapshot.
+
+    def restore(
+        self, session: Session, page: int, dn: str, found: Registration
+    ) -> None:
+        """
+        A client has registered a DN at another process.  One that is not of the
+        switch any more is left out.
+        """
+        if self._server.addresses.addressType(dn) is None:
+            return
+        self._note(session, dn, found)
+        if session.pages is not None:
+            session.pages.put(page, dn)
         self._streams.setdefault(dn, {})[session.stream] = session
 
     def _check(
@@ -139,7 +158,7 @@ class Registrations:
             )
         if mode or control:
             return Registration(mode, control)
-        return _USUAL
+        return USUAL
 
     def _registered(self, dn: str, snapshot: int | None = None) -> Outgoing:
         server = self._server
@@ -190,6 +209,8 @@ class Registrations:
         if session.dns.pop(dn, None) is None:
             return
         self.count -= 1
+        if session.pages is not None:
+            self._server.wasPaged(session, session.pages.remove(dn))
         session.stream.lacking.discard(dn)
         if self._private.get(dn) is session:
             del self._private[dn]

@@ -197,7 +197,7 @@ class Requests:
         self, handler: IRequests, session: Session, reference: int, request: Message
     ) -> None:
         try:
-            session.pending.add(reference, request, self._server.limits.requestTime)
+            session.asks(reference, request)
         except TooManyRequests:
             self._server.counts["tooManyRequests"] += 1
             code = TErrorCode.RESOURCE_UNAVAILABLE
@@ -271,6 +271,7 @@ class Requests:
     ) -> None:
         checkMask(request.inputMask)
         session.stream.mask = request.inputMask
+        session.changed()
         server = self._server
         server.give(session, reference, Outgoing(EventACK(time=server.now())))
 
@@ -278,6 +279,7 @@ class Requests:
         self, session: Session, reference: int, request: RequestQueryServer
     ) -> None:
         attributes = self._server.startUp.attributes()
+        attributes["epoch"] = session.epoch
         event = EventServerInfo(**attributes, sessionID=session.sessionID)
         self._server.give(session, reference, Outgoing(event))
 

@@ -36,10 +36,13 @@ from sipcluster.tserver.itserver import (
     ISnapshot,
     ITrace,
 )
+from sipcluster.tserver.keeping import Keeping, SessionValue
 from sipcluster.tserver.limits import Application, Limits
+from sipcluster.tserver.outbox import HeldConnection
 from sipcluster.tserver.outgoing import Outgoing, outgoing
 from sipcluster.tserver.registrations import Registrations
 from sipcluster.tserver.requests import Requests
+from sipcluster.tserver.session import Session
 from sipcluster.tserver.startup import StartUp
 from sipcluster.tserver.status import clients, status
 from sipcluster.tserver.tracing import Tracing
@@ -47,7 +50,6 @@ from sipcluster.tserver.turns import Turns
 from sipcluster.wire.kvlist import KVList
 
 if TYPE_CHECKING:
-    from sipcluster.tserver.session import Session
     from sipcluster.tserver.stream import Stream
     from sipcluster.wire.correlation import Requester
 
@@ -71,11 +73,15 @@ class TServer:
     @ivar halfOpen: connections without a client, the oldest first.
     @ivar stopped: it has ended, or is about to.
     @ivar linked: whether the telephones can be reached.
+    @ivar keeping: what is kept of it at the other member of a pair; L{None}: it is
+        in none.
+    @ivar claims: whether somebody is at a request that came to another process.
     @ivar tracing: who wants to read what passes.
     @cvar role: what clients are told of it.
     """
 
     role = ServerRole.PRIMARY
+    claims: Callable[[Requester], bool] = staticmethod(lambda requester: False)
 
     def __init__(
         self,
@@ -115,9 +121,10 @@ class TServer:
         self.limits = limits or Limits()
         self.location = location
         self.epoch = epoch or int(wallTime() * 1000)
-        self.tracing = Tracing(name, trace)
+        self.keeping = None if keeper is UNKEPT else Keeping(self, keeper)
+        outbox = None if self.keeping is None else self.keeping.outbox
+        self.tracing = Tracing(name, trace, outbox)
         self.version = version
-        self.keeper = keeper
         self.counts: Counter[str] = Counter()
         self.sessions: dict[str, Session] = {}
         self.started = self.now()
@@ -134,6 +141,7 @@ class TServer:
         self._flood: dict[Connection, None] = {}
         self._ending = Ending(clock)
         self._why = ""
+        self._number = 0
         for handler in handlers:
             self.requests.add(handler)
 
@@ -159,6 +167,8 @@ class TServer:
         See L{IConnectionTaker}.
         """
         self.counts["connections"] += 1
+        if self.keeping is not None:
+            connection = HeldConnection(connection, self.keeping.outbox)
         made = Connection(self, connection)
         self._connections[made] = None
         self.halfOpen[made] = None
@@ -257,6 +267,49 @@ class TServer:
         self._connections.clear()
         self.halfOpen.clear()
         self._flood.clear()
+        if self.keeping is not None:
+            self.keeping.outbox.end()
+
+    # Sessions.
+
+    def newSession(self, application: Application) -> Session:
+        """
+        Begin a session.
+        """
+        self._number += 1
+        session = Session(self, self.entropy(16).hex(), application, self._number)
+        self.sessions[session.id] = session
+        return session
+
+    def wasPaged(self, session: Session, page: int) -> None:
+        """
+        Some of the DNs of a session have changed.
+        """
+        if self.keeping is not None:
+            self.keeping.page(session, page)
+
+    def restore(self, written: SessionValue, age: float) -> None:
+        """
+        Take over a session of another process.
+
+        @param age: seconds since it was written down.
+
+        @raise ValueError: its application may not connect any more.
+        """
+        application = self.applications.get(written.application)
+        if application is None:
+            raise ValueError(f"there is no application {written.application!r}")
+        session = Session.restored(self, written, application, age)
+        self.sessions[session.id] = session
+        self._number = max(self._number, written.number)
+
+    def restored(self) -> None:
+        """
+        All that another process has left is taken over.
+        """
+        if self.keeping is not None:
+            self._number = max(self._number, self.keeping.restored())
+            self.counts["restoredSessions"] += len(self.sessions)
 
     # Events: IEventPublisher.
 
@@ -315,7 +368,7 @@ class TServer:
         """
         session = self.sessions.get(requester.client)
         if session is not None:
-            request = session.pending.pop(requester.reference)
+            request = session.answered(requester.reference)
             if request is not None:
                 self.requests.refuse(session, requester.reference, request, code, text)
 
@@ -332,7 +385,7 @@ class TServer:
         @return: whose it is; L{None}: it is not waiting here.
         """
         session = self.sessions.get(requester.client)
-        if session is None or session.pending.pop(requester.reference) is None:
+        if session is None or session.answered(requester.reference) is None:
             return None
         return session
 
@@ -365,7 +418,7 @@ class TServer:
         """
         found = self.sessions.get(session)
         if found is not None:
-            self.requests.timedOut(found, reference, request)
+            found.timedOut(reference, request)
 
     def tooSlow(self, session: str, why: str) -> None:
         """

@@ -5,6 +5,7 @@ registered, what it was told and has not acknowledged, what it asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -16,7 +17,9 @@ from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import Message
 from sipcluster.tserver.itserver import ClientView
 from sipcluster.tserver.journal import Answers
+from sipcluster.tserver.keeping import Pages, SessionValue, requestKey
 from sipcluster.tserver.limits import Application
+from sipcluster.tserver.outgoing import Entry
 from sipcluster.tserver.registrations import Registration
 from sipcluster.tserver.stream import Stream
 from sipcluster.wire.correlation import Correlation
@@ -66,7 +69,9 @@ class Session:
         and the password can resume the session.
     @ivar view: what others are told of the client.
     @ivar connection: L{None} while the client is away.
+    @ivar epoch: which the client gives when it comes back.
     @ivar dns: what it has registered.
+    @ivar pages: how that is written down; L{None}: it is not.
     @ivar pending: its requests that wait for an answer.
     @ivar answers: those of its last requests.
     @ivar presence: the machine: its states are Begun, Present, Away, Gone.
@@ -77,11 +82,14 @@ class Session:
         "_server",
         "_snapshots",
         "_timer",
+        "_written",
         "answers",
         "application",
         "connection",
         "dns",
+        "epoch",
         "id",
+        "pages",
         "pending",
         "presence",
         "sessionID",
@@ -91,27 +99,141 @@ class Session:
     )
 
     def __init__(
-        self, server: TServer, sessionID: str, application: Application
+        self,
+        server: TServer,
+        sessionID: str,
+        application: Application,
+        number: int = 0,
+        written: SessionValue | None = None,
     ) -> None:
+        """
+        @param number: names it in what is written down.
+        @param written: what another process has left of it.
+        """
         limits = server.limits
         self.sessionID = sessionID
         self.id = id = sessionID[-PUBLIC:]
         self.application = application
         self.view = ClientView(id, application.name, application.mayControl)
         self.connection: Connection | None = None
+        self.epoch = server.epoch if written is None else written.epoch
         self.dns: dict[str, Registration] = {}
+        keeping = server.keeping
+        self.pages = None if keeping is None else Pages()
         # By its id, so that they do not hold it.
         tooSlow = partial(server.tooSlow, id)
-        self.stream = Stream(server.clock, server.turns, limits, tooSlow)
+        self.stream = Stream(
+            server.clock,
+            server.turns,
+            limits,
+            tooSlow,
+            number,
+            None if keeping is None else keeping.outbox,
+            bool if keeping is None else partial(keeping.session, id),
+        )
         self.pending: Correlation[Message] = Correlation(
             server.clock, partial(server.timedOut, id), limits.pending
         )
         self.answers = Answers(limits)
-        self.presence: Presence = _machine(self)
-        self.since = server.wallTime()
+        self.since = server.wallTime() if written is None else written.since
         self._server: TServer | None = server
         self._timer: IDelayedCall | None = None
         self._snapshots: list[str] = []
+        self._written = written
+        self.presence: Presence = _machine(self, _begun if written is None else _away)
+
+    @classmethod
+    def restored(
+        cls,
+        server: TServer,
+        written: SessionValue,
+        application: Application,
+        age: float,
+    ) -> Session:
+        """
+        Go on with a session of another process; its client is away.
+        """
+        session = cls(server, written.sessionID, application, written.number, written)
+        session.stream.name = written.client
+        session.stream.mask = written.mask
+        left = server.limits.retention
+        if written.left is not None:
+            left = min(left, max(0.0, written.left - age))
+        session._wait(left)
+        return session
+
+    def adopt(self, told: Mapping[int, Entry]) -> None:
+        """
+        Take over what the client was told, by position.
+        """
+        written, self._written = self._written, None
+        assert written is not None
+        self.stream.adopt(told, written.last, written.lost, written.dormant)
+        for position in sorted(told):
+            if told[position].reference:
+                self.answers.add(position, told[position])
+
+    def value(self) -> SessionValue:
+        """
+        It, written down.
+        """
+        stream, timer = self.stream, self._timer
+        left = None
+        if timer is not None:
+            left = max(0.0, timer.getTime() - self.server.clock.seconds())
+        return SessionValue(
+            sessionID=self.sessionID,
+            application=self.application.name,
+            number=stream.number,
+            epoch=self.epoch,
+            since=self.since,
+            client=stream.name,
+            mask=stream.mask,
+            left=left,
+            last=stream.journal.last,
+            lost=stream.lost,
+            dormant=stream.dormant,
+        )
+
+    def changed(self) -> None:
+        """
+        It has to be written down anew.
+        """
+        keeping = self.server.keeping
+        if keeping is not None:
+            keeping.session(self.id)
+
+    def asks(self, reference: int, request: Message) -> None:
+        """
+        A request waits for its answer.
+
+        @raise TooManyRequests: see L{Correlation.add}.
+        """
+        self.pending.add(reference, request, self.server.limits.requestTime)
+        self._requestChanged(reference)
+
+    def answered(self, reference: int) -> Message | None:
+        """
+        A request waits no more.
+
+        @return: the request; L{None}: it did not.
+        """
+        request = self.pending.pop(reference)
+        if request is not None:
+            self._requestChanged(reference)
+        return request
+
+    def timedOut(self, reference: int, request: Message) -> None:
+        """
+        Nobody has answered a request.
+        """
+        self._requestChanged(reference)
+        self.server.requests.timedOut(self, reference, request)
+
+    def _requestChanged(self, reference: int) -> None:
+        keeping = self.server.keeping
+        if keeping is not None:
+            keeping.request(requestKey(self.id, reference))
 
     @property
     def server(self) -> TServer:
@@ -166,10 +288,19 @@ class Session:
         self.connection = connection
         self.stream.name = connection.name
         self.stream.attach(connection.transport, position)
+        self.changed()
 
     def _detach(self) -> None:
         self.connection = None
         self.stream.detach()
+
+    def _wait(self, seconds: float) -> None:
+        self._timer = self.server.clock.callLater(seconds, self._late)
+        self.changed()
+
+    def _late(self) -> None:
+        self._timer = None
+        self.presence.expired()
 
     def _stopWaiting(self) -> None:
         timer, self._timer = self._timer, None
@@ -182,16 +313,20 @@ class Session:
         """
         server = self.server
         self._stopWaiting()
+        for reference in self.pending:
+            self._requestChanged(reference)
         self.pending.clear()
         self.stream.end()
         self._snapshots = []
         server.sessions.pop(self.id, None)
+        if server.keeping is not None:
+            server.keeping.ended(self)
         server.registrations.sessionEnded(self)
         self._server = None
         self.presence = _over
 
 
-def _build() -> tuple[TypeMachine[Presence, Session], Any]:
+def _build() -> tuple[TypeMachine[Presence, Session], Any, Any, Any]:
     m = TypeMachineBuilder(Presence, Session)
     begun = m.state("Begun")
     present = m.state("Present")
@@ -233,7 +368,7 @@ def _build() -> tuple[TypeMachine[Presence, Session], Any]:
     def leave(presence: Presence, s: Session) -> None:
         s._detach()
         server = s.server
-        s._timer = server.clock.callLater(server.limits.retention, presence.expired)
+        s._wait(server.limits.retention)
         server.tellObservers("clientAway", s.view, tuple(s.dns))
 
     @away.upon(Presence.expired).to(gone)
@@ -257,10 +392,10 @@ def _build() -> tuple[TypeMachine[Presence, Session], Any]:
     begun.upon(Presence.ended).to(gone).returns(None)
     gone.upon(Presence.ended).loop().returns(None)
     gone.upon(Presence.attached).loop().returns(None)
-    return m.build(), gone
+    return m.build(), begun, away, gone
 
 
-_machine, _gone = _build()
+_machine, _begun, _away, _gone = _build()
 
 #: Stands for the machine of every session that is gone.
 _over: Presence = _machine(cast(Session, None), _gone)

@@ -122,7 +122,7 @@ class StartUp:
         )
         connection.tellDirectly(
             EventServerInfo(
-                **self.attributes(),
+                **{**self.attributes(), "epoch": session.epoch},
                 protocolVersion=version,
                 sessionID=session.sessionID,
                 resumeResult=admission.result,
@@ -235,7 +235,7 @@ class StartUp:
                 and compare_digest(
                     session.sessionID.encode(), request.sessionID.encode()
                 )
-                and request.epoch == server.epoch
+                and request.epoch == session.epoch
                 and session.application.name == application.name
                 and position <= session.stream.sent
             ):
@@ -250,9 +250,7 @@ class StartUp:
         if len(server.sessions) >= server.limits.sessions:
             raise Refused(TErrorCode.NO_LICENSE, "Too many clients")
         server.counts["sessions"] += 1
-        session = Session(server, server.entropy(16).hex(), application)
-        server.sessions[session.id] = session
-        return _Admission(session, result, 0)
+        return _Admission(server.newSession(application), result, 0)
 
 
 def checkAttributes(request: Message) -> None:

@@ -10,14 +10,15 @@ noticed by what it has not been sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from twisted.internet.interfaces import IReactorTime
 
 from sipcluster.tlib.codec import frame
 from sipcluster.tserver.itserver import IConnection
-from sipcluster.tserver.journal import Journal
+from sipcluster.tserver.journal import MISSED, Journal
 from sipcluster.tserver.limits import Limits
+from sipcluster.tserver.outbox import Outbox
 from sipcluster.tserver.outgoing import Entry, Outgoing
 from sipcluster.tserver.turns import Turns
 
@@ -39,6 +40,9 @@ class Stream:
     @ivar name: whose it is, for people.
     @ivar backlogged: there is more of the client than we have read.
     @ivar limits: of the port.
+    @ivar number: of the session at its port, in what is written down.
+    @ivar lost: after the first and up to the second position: what the client never
+        gets.
     @ivar lacking: DNs whose snapshot the client waits for; it gets no events of
         them before.
     @ivar more: makes more messages when all there are were sent, and says whether
@@ -52,8 +56,8 @@ class Stream:
         "_connection",
         "_dormant",
         "_live",
-        "_lost",
         "_mask",
+        "_outbox",
         "_owed",
         "_paused",
         "_pumping",
@@ -61,13 +65,16 @@ class Stream:
         "_tooSlow",
         "_turns",
         "_unsent",
+        "_written",
         "backlogged",
         "direct",
         "journal",
         "lacking",
         "limits",
+        "lost",
         "more",
         "name",
+        "number",
         "write",
     )
 
@@ -77,9 +84,14 @@ class Stream:
         turns: Turns,
         limits: Limits,
         tooSlow: Callable[[str], object],
+        number: int = 0,
+        outbox: Outbox | None = None,
+        written: Callable[[], object] = bool,
     ) -> None:
         """
         @param tooSlow: told why the client is to be cut off; never at once.
+        @param outbox: where messages are written down; L{None}: nowhere.
+        @param written: told when something else of it has changed that is.
         """
         self.journal = Journal()
         self.direct = False
@@ -91,8 +103,10 @@ class Stream:
         self._clock = clock
         self._turns = turns
         self.limits = limits
-        #: After the first and up to the second position: what the client never gets.
-        self._lost = (0, 0)
+        self.number = number
+        self.lost = (0, 0)
+        self._outbox = outbox
+        self._written = written
         self._tooSlow = tooSlow
         self._connection: IConnection | None = None
         self._live = False
@@ -166,7 +180,8 @@ class Stream:
         self.journal.clear()
         self.lacking = set(dns)
         self.more = more
-        self._lost = (handled, self.journal.last)
+        self.lost = (handled, self.journal.last)
+        self._written()
         return self.journal.last
 
     def detach(self) -> None:
@@ -187,9 +202,35 @@ class Stream:
         """
         self.detach()
         self._dormant = True
-        self.journal.clear()
+        self.journal.end()
         self.lacking = set()
         self.more = None
+
+    def adopt(
+        self, told: Mapping[int, Entry], last: int, lost: tuple[int, int], dormant: bool
+    ) -> None:
+        """
+        Go on with what the client was told by another process.
+
+        @param told: messages by position, as far as they are written down.
+        @param last: position of the last message, unless C{told} knows better.
+        @param lost: see L{lost}.
+        @param dormant: the client has missed messages, and nobody has begun to tell
+            it so, or is not through with it.
+        """
+        journal = self.journal
+        self._dormant = dormant
+        self.lost = lost
+        floor = max(last, lost[1], *told, 0) if dormant else lost[1]
+        journal.adopt(told, last, floor)
+        self._sent = journal.last
+
+    @property
+    def dormant(self) -> bool:
+        """
+        The client will have to be told anew of all that it has registered.
+        """
+        return self._dormant or self.more is not None
 
     def pause(self) -> None:
         """
@@ -237,18 +278,19 @@ class Stream:
         self._mask = mask
         self.direct = self._live and mask is None
 
-    def deliver(self, event: Outgoing, dn: str) -> None:
+    def deliver(self, event: Outgoing, dn: str, entry: Entry) -> None:
         """
         Give the client an event, if it wants it.
 
         @param dn: whose event it is; C{""} when it is nobody's.
+        @param entry: its encoded form.
         """
         mask = self._mask
         if mask is not None and not mask[event.byte] & event.bit:
             return
         # What the snapshot says, that is still to come, covers the event.
         if not self._dormant and dn not in self.lacking:
-            self.send(event.entry)
+            self.send(entry)
 
     def send(self, entry: Entry) -> int:
         """
@@ -257,9 +299,20 @@ class Stream:
         @return: its position.
         """
         journal = self.journal
+        outbox = self._outbox
         if self._dormant:
-            return journal.skip()
+            position = journal.skip()
+            if outbox and entry.reference and len(journal.missed) < MISSED:
+                entry = outbox.note(entry)
+                assert entry.sheet is not None and entry.receivers is not None
+                entry.receivers += (self.number, position)
+                journal.missNoted(entry.sheet)
+            return position
+        if outbox and entry.receivers is None:
+            entry = outbox.note(entry)
         position = journal.append(entry)
+        if entry.receivers is not None:
+            entry.receivers += (self.number, position)
         if self._live:
             self.write(frame(position, entry.reference, entry.body))
         elif self._connection is not None:
@@ -279,7 +332,7 @@ class Stream:
         @return: its position: another one when it was lost with others, since the
             client would find those missing.
         """
-        handled, last = self._lost
+        handled, last = self.lost
         if handled < position <= last:
             return self.send(entry)
         if position <= self.sent:
@@ -313,6 +366,7 @@ class Stream:
                 self._cut("the client reads too slowly")
             journal.clear()
             self._dormant = True
+            self._written()
         elif self._connection is not None and not self.backlogged:
             # What it acknowledged may wait among what we have not read.
             self._cut("the client acknowledges too little")
@@ -349,6 +403,7 @@ class Stream:
             self._pumping = True
             if not self.more():
                 self.more = None
+                self._written()
             self._pumping = False
         # What is written and made may stop us.
         if self._sent < journal.last and not self._stopped():

@@ -14,7 +14,8 @@ from twisted.logger import Logger
 from sipcluster.tlib.codec import Envelope, frame
 from sipcluster.tlib.messages import Message
 from sipcluster.tserver.itserver import ITrace, Receiver
-from sipcluster.tserver.outgoing import Outgoing
+from sipcluster.tserver.outbox import Outbox
+from sipcluster.tserver.outgoing import Entry, Outgoing
 from sipcluster.tserver.stream import Stream
 
 log = Logger()
@@ -31,10 +32,13 @@ class Tracing:
     @ivar trace: L{None} when nobody wants to read it; then it costs nothing.
     """
 
-    __slots__ = ("_port", "trace")
+    __slots__ = ("_outbox", "_port", "trace")
 
-    def __init__(self, port: str, trace: ITrace | None) -> None:
+    def __init__(
+        self, port: str, trace: ITrace | None, outbox: Outbox | None = None
+    ) -> None:
         self._port = port
+        self._outbox = outbox
         self.trace = trace
 
     def received(self, client: str, envelope: Envelope) -> None:
@@ -63,15 +67,18 @@ class Tracing:
         """
         Give an event to many clients.
 
-        @raise MessageTooLong: see L{distribute}.
+        @raise MessageTooLong: it does not fit into a frame; nobody has got it.
         """
+        entry = event.entry
+        if self._outbox is not None:
+            entry = self._outbox.note(entry)
         if self.trace is None:
-            distribute(streams, event, dn)
+            distribute(streams, event, entry, dn)
             return
         receivers: list[Receiver] = []
         for stream in streams:
             before = stream.journal.last
-            distribute((stream,), event, dn)
+            distribute((stream,), event, entry, dn)
             if stream.journal.last != before:
                 receivers.append(Receiver(stream.name, stream.journal.last))
         if receivers:
@@ -83,14 +90,15 @@ class Tracing:
                 self.trace.messageSent(self._port, receivers, message)
 
 
-def distribute(streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
+def distribute(
+    streams: Iterable[Stream], event: Outgoing, entry: Entry, dn: str
+) -> None:
     """
     Give an event to many clients.
 
-    @raise MessageTooLong: it does not fit into a frame; nobody has got it.
+    @param entry: its encoded form.
     """
-    entry = event.entry
-    body, size = entry.body, entry.size
+    body, size, receivers = entry.body, entry.size, entry.receivers
     for stream in streams:
         if stream.direct:
             # As Stream.send does it, without the calls.
@@ -98,6 +106,8 @@ def distribute(streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
             journal.entries.append(entry)
             journal.size = whole = journal.size + size
             journal.last = position = journal.last + 1
+            if receivers is not None:
+                receivers += (stream.number, position)
             stream.write(frame(position, 0, body))
             limits = stream.limits
             if (
@@ -106,4 +116,4 @@ def distribute(streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
             ):
                 stream.overfull()
         else:
-            stream.deliver(event, dn)
+            stream.deliver(event, dn, entry)

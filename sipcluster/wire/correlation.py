@@ -110,6 +110,12 @@ class Correlation(Generic[Asked]):
         found = self._pending.get(reference)
         return None if found is None else found[1]
 
+    def left(self, reference: int) -> float:
+        """
+        Seconds until one that is in flight counts as not answered.
+        """
+        return max(0.0, self._pending[reference][0] - self._clock.seconds())
+
     def pop(self, reference: int) -> Asked | None:
         """
         A request is answered.
