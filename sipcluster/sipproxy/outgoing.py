@@ -7,6 +7,7 @@ from __future__ import annotations
 import zlib
 
 from sipcluster.sip.address import Address
+from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import (
     MAX_FORWARDS,
     RECORD_ROUTE,
@@ -15,7 +16,7 @@ from sipcluster.sip.headers import (
     Headers,
 )
 from sipcluster.sip.isip import IFlow
-from sipcluster.sip.message import Request
+from sipcluster.sip.message import Request, Response
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.destinations import Destination, Hop
 
@@ -186,3 +187,16 @@ def withoutTopVia(headers: Headers) -> Headers:
     if rest:
         return Headers([b"Via: " + rest, *lines[1:]], keys, parsed)
     return Headers(lines[1:], keys[1:], parsed)
+
+
+def upstream(response: Response) -> Response | None:
+    """
+    A response as it goes back, without our Via; L{None} when it cannot.
+    """
+    try:
+        headers = withoutTopVia(response.headers)
+    except MalformedMessage:
+        return None
+    if VIA not in headers.keys:
+        return None
+    return response.replacing(headers=headers)

@@ -12,8 +12,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sipcluster.sip.errors import MalformedMessage
-from sipcluster.sip.headers import VIA
 from sipcluster.sip.isip import IServerTransactionUser
 from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sipproxy.best_response import BestResponse
@@ -21,7 +19,7 @@ from sipcluster.sipproxy.branch import Branch
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.destinations import Destination, Hop
 from sipcluster.sipproxy.isipproxy import Answer
-from sipcluster.sipproxy.outgoing import withoutTopVia
+from sipcluster.sipproxy.outgoing import upstream
 
 if TYPE_CHECKING:
     from sipcluster.sip.transactions import ServerTransaction
@@ -175,22 +173,22 @@ class ResponseContext:
         """
         self._forwarding.rings(branch)
         if self.invite and not self.answered and self._transaction is not None:
-            upstream = self._upstream(response)
-            if upstream is not None:
-                self._transaction.respond(upstream)
+            back = upstream(response)
+            if back is not None:
+                self._transaction.respond(back)
 
     def final(self, branch: Branch, response: Response) -> None:
         """
         The one final response of a branch.
         """
         status = response.status
-        upstream = self._upstream(response)
-        if upstream is None:
+        back = upstream(response)
+        if back is None:
             self.failed(branch, 502, "its response cannot be read")
             return
         self.pending -= 1
         if 200 <= status < 300:
-            self._success(upstream)
+            self._success(back)
             return
         destination = branch.destination
         if status == 503 and destination.retries and not self._mayNotRetry():
@@ -203,7 +201,7 @@ class ResponseContext:
         if status == 430 and destination.unreachable == 480:
             self._offer(480)  # the flow of a device, not the one of the request
         else:
-            self._offer(status, upstream, destination.speaksForAll)
+            self._offer(status, back, destination.speaksForAll)
         if status >= 600:
             self._declined = True
             self.context.groups = []
@@ -214,13 +212,13 @@ class ResponseContext:
         """
         A further 2xx: every one of an INVITE goes back (section 16.7 step 5).
         """
-        upstream = self._upstream(response)
-        if upstream is None or not self.invite:
+        back = upstream(response)
+        if back is None or not self.invite:
             return
         if self._transaction is None:
             self._forwarding.count("late2xx")
         else:
-            self._success(upstream)
+            self._success(back)
 
     def failed(self, branch: Branch, status: int, why: str, blame: bool = True) -> None:
         """
@@ -363,18 +361,6 @@ class ResponseContext:
                 branch.cancel(why)
 
     # Answering
-
-    def _upstream(self, response: Response) -> Response | None:
-        """
-        The response without our Via; L{None} when it cannot go back.
-        """
-        try:
-            headers = withoutTopVia(response.headers)
-        except MalformedMessage:
-            return None
-        if VIA not in headers.keys:
-            return None
-        return response.replacing(headers=headers)
 
     def _offer(
         self, status: int, response: Response | None = None, true503: bool = False

@@ -270,7 +270,7 @@ class KeptTests(SynchronousTestCase):
     @ivar bound: the DNs that are registered as far as that one sees.
     """
 
-    devices = (PHONE, DESK, QUIET, TRUNK)
+    devices: tuple[Device, ...] = (PHONE, DESK, QUIET, TRUNK)
 
     def setUp(self) -> None:
         self.clock = Clock()

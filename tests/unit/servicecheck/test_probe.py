@@ -264,9 +264,49 @@ class ProbeTests(SynchronousTestCase):
         self.probe.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_saidUnasked(self) -> None:
+        """
+        What a peer says by itself counts at once, and what it answers to a question
+        that was asked before is older.
+        """
+        self.probe.said(PeerRole(True, 1))
+        self.assertEqual(self.owner.told, [])
+        self.probe.start()
+        self.probe.said(PeerRole(True, 2))
+        self.assertTrue(self.asker.questions[0].abandoned)
+        self.asker.takers[0].alive(PeerRole(False, 1))
+        self.probe.said(PeerRole(True, 3))
+        self.assertEqual(self.owner.told, [("entered", 2), ("heard", 3)])
+        self.asker.answer = dead
+        runFor(self.clock, 5.0)
+        self.assertEqual(self.when(), [0.0, 5.0])
+        self.probe.said(PeerRole(True, 4))
+        self.assertEqual(self.owner.told[2:], [("left", "refused"), ("entered", 4)])
+        self.probe.stop()
+        self.probe.said(PeerRole(True, 5))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_doubtedIsAsked(self) -> None:
+        """
+        A peer that is doubted is asked now, and once.
+        """
+        self.probe.start()
+        self.probe.doubted()
+        self.asker.takers[0].alive(PeerRole())
+        self.probe.doubted()
+        self.probe.doubted()
+        self.assertEqual(self.when(), [0.0, 0.0])
+        self.asker.takers[1].dead("refused")
+        runFor(self.clock, 1.0)
+        self.probe.doubted()
+        self.assertEqual(self.when(), [0.0, 0.0, 1.0])
+        self.probe.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_everythingIsAnsweredInEveryState(self) -> None:
         """
         Nothing a peer or a timer can cause is an unknown transition.
         """
         inputs = {"start", "due", "alive", "dead", "reported", "stop"}
+        inputs |= {"said", "doubted"}
         self.assertEqual(unanswered(_machine, inputs), set())

@@ -11,6 +11,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from sipcluster.servicecheck.iservicecheck import (
+    IPrimaryObserver,
     IServiceObserver,
     IServiceRegistry,
     Member,
@@ -51,6 +52,22 @@ class Observer:
         See L{IServiceObserver}.
         """
         self.told.append((member.name, "out", why))
+
+
+@implementer(IPrimaryObserver)
+@define
+class PrimaryObserver:
+    """
+    Notes who serves.
+    """
+
+    told: list[tuple[str, Member | None]] = field(factory=list)
+
+    def primaryChanged(self, pair: str, member: Member | None) -> None:
+        """
+        See L{IPrimaryObserver}.
+        """
+        self.told.append((pair, member))
 
 
 class ServiceRegistryTests(SynchronousTestCase):
@@ -143,6 +160,62 @@ class ServiceRegistryTests(SynchronousTestCase):
         )
         self.says(again, PeerRole(True, 3))
         self.assertEqual(registry.primary("pair1"), a)
+
+    def test_told(self) -> None:
+        """
+        A member that says it is primary is believed at once, unless there was one in
+        a higher epoch; who serves is told once.
+        """
+        a, b = member("a", "pair1"), member("b", "pair1")
+        registry = self.make(a, b)
+        observer = PrimaryObserver()
+        verifyObject(IPrimaryObserver, observer)
+        registry.observePrimaries(observer)
+        self.says(0, PeerRole(True, 7, "pair1"))
+        self.says(1, PeerRole(False, 7, "pair1"))
+        self.assertTrue(registry.told("b", PeerRole(True, 8, "pair1")))
+        self.assertTrue(registry.told("b", PeerRole(True, 8, "pair1")))
+        self.assertFalse(registry.told("a", PeerRole(True, 7, "pair1")))
+        self.assertFalse(registry.told("a", PeerRole(True, 9, "pair2")))
+        self.assertFalse(registry.told("nobody", PeerRole(True, 9, "pair1")))
+        self.assertEqual(observer.told, [("pair1", b)])
+        self.assertEqual(registry.refused, 2)
+        self.assertEqual(registry.epoch("pair1"), 8)
+        self.assertTrue(registry.superseded("a"))
+        self.assertFalse(registry.superseded("b"))
+        self.assertTrue(registry.told("a", PeerRole(False, 8, "pair1")))
+        self.assertFalse(registry.superseded("a"))
+        self.assertTrue(registry.told("b", PeerRole(False, 8, "pair1")))
+        self.assertTrue(registry.told("a", PeerRole(True, 9, "pair1")))
+        self.assertEqual(observer.told[1:], [("pair1", None), ("pair1", a)])
+        self.assertEqual(registry.roleOf("a"), PeerRole(True, 9, "pair1"))
+
+    def test_toldBeforeItAsks(self) -> None:
+        """
+        A process that does not ask hears what is said; of whom nothing is known is
+        tried while nobody serves.
+        """
+        a, b = member("a", "pair1"), member("b", "pair1")
+        registry = self.make(a, b)
+        registry.stop()
+        self.assertIsNone(registry.roleOf("b"))
+        self.assertTrue(registry.told("b", PeerRole(True, 8, "pair1")))
+        self.assertEqual(registry.primary("pair1"), b)
+        self.assertTrue(registry.told("b", PeerRole(False, 8, "pair1")))
+        self.assertEqual(registry.primary("pair1"), a)
+        self.assertTrue(registry.told("a", PeerRole(False, 0, "pair1")))
+        self.assertIsNone(registry.primary("pair1"))
+
+    def test_standby(self) -> None:
+        """
+        A name under which two serve has a standby.
+        """
+        registry = self.make(member("a", "p"), member("b", "p"), member("c"))
+        self.assertTrue(registry.hasStandby("p"))
+        self.assertFalse(registry.hasStandby("c"))
+        self.assertFalse(registry.hasStandby("nobody"))
+        registry.doubt("nobody")
+        self.assertFalse(registry.superseded("nobody"))
 
     def test_observersAreTold(self) -> None:
         """

@@ -25,6 +25,7 @@ from sipcluster.testing.records import (
 from tests.unit.sip.samples import BOB, identifiers, request, response
 
 TCP = Target("TCP", "192.0.2.2", 5060)
+OTHER = Target("UDP", "192.0.2.9", 5060)
 
 
 class InviteClientTests(SynchronousTestCase):
@@ -340,6 +341,109 @@ class InviteClientTests(SynchronousTestCase):
                 self.answer(transaction, status)
                 self.assertEqual(self.user.told, ["terminated"])
                 self.assertOver(transaction)
+
+    def there(self) -> RecordingFlow:
+        """
+        The flow to the process that takes over.
+        """
+        flow = self.transport.flowTo(OTHER)
+        assert isinstance(flow, RecordingFlow)
+        return flow
+
+    def methods(self, flow: RecordingFlow) -> list[bytes]:
+        """
+        Of the requests that were sent.
+        """
+        return [sent.method for sent in flow.sent if isinstance(sent, Request)]
+
+    def test_followsAgain(self) -> None:
+        """
+        An INVITE that another process may not know is sent to it under the same
+        branch, and retransmitted until that answers.
+        """
+        transaction = self.start()
+        self.answer(transaction, 100)
+        self.layer.follow(transaction, OTHER, True)
+        there = self.there()
+        self.assertEqual(there.data, self.flow.data)
+        runFor(self.clock, 1.6)
+        self.assertEqual(len(there.sent), 3)
+        self.answer(transaction, 180)
+        self.answer(transaction, 486)
+        self.assertEqual(self.methods(there)[3:], [b"ACK"])
+        runFor(self.clock, 40.0)
+        self.assertOver(transaction)
+
+    def test_followsAndIsCancelledLater(self) -> None:
+        """
+        One that was cancelled is, when it is sent again, cancelled again.
+        """
+        transaction = self.start()
+        self.answer(transaction, 100)
+        transaction.cancel()
+        self.layer.follow(transaction, OTHER, True)
+        there = self.there()
+        self.assertEqual(self.methods(there), [b"INVITE"])
+        self.answer(transaction, 180)
+        self.assertEqual(self.methods(there), [b"INVITE", b"CANCEL"])
+        self.answer(transaction, 487)
+        runFor(self.clock, 40.0)
+        self.assertOver(transaction)
+
+    def test_followsCancelled(self) -> None:
+        """
+        One that is not sent again is cancelled where it is now, whether the other
+        process has answered a CANCEL or not; when nobody answers it ends.
+        """
+        for status in (0, 100, 180):
+            self.setUp()
+            transaction = self.start()
+            if status:
+                self.answer(transaction, status)
+            transaction.cancel([(b"Reason", b"SIP;cause=200")])
+            self.layer.follow(transaction, OTHER, False)
+            (cancel,) = self.there().sent
+            assert isinstance(cancel, Request)
+            self.assertEqual(cancel.method, b"CANCEL")
+            self.assertEqual(cancel.branch, transaction.request.branch)
+            self.assertEqual(cancel.headers.first(b"Reason"), b"SIP;cause=200")
+            runFor(self.clock, 70.0)
+            self.assertOver(transaction)
+
+    def test_followsQuietly(self) -> None:
+        """
+        One that rings says nothing; its ACK goes where it is now, also when that is
+        found out after the refusal.
+        """
+        transaction = self.start()
+        self.answer(transaction, 180)
+        self.layer.follow(transaction, OTHER, False)
+        self.assertEqual(self.there().sent, [])
+        self.answer(transaction, 486)
+        self.layer.follow(transaction, TCP, False)
+        self.answer(transaction, 486)
+        flow = self.transport.flowTo(TCP)
+        assert isinstance(flow, RecordingFlow)
+        self.assertEqual(self.methods(flow), [b"ACK"])
+        runFor(self.clock, 40.0)
+        self.assertOver(transaction)
+        self.layer.follow(transaction, OTHER, True)
+
+    def test_brokenFlow(self) -> None:
+        """
+        A transaction whose user expects another process outlives its flow.
+        """
+        transaction = self.start()
+        told: list[str] = []
+        transaction.broken = told.append
+        self.layer.flowFailed(self.flow, "refused")
+        self.assertEqual(told, ["refused"])
+        self.layer.follow(transaction, OTHER, True)
+        self.layer.flowFailed(self.flow, "refused")
+        self.assertEqual(told, ["refused"])
+        self.answer(transaction, 486)
+        runFor(self.clock, 40.0)
+        self.assertOver(transaction)
 
     def test_everyMessageIsAnsweredInEveryState(self) -> None:
         """

@@ -68,6 +68,42 @@ class NoninviteClientTests(SynchronousTestCase):
         self.assertEqual((counts["noninviteClient"], counts["timers"]), (0, 0))
         self.assertEqual((counts["waiting"], counts["lingering"]), (0, 0))
 
+    def test_followsAgain(self) -> None:
+        """
+        A request that another process may not know is sent to it, and retransmitted
+        as in the beginning; the time for the answer goes on.
+        """
+        for status in (0, 100):
+            self.setUp()
+            transaction = self.start()
+            if status:
+                self.answer(transaction, status)
+            runFor(self.clock, 10.0)
+            other = Target("UDP", "192.0.2.9", 5060)
+            self.layer.follow(transaction, other, True)
+            flow = transaction.flow
+            assert isinstance(flow, RecordingFlow)
+            runFor(self.clock, 1.6)
+            self.assertEqual(flow.times, [10.0, 10.5, 11.5])
+            runFor(self.clock, 30.0)
+            self.assertIn("timed out", self.user.told)
+            self.assertOver(transaction)
+
+    def test_followsOnAStream(self) -> None:
+        """
+        On a stream it is sent once, with our Via for that.
+        """
+        transaction = self.start()
+        self.layer.follow(transaction, TCP, True)
+        flow = transaction.flow
+        assert isinstance(flow, RecordingFlow)
+        runFor(self.clock, 10.0)
+        self.assertEqual(len(flow.sent), 1)
+        self.assertEqual(transaction.request.via.transport, b"TCP")
+        self.answer(transaction, 200)
+        self.assertOver(transaction)
+        self.layer.follow(transaction, BOB, True)
+
     def test_retransmitsOnTimerE(self) -> None:
         """
         An unanswered request is sent again after T1, each gap twice the last
