@@ -132,6 +132,7 @@ class Devices:
             features,
             Lifetimes(*_SUBSCRIPTIONS, _SUBSCRIPTIONS[1]),
             configuration.clusterNodes.unsolicitedMWI,
+            runtime.keeper,
         )
         controller.subscriptions = self.waiting
         controller.digits = _digits(runtime)

@@ -15,11 +15,8 @@ from sipcluster.registrar.register import Lifetimes
 from sipcluster.servicecheck.iservicecheck import IDeviceObserver
 from sipcluster.sessioncontroller import notifier
 from sipcluster.sessioncontroller.isessioncontroller import DNFeatures
-from sipcluster.sessioncontroller.notifier import (
-    CONTENT_TYPE,
-    ISubscriptions,
-    MessageWaiting,
-)
+from sipcluster.sessioncontroller.notifier import ISubscriptions, MessageWaiting
+from sipcluster.sessioncontroller.notifier_unasked import CONTENT_TYPE
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.testing.mutate import Mutator
