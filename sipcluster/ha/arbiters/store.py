@@ -76,6 +76,7 @@ class StoreArbiter:
     @ivar key: the election key, C{/ha/PAIR/primary}; its value is the name of
         the holder and a word that is its process's own, and C{@} and the epoch if
         that is another than C{base} and the create-revision make.
+    @ivar value: what stands there in front of that.
     @ivar base: C{/ha/PAIR/base}, a number that is added to the create-revision;
         absent, it is 0.  It is raised when a store has begun to count anew.
     """
@@ -98,7 +99,7 @@ class StoreArbiter:
         self._ttl = ttl
         self.key = f"/ha/{pair}/primary".encode()
         self.base = f"/ha/{pair}/base".encode()
-        self._value = f"{member} {incarnation}".encode()
+        self.value = f"{member} {incarnation}".encode()
         self._hold: _Hold | None = None
         self._question = 0
 
@@ -190,7 +191,7 @@ class StoreArbiter:
                 question,
                 self._store.txn(
                     [createdAt(self.key, 0), unmoved],
-                    [Put(self.key, self._value, lease.id)],
+                    [Put(self.key, self.value, lease.id)],
                 ),
             )
             if not created.succeeded:
@@ -198,7 +199,7 @@ class StoreArbiter:
             epoch = offset + created.revision
             if epoch > above:
                 revision = created.revision
-                self._hold = _Hold(epoch, revision, revision, self._value)
+                self._hold = _Hold(epoch, revision, revision, self.value)
                 return Granted(epoch, lease.ttl)
             log.warn(
                 "cluster store counts anew: {epoch} after {above}",
@@ -245,7 +246,7 @@ class StoreArbiter:
         raise ArbiterAway("the key changes faster than it can be renewed")
 
     async def _reclaim(self, epoch: int, question: int) -> Verdict:
-        value = b"%s@%d" % (self._value, epoch)
+        value = b"%s@%d" % (self.value, epoch)
         for _ in range(TRIES):
             looked = await self._answer(
                 question, self._store.txn([], [Get(self.key), Get(self.base)])
@@ -274,7 +275,7 @@ class StoreArbiter:
 
     def _ours(self, holder: Entry) -> bool:
         value, _, epoch = holder.value.rpartition(b"@")
-        return self._value in (holder.value, value if epoch.isdigit() else b"")
+        return self.value in (holder.value, value if epoch.isdigit() else b"")
 
 
 def _number(entry: Entry | None) -> int:
