@@ -46,6 +46,7 @@ from sipcluster.ha.wire import (
     decode,
     encode,
 )
+from sipcluster.sip.machine import indexed
 from sipcluster.wire.frames import FrameError, FrameReader
 from sipcluster.wire.keepalive import KeepAlive
 
@@ -440,7 +441,7 @@ def _build() -> TypeMachine[Connection, Link]:
     return m.build()
 
 
-_machine = _build()
+_machine = indexed(_build())
 
 
 @implementer(ILinkTaker)

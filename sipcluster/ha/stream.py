@@ -32,6 +32,7 @@ from sipcluster.ha.wire import (
     Want,
     encode,
 )
+from sipcluster.sip.machine import indexed
 
 log = Logger()
 
@@ -354,7 +355,7 @@ def _buildSender() -> TypeMachine[Sender, SenderCore]:
     return m.build()
 
 
-_senderMachine = _buildSender()
+_senderMachine = indexed(_buildSender())
 
 
 def sender(journal: Journal, write: Callable[[bytes], object]) -> SenderCore:
@@ -586,7 +587,7 @@ def _buildReceiver() -> TypeMachine[Receiver, ReceiverCore]:
     return m.build()
 
 
-_receiverMachine = _buildReceiver()
+_receiverMachine = indexed(_buildReceiver())
 
 
 def receiver(journal: Journal, write: Callable[[bytes], object]) -> ReceiverCore:

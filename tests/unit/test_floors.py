@@ -21,7 +21,7 @@ FLOORS: dict[str, set[str]] = {
     "wire": set(),
     "tlib": {"wire"},
     "cluster": set(),
-    "ha": {"cluster.icluster", "wire"},
+    "ha": {"cluster.icluster", "sip.machine", "wire"},
     "monitors": set(),
     "registrar": {"ha.ikeeping", "sip", "cluster"},
     "servicecheck": {"ha.ikeeping", "sip"},
