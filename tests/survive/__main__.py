@@ -18,9 +18,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from tests.bench.processes import whole
+from tests.interop.cluster import TOP
 from tests.interop.namespaces import NoNamespaces
 from tests.survive.cells import CELLS, onePair
 from tests.survive.judging import Verdict
+from tests.survive.page import PAGE, render
 from tests.survive.scene import Cell, perform
 from tests.survive.telephones import Plan
 
@@ -60,6 +62,10 @@ async def main(reactor: Any, given: argparse.Namespace) -> None:
 
     @raise SystemExit: with status 1 when any of them failed.
     """
+    if given.list:
+        for cell in CELLS:
+            _tell(f"{cell.name:<20} {cell.title}")
+        return
     cells = [cell for cell in CELLS if not given.cell or cell.name in given.cell]
     if not cells:
         raise SystemExit(f"no such cell; there are {[cell.name for cell in CELLS]}")
@@ -73,6 +79,11 @@ async def main(reactor: Any, given: argparse.Namespace) -> None:
             failed.append(cell.name)
         if given.json:
             Path(given.json).write_text(json.dumps(results, indent=1))
+        if not (given.cell or given.quick or given.one):
+            # As far as it is: a run that is interrupted has shown something too.
+            page = TOP / PAGE
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(render(results, plan), "utf-8")
     _tell(f"{len(cells) - len(failed)} cells as promised, {len(failed)} not {failed}")
     if failed:
         raise SystemExit(1)

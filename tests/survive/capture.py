@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+#: All protocols: what leaves is shown to nobody who asks for one.
+_ALL = 0x0003
 _IPV4 = 0x0800
 _OUTGOING = 4
 _TCP, _UDP = 6, 17
@@ -62,14 +64,14 @@ def watch(out: TextIO, started: Path) -> None:
     """
     Write down what leaves by any interface but loopback.
     """
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4))
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL))
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 25)
     signal.signal(signal.SIGTERM, _end)
     started.touch()
     try:
         while True:
-            packet, (interface, _, direction, *_) = wire.recvfrom(65536)
-            if direction != _OUTGOING or interface == "lo":
+            packet, (interface, protocol, direction, *_) = wire.recvfrom(65536)
+            if (protocol, direction) != (_IPV4, _OUTGOING) or interface == "lo":
                 continue
             found = packetOf(packet)
             if found is not None:

@@ -24,6 +24,7 @@ CALLED: Mapping[str, tuple[int, ...]] = {
     "hangs-up": (1051, 1052),
     "rings": (1061, 1062),
     "cancelled": (1071, 1072),
+    "slow": (1081, 1082),
 }
 
 #: All DNs that are watched.

@@ -176,12 +176,9 @@ class Scene:
                 1.0 if kind == "rings" else plan.longest,
             )
         await self.wait(plan.starting + 0.5)
-        self.telephones.call(
-            "answers",
-            round(plan.rate * (plan.lead + plan.after)),
-            plan.rate,
-            1.0,
-        )
+        seconds = plan.lead + plan.after
+        for kind, rate in (("answers", plan.rate * 5 / 6), ("slow", plan.rate / 6)):
+            self.telephones.call(kind, round(rate * seconds), rate, 1.0)
         await self.wait(plan.lead)
         begin = reactor.seconds()
         await cell.harm(self)

@@ -27,6 +27,7 @@ ANSWERING = {
     "hangs-up": (5064, "callee-hangs-up"),
     "rings": (5066, "callee"),
     "cancelled": (5068, "callee-cancelled"),
+    "slow": (5070, "callee-slow"),
 }
 
 #: The scenario of the callers of each kind.
@@ -36,7 +37,11 @@ CALLERS = {
     "hangs-up": "caller-hung-up",
     "rings": "caller",
     "cancelled": "caller-cancels",
+    "slow": "caller",
 }
+
+#: Seconds after which a slow telephone rings.
+SLOW = 2.0
 
 PROXIES = ("proxy1", "proxy2")
 
@@ -50,7 +55,9 @@ class Plan:
         up by the caller, half by the called side.
     @ivar ringing: those that ring when it happens.  Half of them are answered
         afterwards, half given up by the caller.
-    @ivar rate: new calls in a second, from before it happens until all is well.
+    @ivar rate: new calls in a second, from before it happens until all is well.  One
+        of six is to a telephone that rings late: of some of those the caller has
+        heard nothing when it happens.
     @ivar lead: seconds of new calls before it happens.
     @ivar after: seconds from then until the standing calls begin to end.
     """
@@ -155,6 +162,7 @@ class Telephones:
             "hangs-up": plan.longest,
             "rings": plan.longest,
             "cancelled": 0.0,
+            "slow": SLOW,
         }
         for index, (kind, (port, scenario)) in enumerate(ANSWERING.items()):
             run = SIPp(
