@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.stdio import StandardIO
 
+from sipcluster.app.alarms import ProcessAlarms
 from sipcluster.app.ending import Ending, EndOfInput
 from sipcluster.app.log_streams import LogStreams
 from sipcluster.app.process import Process
@@ -37,7 +38,8 @@ def makeProcess(
     """
     ending = Ending(reactor)
     streams = LogStreams(reactor, time.time, application.name, configuration.log)
-    process = Process(reactor, application, ending, streams)
+    alarms = ProcessAlarms(reactor, configuration.alarms, application.name)
+    process = Process(reactor, application, ending, streams, alarms)
     process.controlPassword = configuration.switch.controlPassword
     if untilEOF:
         StandardIO(EndOfInput(reactor), reactor=reactor)

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from sipcluster import __version__
-from sipcluster.app import control_dns, control_pairs, ladder, tlib_monitor
+from sipcluster.app import (
+    control_alarms,
+    control_dns,
+    control_pairs,
+    ladder,
+    tlib_monitor,
+)
 from sipcluster.app.control_cluster import (
     Cluster,
     Refused,
@@ -53,6 +59,17 @@ def _service(status: Mapping[str, Any]) -> tuple[str, str]:
     return shown, ",".join(away) or "-"
 
 
+def _state(status: Mapping[str, Any]) -> str:
+    """
+    How a process is, and how many alarms it has.
+    """
+    words = [status["service"] if status.get("why") else status["state"]]
+    active = (status.get("alarms") or {}).get("active")
+    if active:
+        words.append(f"{len(active)} alarm{'s' if len(active) > 1 else ''}")
+    return ", ".join(words)
+
+
 def _role(status: Mapping[str, Any]) -> str:
     """
     What a member of a pair is.
@@ -85,7 +102,7 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
             (
                 name,
                 answer["role"],
-                answer["state"],
+                _state(answer),
                 _time(answer["uptime"]),
                 _role(answer),
                 *(_count(answer, name) for name in COUNTS),
@@ -222,6 +239,7 @@ def parser() -> argparse.ArgumentParser:
         ("clients", "T-Library clients of the nodes"),
     ):
         commands.add_parser(name, help=words, parents=[common, one])
+    control_alarms.addParsers(commands, [common, one])
     control_dns.addParsers(commands, [common, one])
     control_pairs.addParsers(commands, [common])
     tlib_monitor.addParser(commands, [common])
@@ -260,6 +278,9 @@ def main(
         elif arguments.command in control_pairs.COMMANDS:
             ask, _ = control_pairs.COMMANDS[arguments.command]
             answer, lines = ask(cluster, arguments)
+        elif arguments.command in control_alarms.COMMANDS:
+            see, _ = control_alarms.COMMANDS[arguments.command]
+            answer, lines = see(cluster, arguments)
         elif arguments.command in control_dns.COMMANDS:
             tell, _ = control_dns.COMMANDS[arguments.command]
             answer, lines = tell(cluster, arguments)

@@ -131,6 +131,9 @@ def monitorSite(process: Process) -> Site:
         if ready:
             status = process.status()
             body["degraded"] = status.get("degraded") or ""
+            if "service" in status:
+                body.update(service=status["service"], why=status["why"])
+                good = good and not status["why"]
             for members in ("nodes", "proxies"):
                 body[members] = status.get(members, {})
         return _json(body, 200 if good else 503)
@@ -159,6 +162,7 @@ def monitorSite(process: Process) -> Site:
         routes[b"/clients"] = lambda: _json(list(process.member.clients()))
         routes[b"/agents"] = lambda: _json(list(states.agents()))
         named[b"/dns"] = explained
+    routes[b"/alarms"] = lambda: _json(process.alarms.alarms.explained())
     paths = sorted([path.decode() for path in routes] + ["/dns/NUMBER"] * bool(named))
     routes[b"/"] = lambda: _json({"paths": paths})
     orders = Orders(process.controlPassword, process.orders())
@@ -216,6 +220,15 @@ class _Metrics(Collector):
             "Works on, but something it needs is away.",
             float(bool(status.get("degraded"))),
         )
+        alarms = status.get("alarms")
+        if isinstance(alarms, Mapping):
+            family = GaugeMetricFamily(
+                "sipcluster_alarms", "Alarms that are active.", labels=["level"]
+            )
+            levels = [one["level"] for one in alarms["active"]]
+            for level in ("critical", "major", "minor"):
+                family.add_metric([level], levels.count(level))
+            yield family
         for name in ("uptime", "calls", "dialogs", "registrations", "timers"):
             value = status.get(name)
             if isinstance(value, int | float):

@@ -10,11 +10,12 @@ from ipaddress import ip_address
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
+from sipcluster.app.pair import PairProcess
 from sipcluster.app.settings.configuration import Configuration
 from sipcluster.app.settings.dns import Extension, Trunk
 from sipcluster.app.settings.monitors import Monitoring
 from sipcluster.monitors import (
-    arbiter,
+    condition,
     initialised,
     nic,
     numbers,
@@ -57,6 +58,8 @@ class Surroundings:
     @ivar devicesFailed: whether all DNs with active out-of-service detection
         have failed.
     @ivar arbiterAway: why the arbiter cannot be reached; empty while it answers.
+    @ivar standbyUnready: why the calls of this primary would not outlive it;
+        empty while they would, and on a backup.
     @ivar missing: the parts of a backup that are not initialised, and why.
     @ivar settle: for how long a member that has given up the role leaves it to
         the other, in seconds: no less than half of C{LeaseTimes.ttl}.
@@ -71,6 +74,7 @@ class Surroundings:
     tlibAddress: str = ""
     devicesFailed: Callable[[], bool] = _true
     arbiterAway: Callable[[], str] = _empty
+    standbyUnready: Callable[[], str] = _empty
     missing: Callable[[], Mapping[str, str]] = _complete
     settle: float = 5.0
 
@@ -95,7 +99,7 @@ def monitorsOf(
     service = Service(around.alarms, around.reasons)
     made = _Making(settings, around, service)
     made.sipPassCheck(configuration)
-    made.arbiter()
+    made.pair()
     made.virtualIP()
     made.nic(
         settings.sipNICMonitoring,
@@ -148,17 +152,18 @@ class _Making:
                 )
             )
 
-    def arbiter(self) -> None:
-        around = self.around
-        if self.settings.arbiterMonitoring and around.reasons is not None:
+    def pair(self) -> None:
+        around, interval = self.around, self.settings.monitoringInterval
+        if around.reasons is None:
+            return
+        clock, alarms = around.clock, around.alarms
+        if self.settings.arbiterMonitoring:
             self.monitors.append(
-                arbiter.ArbiterMonitor(
-                    around.clock,
-                    around.alarms,
-                    around.arbiterAway,
-                    self.settings.monitoringInterval,
-                )
+                condition.arbiterMonitor(clock, alarms, around.arbiterAway, interval)
             )
+        self.monitors.append(
+            condition.standbyMonitor(clock, alarms, around.standbyUnready, interval)
+        )
 
     def virtualIP(self) -> None:
         settings, around = self.settings, self.around
@@ -226,3 +231,58 @@ class _Making:
                     settings.monitoringInterval,
                 )
             )
+
+
+def watchPair(
+    member: PairProcess,
+    alarms: Alarms,
+    nics: INICs | None,
+    commands: ICommands | None,
+) -> Monitors:
+    """
+    Make the monitors of a member of a pair, which starts and stops them, and tells
+    them its role.
+    """
+    runtime = member.runtime
+    settings, configuration = runtime.settings, runtime.configuration
+    pair = configuration.pair(runtime.name)
+    assert pair is not None
+    active = [number for number, _, _ in activeDevices(configuration)]
+
+    def devicesFailed() -> bool:
+        life = member.life
+        return life is None or not any(map(life.devices.watch.inService, active))
+
+    def standbyUnready() -> str:
+        if member.life is None or member.inSync:
+            return ""
+        if member.companion.state is None:
+            return f"there is no link to {member.other}"
+        return f"{member.other} has not everything"
+
+    def missing() -> Mapping[str, str]:
+        found = {} if monitors.ports is None else dict(monitors.ports.closed)
+        if not member.inSync:
+            found["copy"] = f"it has not everything that {member.other} has"
+        return found
+
+    monitors = monitorsOf(
+        settings.monitors,
+        configuration,
+        Surroundings(
+            clock=runtime.clock,
+            alarms=alarms,
+            reasons=member.fitness,
+            nics=nics,
+            commands=commands,
+            sipAddress=settings.sipAddress,
+            tlibAddress=settings.tlibHost,
+            devicesFailed=devicesFailed,
+            arbiterAway=lambda: member.member.away,
+            standbyUnready=standbyUnready,
+            missing=missing,
+            settle=pair.lease,
+        ),
+    )
+    member.watch(monitors)
+    return monitors

@@ -17,7 +17,9 @@ from sipcluster.app.options import Declaration, declared
 from sipcluster.app.settings import (
     APPLICATION_TABLES,
     DN_TABLES,
+    AlarmSettings,
     Log,
+    Monitoring,
     Ports,
     Switch,
     TLibApplication,
@@ -49,9 +51,11 @@ marks options that are checked already, for features that are not built.
 _TABLES: tuple[tuple[str, type], ...] = (
     ("[switch]", Switch),
     ("[log]", Log),
+    ("[alarms]", AlarmSettings),
     *((f"[[{name}]]", cls) for name, cls in DN_TABLES.items()),
     *((f"[[{name}]]", cls) for name, cls in APPLICATION_TABLES.items()),
     ("[node.ports]", Ports),
+    ("[node.monitors]", Monitoring),
     ("[[tlib-application]]", TLibApplication),
 )
 

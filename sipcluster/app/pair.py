@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall
@@ -35,10 +35,13 @@ from sipcluster.ha.lease import Fence, LeaseTimes
 from sipcluster.ha.life import LifeClock
 from sipcluster.ha.link import Identity, Links
 from sipcluster.ha.member import PairMember
+from sipcluster.monitors.monitors import Monitors
 from sipcluster.servicecheck.announce import Announcer
 from sipcluster.servicecheck.iservicecheck import PeerRole
 from sipcluster.sessioncontroller.isessioncontroller import IEventSink
 from sipcluster.sessioncontroller.values import decodeCall
+from sipcluster.sip.isip import IFlow, IMessageReceiver
+from sipcluster.sip.message import Request, Response
 from sipcluster.tcontroller.itcontroller import IDNStates
 from sipcluster.tserver.itserver import IConnectionTaker
 from sipcluster.tserver.standby import BackupPort, SwitchablePort
@@ -68,6 +71,7 @@ class PairProcess(Service):
     @ivar pair: the name under which both serve.
     @ivar other: the name of the other member.
     @ivar member: its role.
+    @ivar monitors: what look at what it needs; L{None}: nobody does.
     @ivar companion: the other member, as this one knows it.
     @ivar fitness: what speaks against this member.
     @ivar journal: what there is of all that is kept.
@@ -148,10 +152,26 @@ class PairProcess(Service):
         self.life: NodeMember | None = None
         self.keeper: Keeper | None = None
         self.restored: Restored | None = None
+        self.monitors: Monitors | None = None
+        self._seen: Callable[[], None] | None = None
         self._clock: LifeClock | None = None
         self._announcer: Announcer | None = None
         self._handing: IDelayedCall | None = None
         self._switching: list[Deferred[str]] = []
+
+    def watch(self, monitors: Monitors) -> None:
+        """
+        Have somebody look at what this member needs: before it is started.
+        """
+        self.monitors = monitors
+        if monitors.watchesSIP:
+            self._seen = monitors.sipSeen
+
+    def _receive(self, receiver: IMessageReceiver) -> None:
+        seen = self._seen
+        self.runtime.transport.receiver = (
+            receiver if seen is None else Seeing(receiver, seen)
+        )
 
     def _backupPort(self, name: str) -> BackupPort:
         runtime = self.runtime
@@ -181,9 +201,8 @@ class PairProcess(Service):
         Answer as backup, look for the other member, and ask for the role.
         """
         super().startService()
-        transport = self.runtime.transport
-        transport.receiver = self._standby
-        transport.hold = self._hold
+        self._receive(self._standby)
+        self.runtime.transport.hold = self._hold
         self._link.startService()
 
     def load(self) -> Deferred[None]:
@@ -271,6 +290,7 @@ class PairProcess(Service):
             evolve(runtime, clock=clock, keeper=keeper, epoch=epoch), self._sinks
         )
         life.startService()
+        self._receive(life.controller.ua.layer)
         # Before anything that calls send when they are gone on with: SIP Proxies do not
         # take it from a backup.
         self._announce(life, clock, epoch)
@@ -279,6 +299,7 @@ class PairProcess(Service):
         for name in self.ports:
             self._give(name, life.cti.ports[name][0])
         self.counts["lives"] += 1
+        self._tellMonitors(True)
         log.warn(
             "{number}: {member} is primary of {pair}, epoch {epoch}",
             number=PRIMARY,
@@ -345,7 +366,7 @@ class PairProcess(Service):
         clock, self._clock = self._clock, None
         if keeper is None or life is None or clock is None:
             return
-        self.runtime.transport.receiver = self._standby
+        self._receive(self._standby)
         keeper.end()
         if self._announcer is not None:
             self._announcer.stop()
@@ -362,7 +383,12 @@ class PairProcess(Service):
             pair=self.pair,
             why=why,
         )
+        self._tellMonitors(False)
         self._tell("")
+
+    def _tellMonitors(self, primary: bool) -> None:
+        if self.monitors is not None:
+            self.monitors.roleChanged(primary)
 
     def _stopHanding(self) -> None:
         handing, self._handing = self._handing, None
@@ -497,6 +523,30 @@ class PairProcess(Service):
         The T-Library clients.
         """
         return () if self.life is None else self.life.clients()
+
+
+@implementer(IMessageReceiver)
+@frozen
+class Seeing:
+    """
+    Tells somebody of each message that comes.
+    """
+
+    _receiver: IMessageReceiver
+    _seen: Callable[[], None]
+
+    def messageReceived(self, message: Request | Response, flow: IFlow) -> None:
+        """
+        See L{IMessageReceiver}.
+        """
+        self._seen()
+        self._receiver.messageReceived(message, flow)
+
+    def flowFailed(self, flow: IFlow, why: str) -> None:
+        """
+        See L{IMessageReceiver}.
+        """
+        self._receiver.flowFailed(flow, why)
 
 
 #: Seconds between two looks whether the other member has everything.

@@ -22,6 +22,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, globalLogPublisher
 
 from sipcluster import __version__
+from sipcluster.app.alarms import ProcessAlarms
 from sipcluster.app.ending import bounded, stop
 from sipcluster.app.http_control import Order
 from sipcluster.app.http_monitor import monitorSite
@@ -29,6 +30,8 @@ from sipcluster.app.log_streams import LogStreams
 from sipcluster.app.settings import (
     Application,
 )
+from sipcluster.monitors.monitors import Monitors
+from sipcluster.monitors.ports import Ports
 
 log = Logger()
 
@@ -40,6 +43,9 @@ COUNTING = 60.0
 
 #: Seconds for the answer to who has asked for a restart.
 _BEFORE_END = 0.1
+
+#: Transports whose ports are for SIP.
+_SIP = ("UDP", "TCP", "TLS")
 
 #: What is counted.
 COUNTS = (
@@ -77,6 +83,9 @@ class Process(MultiService):
     this way ends the process with one line and exit status 1.
 
     @ivar loads: what the member loads from, in words.
+    @ivar alarms: what somebody must see to.
+    @ivar monitors: look whether a member of a pair can serve, and open its ports;
+        L{None} in any other process.
     @ivar controlPassword: what somebody must show to have something done; C{""}:
         nobody can.
     """
@@ -87,6 +96,7 @@ class Process(MultiService):
         application: Application,
         ending: Callable[[str], None],
         streams: LogStreams,
+        alarms: ProcessAlarms,
     ) -> None:
         super().__init__()
         self.application = application
@@ -94,6 +104,8 @@ class Process(MultiService):
         self.state = "starting"
         self.loads = "what it needs"
         self.controlPassword = ""
+        self.alarms = alarms
+        self.monitors: Monitors | None = None
         self._reactor = reactor
         self._ending = ending
         self._streams = streams
@@ -142,6 +154,9 @@ class Process(MultiService):
         super().startService()
         try:
             self._streams.startService()
+            self.alarms.start()
+            if self.monitors is not None:
+                self.monitors.start()
             self._listenHTTP()
             self.member.startService()
         except Exception as e:
@@ -168,9 +183,12 @@ class Process(MultiService):
         opening = "TCP"
         try:
             yield self.member.load().addTimeout(LOADING, self._reactor)
-            for what, port in self._openPorts:
-                opening = what
-                yield port()
+            if self.monitors is not None and self.monitors.ports is not None:
+                yield self._openForPair(self.monitors.ports)
+            else:
+                for what, port in self._openPorts:
+                    opening = what
+                    yield port()
         except TimeoutError:
             self._ending(
                 f"{self.application.name}: {self.loads} did not answer within "
@@ -190,6 +208,15 @@ class Process(MultiService):
             seconds=self.uptime,
             version=__version__,
         )
+
+    def _openForPair(self, ports: Ports) -> Deferred[None]:
+        """
+        Open the ports of a member of a pair: one that cannot be opened does not end
+        it, the other member serves.
+        """
+        for what, port in self._openPorts:
+            ports.add(what, port, what in _SIP)
+        return ports.open()
 
     def _count(self) -> None:
         """
@@ -220,6 +247,8 @@ class Process(MultiService):
             self._beginning.cancel()
         if self._waiting is not None:
             self._waiting.cancel()
+        if self.monitors is not None:
+            self.monitors.stop()
         for close in self._closeFirst:
             yield bounded(self._reactor, ENDING / 4, close)
         if self.member.running:
@@ -228,6 +257,7 @@ class Process(MultiService):
             yield bounded(self._reactor, ENDING / 4, close)
         yield super().stopService()
         log.info("{app} has stopped", app=self.application.name)
+        self.alarms.stop()
         globalLogPublisher.removeObserver(self._streams)
         self._streams.stopService()
 
@@ -239,7 +269,15 @@ class Process(MultiService):
         switchover = getattr(self.member, "switchover", None)
         if switchover is not None:
             found[b"/control/switchover"] = switchover
+        found[b"/control/clear-alarms"] = self._clearAlarms
         return found
+
+    def _clearAlarms(self) -> Deferred[str]:
+        """
+        Clear the alarms that no event clears.
+        """
+        self.alarms.events.clear()
+        return succeed("")
 
     def _restart(self) -> Deferred[str]:
         """
@@ -259,6 +297,8 @@ class Process(MultiService):
             "version": __version__,
             "pid": os.getpid(),
             "uptime": round(self.uptime, 3),
+            "alarms": self.alarms.status(),
+            **({} if self.monitors is None else self.monitors.status()),
             **self.member.status(),
             **{name: status() for name, status in self._parts.items()},
         }

@@ -41,8 +41,6 @@ def addMember(
         transport = makeTransport(reactor, application, streams.trace)
     except BadTLS as e:
         raise SystemExit(f"sipcluster: {application.name}: {refusal(e)}") from None
-    for name, port in sipPorts(transport, application):
-        process.opens(name, port)
     process.closesLast(transport.stop)
     process.tells("transport", transport.status)
     given: dict[str, Any] = {
@@ -61,6 +59,8 @@ def addMember(
 
         locator = makeLocator(reactor, application)
         process.runs(makeProxy(ProxyRuntime(locator=locator, **given)))
+        for name, port in sipPorts(transport, application):
+            process.opens(name, port)
     else:
         from sipcluster.app.node import makeNode
 
@@ -69,20 +69,39 @@ def addMember(
         if streams.tlibWanted:
             given["tlibLog"] = streams.tlibMessage
         runtime = NodeRuntime(**given)
-        if configuration.pair(application.name) is None:
-            member: ISIPMember = makeNode(runtime)
-        else:
-            from sipcluster.app.pair_parts import makePair
-
-            try:
-                member = makePair(reactor, configuration, runtime)
-            except BadTLS as e:
-                raise SystemExit(
-                    f"sipcluster: {application.name}: {refusal(e)}"
-                ) from None
+        if configuration.pair(application.name) is not None:
+            _pair(process, reactor, runtime)
+            return
+        member: ISIPMember = makeNode(runtime)
         process.runs(member)
+        for name, port in sipPorts(transport, application):
+            process.opens(name, port)
         for name, tlibPort in tlibPorts(reactor, member):
             process.opens(name, _closed(process, tlibPort))
+
+
+def _pair(process: Process, reactor: Any, runtime: NodeRuntime) -> None:
+    """
+    Build a member of a pair: its ports are tried again and again.
+    """
+    from sipcluster.app.monitoring import watchPair
+    from sipcluster.app.pair_parts import makePair
+    from sipcluster.net.commands import Commands
+    from sipcluster.net.nic import NICs
+
+    settings = runtime.settings
+    try:
+        pair = makePair(reactor, runtime.configuration, runtime)
+    except BadTLS as e:
+        raise SystemExit(f"sipcluster: {settings.name}: {refusal(e)}") from None
+    process.runs(pair)
+    alarms = process.alarms.alarms
+    process.monitors = watchPair(pair, alarms, NICs(reactor), Commands(reactor))
+    transport: Any = runtime.transport  # one that listens
+    for name, port in sipPorts(transport, settings):
+        process.opens(name, port)
+    for name, tlibPort in tlibPorts(reactor, pair):
+        process.opens(name, _closed(process, tlibPort))
 
 
 def _closed(

@@ -30,7 +30,9 @@ class Monitors:
     The monitors that are configured, as one.
 
     @ivar service: whether this process can serve.
+    @ivar watchesSIP: whether anybody wants to know of SIP messages.
     @ivar sipSeen: to be called for each SIP message that comes; it costs little.
+    @ivar watchesSIP: whether anybody wants that.
     @ivar off: monitors that are configured and cannot do anything, with why.
     @ivar ports: opens the ports of the process, again and again; C{ports.add} and
         C{ports.open} are for whoever has them.
@@ -42,12 +44,15 @@ class Monitors:
     off: dict[str, str] = field(factory=dict)
     ports: Ports | None = None
     sipSeen: Callable[[], None] = field(init=False, default=_nobody)
+    watchesSIP: bool = field(init=False, default=False)
     _running: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         for monitor in self.monitors:
             if isinstance(monitor, SIPPassCheck):
                 self.sipSeen = monitor.sipSeen
+                self.watchesSIP = True
+                self.watchesSIP = True
 
     def start(self) -> None:
         """

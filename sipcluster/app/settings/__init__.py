@@ -25,6 +25,7 @@ from sipcluster.app.settings.dns import (
     RoutingPoint,
     Trunk,
 )
+from sipcluster.app.settings.monitors import AlarmSettings, Monitoring
 from sipcluster.app.settings.reading import parseConfiguration, readConfiguration
 from sipcluster.app.settings.switch import Log, Switch
 from sipcluster.app.settings.tlib import TLibApplication
@@ -34,12 +35,14 @@ __all__ = [
     "APPLICATION_TABLES",
     "DN",
     "DN_TABLES",
+    "AlarmSettings",
     "Application",
     "BadConfiguration",
     "ClusterNodes",
     "Configuration",
     "Extension",
     "Log",
+    "Monitoring",
     "Node",
     "Pair",
     "Ports",

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from sipcluster.app import kinds
 from sipcluster.app.options import NOT_YET, option
+from sipcluster.app.settings.monitors import Monitoring
 
 
 @frozen
@@ -217,6 +218,12 @@ class Node(SIPApplication):
         default=10000,
     )
 
+    monitors: Monitoring = option(
+        "monitors",
+        kinds.tableOf(Monitoring),
+        "What a member of a pair looks at.",
+        default=Monitoring(),
+    )
     haAddress: str = option(
         "ha-address",
         kinds.address(),

@@ -22,6 +22,7 @@ from sipcluster.app.settings.applications import (
 )
 from sipcluster.app.settings.configuration import Configuration
 from sipcluster.app.settings.dns import DN, ClusterNodes, Extension, Trunk
+from sipcluster.app.settings.monitors import AlarmSettings
 from sipcluster.app.settings.switch import Log, Switch
 from sipcluster.app.settings.tlib import TLibApplication
 
@@ -35,6 +36,7 @@ def check(
     reader: Reader,
     switch: Switch,
     log: Log,
+    alarms: AlarmSettings,
     dns: Mapping[str, DN],
     applications: Mapping[str, Application],
     clients: Mapping[str, TLibApplication],
@@ -79,6 +81,7 @@ def check(
         log,
         source,
         tuple(_clientSecret(reader, one, path) for path, one in clients.items()),
+        alarms,
     )
 
 

@@ -18,6 +18,7 @@ from sipcluster.app.settings.applications import (
     Store,
 )
 from sipcluster.app.settings.dns import DN, ClusterNodes, Extension, RoutingPoint, Trunk
+from sipcluster.app.settings.monitors import AlarmSettings
 from sipcluster.app.settings.switch import Log, Switch
 from sipcluster.app.settings.tlib import TLibApplication
 
@@ -65,6 +66,7 @@ class Configuration:
     log: Log = Factory(Log)
     source: Path = Path("cluster.toml")
     tlibApplications: tuple[TLibApplication, ...] = ()
+    alarms: AlarmSettings = Factory(AlarmSettings)
     _dns: Mapping[str, DN] = field(init=False, repr=False, eq=False)
     _applications: Mapping[str, Application] = field(init=False, repr=False, eq=False)
 

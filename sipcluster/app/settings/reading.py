@@ -19,6 +19,7 @@ from sipcluster.app.settings.configuration import (
     BadConfiguration,
     Configuration,
 )
+from sipcluster.app.settings.monitors import AlarmSettings
 from sipcluster.app.settings.switch import Log, Switch
 from sipcluster.app.settings.tlib import TLibApplication
 from sipcluster.app.toml_lines import LineFinder
@@ -93,7 +94,14 @@ def _syntax(why: str, text: str, source: Path) -> str:
 def _read(
     document: Mapping[str, object], reader: Reader, source: Path, name: str | None
 ) -> Configuration:
-    known = ("switch", "log", *DN_TABLES, *APPLICATION_TABLES, *_CLIENT_TABLES)
+    known = (
+        "switch",
+        "log",
+        "alarms",
+        *DN_TABLES,
+        *APPLICATION_TABLES,
+        *_CLIENT_TABLES,
+    )
     for table in document:
         if table not in known:
             reader.fault(table, f"no such table{nearest(table, known)}")
@@ -103,12 +111,13 @@ def _read(
         Switch, document.get("switch", {"name": "x", "domain": "x"}), "switch"
     )
     log = reader.table(Log, document.get("log", {}), "log")
+    alarms = reader.table(AlarmSettings, document.get("alarms", {}), "alarms")
     dns = _arrays(document, DN_TABLES, reader)
     applications = _arrays(document, APPLICATION_TABLES, reader)
     clients = _arrays(document, _CLIENT_TABLES, reader)
     if name is not None:
         forgiveFiles(reader, applications, name)
-    return check(reader, switch, log, dns, applications, clients, source)
+    return check(reader, switch, log, alarms, dns, applications, clients, source)
 
 
 def _arrays(
