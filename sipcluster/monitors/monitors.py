@@ -32,7 +32,6 @@ class Monitors:
     @ivar service: whether this process can serve.
     @ivar watchesSIP: whether anybody wants to know of SIP messages.
     @ivar sipSeen: to be called for each SIP message that comes; it costs little.
-    @ivar watchesSIP: whether anybody wants that.
     @ivar off: monitors that are configured and cannot do anything, with why.
     @ivar ports: opens the ports of the process, again and again; C{ports.add} and
         C{ports.open} are for whoever has them.
@@ -51,7 +50,6 @@ class Monitors:
         for monitor in self.monitors:
             if isinstance(monitor, SIPPassCheck):
                 self.sipSeen = monitor.sipSeen
-                self.watchesSIP = True
                 self.watchesSIP = True
 
     def start(self) -> None:

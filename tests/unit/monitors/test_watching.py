@@ -9,7 +9,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sipcluster.monitors.arbiter import NAME, ArbiterMonitor
+from sipcluster.monitors.condition import (
+    ARBITER,
+    STANDBY,
+    arbiterMonitor,
+    standbyMonitor,
+)
 from sipcluster.monitors.imonitors import IMonitor
 from sipcluster.monitors.initialised import REASON, InitCheck
 from sipcluster.monitors.numbers import ARBITER_AWAY, ARBITER_BACK
@@ -88,9 +93,9 @@ class WatchingTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class ArbiterMonitorTests(SynchronousTestCase):
+class ConditionTests(SynchronousTestCase):
     """
-    The arbiter, seen from one member.
+    The arbiter and the other member, seen from one.
     """
 
     def test_awayAndBack(self) -> None:
@@ -101,7 +106,7 @@ class ArbiterMonitorTests(SynchronousTestCase):
         world = World()
         numbers = numbersLogged(self)
         away = [""]
-        monitor = ArbiterMonitor(world.clock, world.alarms, lambda: away[0])
+        monitor = arbiterMonitor(world.clock, world.alarms, lambda: away[0])
         self.assertTrue(verifyObject(IMonitor, monitor))
         monitor.start()
         monitor.roleChanged(True)
@@ -113,7 +118,7 @@ class ArbiterMonitorTests(SynchronousTestCase):
         self.assertEqual(world.active, [])
         away[0] = "no answer in time"
         runFor(world.clock, 2)
-        self.assertEqual(world.active, [NAME])
+        self.assertEqual(world.active, [ARBITER])
         self.assertEqual(monitor.status(), "the arbiter is away: no answer in time")
         self.assertEqual(world.service.state, SERVICE_RUNNING)
         away[0] = ""
@@ -121,6 +126,29 @@ class ArbiterMonitorTests(SynchronousTestCase):
         self.assertEqual(world.active, [])
         told = [n for n in numbers if n in (ARBITER_AWAY, ARBITER_BACK)]
         self.assertEqual(told, [ARBITER_AWAY, ARBITER_BACK])
+        monitor.stop()
+        self.assertEqual(world.clock.getDelayedCalls(), [])
+
+    def test_hotStandby(self) -> None:
+        """
+        That no backup has everything is an alarm when it has lasted for ten
+        seconds.
+        """
+        world = World()
+        unready = ["node1b has not everything"]
+        monitor = standbyMonitor(world.clock, world.alarms, lambda: unready[0])
+        monitor.start()
+        runFor(world.clock, 9)
+        self.assertEqual(world.active, [])
+        runFor(world.clock, 1)
+        self.assertEqual(world.active, [STANDBY])
+        self.assertEqual(
+            world.alarms.active()[0].text, "no hot standby: node1b has not everything"
+        )
+        unready[0] = ""
+        monitor.roleChanged(False)
+        runFor(world.clock, 0.1)
+        self.assertEqual(world.active, [])
         monitor.stop()
         self.assertEqual(world.clock.getDelayedCalls(), [])
 
