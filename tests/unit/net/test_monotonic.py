@@ -27,3 +27,12 @@ class MonotonicTests(SynchronousTestCase):
         before = reactor.seconds()
         self.patch(time, "time", lambda: real() + 3600)
         self.assertLess(reactor.seconds() - before, 3000)
+
+    def test_sleepCounts(self) -> None:
+        """
+        The clock is the one that goes on while the host sleeps.
+        """
+        reactor = Clock()
+        useMonotonicTime(reactor)
+        expected = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.assertAlmostEqual(reactor.seconds(), expected, delta=5)
