@@ -101,8 +101,20 @@ class Journal:
         """
         if self.missed and position > self._missedUntil:
             self._repeated()
-        while self.first <= position and self.entries:
-            self.forgetFirst()
+        entries = self.entries
+        count = min(position + 1 - self.first, len(entries))
+        if count <= 0:
+            return
+        size, forgotten = self.size, self.forgotten
+        for _ in range(count):
+            entry = entries.popleft()
+            size -= entry.size
+            if entry.sheet is not None:
+                if forgotten is not None:
+                    forgotten.release()
+                forgotten = entry.sheet
+        self.first += count
+        self.size, self.forgotten = size, forgotten
 
     def clear(self) -> None:
         """

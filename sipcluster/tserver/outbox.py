@@ -120,12 +120,19 @@ class Outbox:
 
         @param data: L{None}: close the connection.
         """
+        self.writes.append((connection, data))
+
+    @property
+    def writes(self) -> list[tuple[IConnection, bytes | None]]:
+        """
+        What leaves after this turn; see L{send}.
+        """
         writes = self._writes
         if writes is None:
             self._writes = writes = []
             self._touch(_TURN)
             self._put(_leave, writes)
-        writes.append((connection, data))
+        return writes
 
     def note(self, entry: Entry) -> Entry:
         """
@@ -255,44 +262,46 @@ class Outbox:
 class HeldConnection:
     """
     A connection whose bytes leave when that is safe.
+
+    @ivar connection: where they leave.
     """
 
-    __slots__ = ("_connection", "_outbox", "peer")
+    __slots__ = ("_outbox", "connection", "peer")
 
     def __init__(self, connection: IConnection, outbox: Outbox) -> None:
         self.peer: Any = connection.peer
-        self._connection = connection
+        self.connection = connection
         self._outbox = outbox
 
     def write(self, data: bytes) -> None:
         """
         See L{IConnection}.
         """
-        self._outbox.send(self._connection, data)
+        self._outbox.send(self.connection, data)
 
     def pauseReading(self) -> None:
         """
         See L{IConnection}.
         """
-        self._connection.pauseReading()
+        self.connection.pauseReading()
 
     def resumeReading(self) -> None:
         """
         See L{IConnection}.
         """
-        self._connection.resumeReading()
+        self.connection.resumeReading()
 
     def close(self) -> None:
         """
         See L{IConnection}.
         """
-        self._outbox.send(self._connection, None)
+        self._outbox.send(self.connection, None)
 
     def abort(self) -> None:
         """
         See L{IConnection}.
         """
-        self._connection.abort()
+        self.connection.abort()
 
 
 def _leave(writes: list[tuple[IConnection, bytes | None]]) -> None:

@@ -18,7 +18,7 @@ from sipcluster.tlib.codec import frame
 from sipcluster.tserver.itserver import IConnection
 from sipcluster.tserver.journal import MISSED, Journal
 from sipcluster.tserver.limits import Limits
-from sipcluster.tserver.outbox import Outbox
+from sipcluster.tserver.outbox import HeldConnection, Outbox
 from sipcluster.tserver.outgoing import Entry, Outgoing
 from sipcluster.tserver.turns import Turns
 
@@ -37,6 +37,7 @@ class Stream:
     @ivar journal: what the client has not acknowledged.
     @ivar direct: live, and the client wants all events.
     @ivar write: sends bytes to the client.
+    @ivar held: where they leave when that is safe; L{None}: they leave at once.
     @ivar name: whose it is, for people.
     @ivar backlogged: there is more of the client than we have read.
     @ivar limits: of the port.
@@ -68,6 +69,7 @@ class Stream:
         "_written",
         "backlogged",
         "direct",
+        "held",
         "journal",
         "lacking",
         "limits",
@@ -96,6 +98,7 @@ class Stream:
         self.journal = Journal()
         self.direct = False
         self.write: Callable[[bytes], object] = _nowhere
+        self.held: IConnection | None = None
         self.name = ""
         self.backlogged = False
         self.lacking: set[str] = set()
@@ -158,6 +161,8 @@ class Stream:
         self.acknowledge(position)
         self._connection = connection
         self.write = connection.write
+        if isinstance(connection, HeldConnection):
+            self.held = connection.connection
         self._dormant = False
         self._catchingUp = True
         self._sent = position
@@ -191,7 +196,7 @@ class Stream:
         self._sent = self.sent
         self._live = self.direct = self._paused = self._catchingUp = False
         self.backlogged = False
-        self._connection = None
+        self._connection = self.held = None
         self.write = _nowhere
         self._owed.clear()
         self._pumping = False

@@ -5,7 +5,7 @@ to many clients, read by somebody or not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -73,12 +73,12 @@ class Tracing:
         if self._outbox is not None:
             entry = self._outbox.note(entry)
         if self.trace is None:
-            distribute(streams, event, entry, dn)
+            distribute(streams, event, entry, dn, self._outbox)
             return
         receivers: list[Receiver] = []
         for stream in streams:
             before = stream.journal.last
-            distribute((stream,), event, entry, dn)
+            distribute((stream,), event, entry, dn, self._outbox)
             if stream.journal.last != before:
                 receivers.append(Receiver(stream.name, stream.journal.last))
         if receivers:
@@ -91,14 +91,22 @@ class Tracing:
 
 
 def distribute(
-    streams: Iterable[Stream], event: Outgoing, entry: Entry, dn: str
+    streams: Iterable[Stream],
+    event: Outgoing,
+    entry: Entry,
+    dn: str,
+    outbox: Outbox | None,
 ) -> None:
     """
     Give an event to many clients.
 
     @param entry: its encoded form.
+    @param outbox: by which they get it; L{None}: they get it at once.
     """
     body, size, receivers = entry.body, entry.size, entry.receivers
+    hold: Callable[[Any], object] | None = None
+    if outbox is not None:
+        hold = outbox.writes.append
     for stream in streams:
         if stream.direct:
             # As Stream.send does it, without the calls.
@@ -106,9 +114,11 @@ def distribute(
             journal.entries.append(entry)
             journal.size = whole = journal.size + size
             journal.last = position = journal.last + 1
-            if receivers is not None:
+            if hold is None or receivers is None:
+                stream.write(frame(position, 0, body))
+            else:
                 receivers += (stream.number, position)
-            stream.write(frame(position, 0, body))
+                hold((stream.held, frame(position, 0, body)))
             limits = stream.limits
             if (
                 whole > limits.journalBytes

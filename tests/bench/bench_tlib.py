@@ -42,7 +42,11 @@ from zope.interface import implementer
 
 from sipcluster.app.cti import Trace
 from sipcluster.app.garbage import GarbageCollector
+from sipcluster.ha.ikeeping import UNKEPT, IKeeper
+from sipcluster.ha.keeper import Keeper
+from sipcluster.net.ha_link import HALinkFactory, HALinkProtocol
 from sipcluster.net.tlib import TLibFactory
+from sipcluster.testing.wire import End, MemoryEndpoint
 from sipcluster.tlib.client_values import Times
 from sipcluster.tlib.codec import decode, encode, encodeBody, frame
 from sipcluster.tlib.enums import AddressType, CallState, CallType, DNRole
@@ -59,6 +63,7 @@ from sipcluster.tserver.itserver import IAddresses
 from sipcluster.tserver.limits import Application
 from sipcluster.tserver.outgoing import Outgoing
 from sipcluster.tserver.server import TServer
+from tests.unit.ha.members import Member
 
 #: Files that a process needs besides its connections.
 BESIDES = 64
@@ -133,6 +138,7 @@ class Ours:
     """
 
     trace: Trace | None = None
+    keeper: IKeeper = UNKEPT
 
     def __init__(self, reactor: Any, registered: int, dns: Sequence[str]) -> None:
         self.server = TServer(
@@ -143,6 +149,7 @@ class Ours:
             {"bench": Application("bench", "secret")},
             Everything(),
             trace=self.trace,
+            keeper=self.keeper,
         )
         self._dns = dns
         self._number = 0
@@ -160,6 +167,31 @@ class Ours:
 
     def counts(self) -> Mapping[str, int]:
         return dict(self.server.counts)
+
+
+class Kept(Ours):
+    """
+    A T-Library port of a member of a pair, with the other member in the same process.
+    """
+
+    def __init__(self, reactor: Any, registered: int, dns: Sequence[str]) -> None:
+        a, b = Member(reactor, "a"), Member(reactor, "b")
+        a.journal.becamePrimary(1)
+        self._keeper = Keeper(reactor, a.journal)
+        super().__init__(reactor, registered, dns)
+        self._keeper.begin()
+
+        def accept(end: End) -> HALinkProtocol:
+            protocol = HALinkProtocol(b.links, "192.0.2.1:49152", "")
+            end.receiver = protocol
+            protocol.makeConnection(end)  # type: ignore[arg-type]
+            return protocol
+
+        MemoryEndpoint(reactor, accept).connect(HALinkFactory(a.links, ""))
+
+    @property
+    def keeper(self) -> IKeeper:
+        return self._keeper
 
 
 class _Written(Protocol):
@@ -233,6 +265,7 @@ KINDS: Mapping[str, type[Ours] | type[Floor]] = {
     "bare": Bare,
     "ours": Ours,
     "traced": Traced,
+    "kept": Kept,
 }
 
 

@@ -94,7 +94,8 @@ class World:
         self.number = 0
         #: Who is to get an event, by its ANI; all of them, or none.
         self.expected: dict[str, list[Client]] = {}
-        self.begun = 0
+        #: Requests that were under way when a process went on with them.
+        self.inherited: set[str] = set()
         self.clients = []
         for _ in range(4):
             client = Client(self, self.chance.sample(DNS[:6], 3))
@@ -153,7 +154,6 @@ class World:
         """
         call = RequestMakeCall(thisDN=client.registered[0], otherDN="1001")
         client.waiting[client.peer.request(call)] = call
-        self.begun += 1
 
     def run(self, steps: int) -> None:
         """
@@ -175,6 +175,7 @@ class World:
                 one.peer.drop()
         self.pair.run_(self.chance.choice((0.0, 0.3)))
         self.pair.takeOver()
+        self.inherited.update(self.pair.life.calls.asked)
 
     def settle(self) -> None:
         """
@@ -250,6 +251,7 @@ class RandomTests(SynchronousTestCase):
             world.pair.join()
         world.pair.run_(0.1)
         life = world.pair.life
+        self.assertEqual(world.inherited.intersection(life.calls.done), set(), name)
         self.assertEqual(life.keeper.differing(), [], name)
         self.assertEqual(life.keeper.counts, {}, name)
         self.assertEqual(
