@@ -93,6 +93,7 @@ class PairProcess(Service):
         sinks: Sequence[IEventSink] = (),
         limits: Limits | None = None,
         preferred: bool = True,
+        guardian: IService | None = None,
         make: Callable[[NodeRuntime, Sequence[IEventSink]], NodeMember] = makeNode,
     ) -> None:
         """
@@ -100,6 +101,8 @@ class PairProcess(Service):
             connections; it is started and stopped with this service.
         @param sinks: take the call-control events of every life, besides the log.
         @param preferred: this member asks for the role first when both start.
+        @param guardian: gives the role back if this process dies; runs as long as
+            the role may be here.
         @param make: makes the node of each life.
         """
         configuration = runtime.configuration
@@ -141,6 +144,7 @@ class PairProcess(Service):
         )
         self._link = link(self.links)
         self._sinks = tuple(sinks)
+        self._guardian = guardian
         self._make = make
         self._standby = Standby(
             runtime.transport, runtime.identifiers, lambda: self.member.fields
@@ -204,6 +208,8 @@ class PairProcess(Service):
         self._receive(self._standby)
         self.runtime.transport.hold = self._hold
         self._link.startService()
+        if self._guardian is not None:
+            self._guardian.startService()
 
     def load(self) -> Deferred[None]:
         """
@@ -249,7 +255,12 @@ class PairProcess(Service):
         done.addErrback(lambda f: log.failure("ending the HA link", failure=f))
         for name in self.ports:
             self._give(name, self._backupPort(name))
-        return done.addCallback(lambda _: ended)
+        done.addCallback(lambda _: ended)
+        guardian = self._guardian
+        if guardian is not None:
+            # Only now: until then this process may have the role.
+            done.addCallback(lambda _: guardian.stopService())
+        return done
 
     # What leaves this process
 

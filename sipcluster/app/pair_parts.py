@@ -26,6 +26,7 @@ from sipcluster.ha.arbiters.store import StoreArbiter
 from sipcluster.ha.iha import IArbiter
 from sipcluster.ha.ireplica import ILinkTaker
 from sipcluster.ha.lease import LeaseTimes
+from sipcluster.net.guardian import Guardian
 from sipcluster.net.ha_link import HALinkFactory, dialHALink
 from sipcluster.net.lock_files import LockFiles
 from sipcluster.net.sip_tls import TLSContexts
@@ -45,27 +46,39 @@ def makePair(
     """
     pair = configuration.pair(runtime.name)
     assert pair is not None
-    arbiter = _arbiter(reactor, configuration, pair, runtime)
+    guardian = None
+    if pair.arbiter == "lock-file":
+        arbiter = _lockFile(reactor, configuration, pair, runtime)
+    else:
+        arbiter, guardian = _stored(reactor, configuration, pair, runtime)
     return PairProcess(
         runtime,
         arbiter,
         lambda taker: _link(reactor, configuration, pair, runtime, taker),
         LeaseTimes(ttl=pair.lease, margin=pair.lease / 10),
         preferred=runtime.name == pair.members[0],
+        guardian=guardian,
     )
 
 
-def _arbiter(
+def _lockFile(
     reactor: Any, configuration: Configuration, pair: Pair, runtime: NodeRuntime
 ) -> IArbiter:
-    if pair.arbiter == "lock-file":
-        path = lockPath(configuration, pair)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return LockFileArbiter(
-            LockFiles(str(path)), reactor, runtime.name, pair.lease, InThread(reactor)
-        )
-    assert runtime.store is not None  # asked of the configuration
-    return StoreArbiter(
+    path = lockPath(configuration, pair)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return LockFileArbiter(
+        LockFiles(str(path)), reactor, runtime.name, pair.lease, InThread(reactor)
+    )
+
+
+def _stored(
+    reactor: Any, configuration: Configuration, pair: Pair, runtime: NodeRuntime
+) -> tuple[IArbiter, IService]:
+    """
+    The cluster store, and what tells it of the death of this process.
+    """
+    assert runtime.store is not None and configuration.store is not None
+    arbiter = StoreArbiter(
         runtime.store,
         reactor,
         pair.name,
@@ -73,6 +86,8 @@ def _arbiter(
         runtime.entropy(8).hex(),
         pair.lease,
     )
+    urls = configuration.store.urls
+    return arbiter, Guardian(reactor, urls, arbiter.key, arbiter.value)
 
 
 @define(eq=False)
