@@ -16,7 +16,8 @@ from zope.interface import implementer
 from sipcluster.ha.companion import Companion
 from sipcluster.ha.ireplica import ILinkTaker, ILinkTransport, ILinkUser
 from sipcluster.ha.journal import Journal
-from sipcluster.ha.stream import ReceiverCore, SenderCore, receiver, sender
+from sipcluster.ha.receiving import ReceiverCore, receiver
+from sipcluster.ha.sending import SenderCore, sender
 from sipcluster.ha.wire import (
     KIND_LIMIT,
     LIMIT,

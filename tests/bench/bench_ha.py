@@ -17,7 +17,7 @@ from twisted.internet.task import Clock, react
 
 from sipcluster.ha.journal import Journal
 from sipcluster.ha.replica import Replica
-from sipcluster.ha.stream import sender
+from sipcluster.ha.sending import sender
 from sipcluster.ha.wire import Want, decode
 from sipcluster.net.ha_link import dialHALink, listenHALink
 from sipcluster.testing.pki import PKI

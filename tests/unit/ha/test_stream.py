@@ -1,6 +1,6 @@
 """
-Tests for C{sipcluster.ha.stream} and C{sipcluster.ha.link}: who is there, what is sent
-again, what is refused.
+Tests for the connections and streams of the HA link: who is there, what is sent again,
+what is refused.  C{sipcluster.ha.link}, C{sending}, C{receiving}.
 """
 
 from __future__ import annotations
