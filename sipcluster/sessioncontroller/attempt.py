@@ -245,7 +245,8 @@ class _Try:
 
     def responseReceived(self, response: Response) -> None:
         attempt = self.attempt
-        attempt.touch()
+        if response.status > 100:
+            attempt.touch()
         if not attempt.isCurrent(self):
             # A slow one after all; only a 2xx makes something that must be
             # undone.

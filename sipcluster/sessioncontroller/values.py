@@ -5,6 +5,10 @@ go on with it.
 The live objects (L{Call<sipcluster.sessioncontroller.call.Call>}, its legs and
 parties) write themselves into these and are made from these again.  The HA link
 carries them, C{status} prints them, tests compare them.
+
+A field that is as it usually is, is not carried.  What another version does not know
+it leaves out, what it does not get is as usual: so each new field has a default that
+says that there is nothing of it.
 """
 
 from __future__ import annotations
@@ -13,7 +17,9 @@ import math
 from typing import Any
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import evolve
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sipcluster.sessioncontroller.events import CallType, Cause, Fields, Role
 from sipcluster.sessioncontroller.isessioncontroller import Destination, DTMFMethod
@@ -24,8 +30,7 @@ from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import asKVList
 
 
-@frozen
-class PartyValue:
+class PartyValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     One DN in a call.
 
@@ -45,8 +50,7 @@ class PartyValue:
     otherRole: Role | None = None
 
 
-@frozen
-class OutgoingInviteValue:
+class OutgoingInviteValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     An INVITE of ours that is under way, or was answered within the last 64*T1.
 
@@ -63,8 +67,7 @@ class OutgoingInviteValue:
     own: bool = False
 
 
-@frozen
-class LegValue:
+class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     One UA side of a call.
 
@@ -145,8 +148,7 @@ class LegValue:
     answered: bytes = b""
 
 
-@frozen
-class AskedValue:
+class AskedValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     Where somebody wants to call: L{Asked
     <sipcluster.sessioncontroller.isessioncontroller.Asked>} with the numbers of its
@@ -160,8 +162,7 @@ class AskedValue:
     forwarder: str = ""
 
 
-@frozen
-class MakingValue:
+class MakingValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     What a call knows until it is answered.
 
@@ -191,8 +192,7 @@ class MakingValue:
     requester: Requester | None = None
 
 
-@frozen
-class UndertakingValue:
+class UndertakingValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     Something that a call was asked, and that is not done yet.
 
@@ -210,8 +210,7 @@ class UndertakingValue:
     where: AskedValue | None = None
 
 
-@frozen
-class CallValue:
+class CallValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     One call.
 
@@ -269,11 +268,11 @@ def _agedInviting(value: OutgoingInviteValue | None, age: float) -> Any:
         return None
     transaction = value.transaction
     left = later(transaction.left, age)
-    return evolve(value, transaction=evolve(transaction, left=left))
+    return replace(value, transaction=evolve(transaction, left=left))
 
 
 def _agedLeg(value: LegValue, age: float) -> LegValue:
-    return evolve(
+    return replace(
         value,
         invited=_agedInvited(value.invited, age),
         inviting=_agedInviting(value.inviting, age),
@@ -289,11 +288,11 @@ def aged(value: CallValue, age: float) -> CallValue:
     A call as it is some seconds after it was written down, when nothing else has
     happened.
     """
-    return evolve(
+    return replace(
         value,
         legs=tuple(_agedLeg(leg, age) for leg in value.legs),
         undertakings=tuple(
-            evolve(one, left=later(one.left, age)) for one in value.undertakings
+            replace(one, left=later(one.left, age)) for one in value.undertakings
         ),
         busy=later(value.busy, age),
     )
@@ -328,4 +327,6 @@ def decodeCall(data: bytes) -> CallValue:
         _decoder = msgspec.msgpack.Decoder(CallValue)
     value = _decoder.decode(data)
     # Lists in lists were decoded as Python lists.
-    return evolve(value, userData=asKVList(value.userData)) if value.userData else value
+    if not value.userData:
+        return value
+    return replace(value, userData=asKVList(value.userData))

@@ -114,8 +114,11 @@ def writeClient(transaction: ClientTransaction) -> InviteClientValue | None:
         if not timers.running("B"):
             elapsed = transaction.interval - timers.left("A")
             left = 64 * transaction.t.t1 - elapsed
-    elif state == "Idle":
-        # It could not be sent, and the user has not heard of that yet.
+    elif state == "Idle" or (
+        state == "Proceeding" and transaction.responded == 100 and cancel is None
+    ):
+        # It could not be sent, and the user has not heard of that yet; or a 100 came,
+        # which comes again when the INVITE does, so that it changes nothing.
         state, left = "Calling", 64 * transaction.t.t1
     else:
         left = timers.left("cancel" if state == "Proceeding" else "M")

@@ -2,7 +2,7 @@
 What one call through a node costs in processor time, in this process, without
 sockets::
 
-    python -m tests.memory.node_cost [CALLS] [--profile] [--log] [--kept]
+    python -m tests.memory.node_cost [CALLS] [--profile] [--log] [--kept] [--together N]
 
 A call is INVITE with credentials, 100, 180, 200, ACK, BYE and 200 between two phones
 behind a SIP Proxy; what is measured is from the bytes of a datagram to the bytes of
@@ -13,7 +13,8 @@ of some 16 000 calls linger as they would at 500 calls a second.
 With C{--kept} the node is the primary of a pair whose other member has everything; the
 link between them is there but for encryption and sockets.  What the primary does for
 it counts, what the other member does is told for itself.  Both are measured by turns,
-so that they can be compared, without the pair first.
+so that they can be compared, without the pair first.  C{--together} lets messages of
+several calls come in each turn of the reactor, as they do under load.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ import pstats
 import re
 import sys
 import time
+from collections.abc import Generator
+from heapq import heapify, heappop, heappush
 from typing import Any
 
-from twisted.internet.task import Clock
+from attrs import evolve
+from twisted.internet.base import DelayedCall
 
 from sipcluster.app.node import makeNode
 from sipcluster.app.runtime import NodeRuntime
+from sipcluster.app.settings import Configuration, Node
 from sipcluster.ha.ikeeping import UNKEPT
 from sipcluster.ha.keeper import Keeper
 from sipcluster.sip.digest import authorize
@@ -98,6 +103,71 @@ def answer(
     )
 
 
+class HeapClock:
+    """
+    A clock that costs what a reactor's timers cost: one for tests sorts all of them
+    for each.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._heap: list[Any] = []
+
+    def seconds(self) -> float:
+        """
+        Since the beginning.
+        """
+        return self._now
+
+    def callLater(self, delay: float, call: Any, *args: Any, **kw: Any) -> Any:
+        """
+        See C{IReactorTime}.
+        """
+        made: Any = DelayedCall(
+            self._now + delay, call, args, kw, _nothing, self._sort, self.seconds
+        )
+        heappush(self._heap, made)
+        return made
+
+    def _sort(self, call: Any) -> None:
+        heapify(self._heap)
+
+    def advance(self, seconds: float) -> None:
+        """
+        Let time pass, and happen what falls due then.
+        """
+        self._now = now = self._now + seconds
+        heap = self._heap
+        while heap and heap[0].time <= now:
+            call = heappop(heap)
+            if call.cancelled:
+                continue
+            if call.delayed_time > 0:
+                call.activate_delay()
+                heappush(heap, call)
+                continue
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
+
+def _configuration() -> Configuration:
+    """
+    That of the tests, with room for calls.
+    """
+    made = configuration()
+    nodes = [
+        evolve(one, maxCalls=1000) if isinstance(one, Node) else one
+        for one in made.applications
+    ]
+    return evolve(made, applications=tuple(nodes))
+
+
+def _nothing(call: Any) -> None:
+    """
+    One that is cancelled is left out when its time comes.
+    """
+
+
 class Measured:
     """
     A node, and the time that it has taken.
@@ -108,12 +178,11 @@ class Measured:
     """
 
     def __init__(self, log: bool, kept: bool = False) -> None:
-        self.clock = Clock()
+        self.clock: Any = HeapClock()
         self.spent = self.backup = 0.0
         self.carried = 0
         self.pair: tuple[Member, Member] | None = None
         keeper: Keeper | None = None
-        self._linkClock = Clock()
         if kept:
             keeper = self._makePair()
         self._sent: list[bytes] = []
@@ -126,7 +195,7 @@ class Measured:
         self.node = makeNode(
             NodeRuntime(
                 name="node1",
-                configuration=configuration(),
+                configuration=_configuration(),
                 clock=self.clock,
                 wallTime=lambda: THEN + self.clock.seconds(),
                 transport=transport,
@@ -146,13 +215,12 @@ class Measured:
 
     def _makePair(self) -> Keeper:
         first, second = self.pair = (
-            Member(self._linkClock, "a", owned=False),
-            Member(self._linkClock, "b", owned=False),
+            Member(self.clock, "a", owned=False),
+            Member(self.clock, "b", owned=False),
         )
         first.journal.becamePrimary(1)
-        wire = connect(self._linkClock, first, second, 0.0)
-        for _ in range(9):
-            self._linkClock.advance(0)
+        wire = connect(self.clock, first, second, 0.0)
+        self.clock.advance(0)
         receiver: Any = wire.far.receiver
         received = receiver.dataReceived
 
@@ -167,33 +235,27 @@ class Measured:
         receiver.dataReceived = measured
         return Keeper(self.clock, first.journal)
 
-    def _turn(self) -> None:
-        """
-        End a turn of the reactor.
-        """
-        if self._keeper is None:
-            return
-        self.clock.advance(0)
-        link = self._linkClock
-        for _ in range(9):
-            if not link.calls or link.calls[0].getTime() > link.seconds():
-                break
-            link.advance(0)
-
     def _carry(self, data: bytes, source: Any, destination: Any) -> None:
         self._sent.append(data)
 
-    def take(self, data: bytes) -> list[bytes]:
+    def take(self, *datagrams: bytes) -> list[list[bytes]]:
         """
-        Give the node a datagram.
+        Give the node what comes in one turn of its reactor.
 
-        @return: what it has sent then.
+        @return: what it has sent for each, or at the end of the turn.
         """
+        sent = []
         before = time.process_time()
-        self._port.received(data, (PROXY1, 5060))
-        self._turn()
+        for data in datagrams:
+            self._port.received(data, (PROXY1, 5060))
+            sent.append(self._sent)
+            self._sent = []
+        if self.pair is not None:
+            self.clock.advance(0)
         self.spent += time.process_time() - before
-        sent, self._sent = self._sent, []
+        if self._sent:
+            late, self._sent = self._sent, []
+            sent = [late] * len(datagrams)
         return sent
 
     def vias(self) -> tuple[bytes, bytes]:
@@ -227,26 +289,28 @@ class Measured:
             body=SDP,
         )
 
-    def call(self) -> None:
+    def call(self) -> Generator[bytes, list[bytes], None]:
         """
-        One call from beginning to end.
+        One call from beginning to end: gives what the node is to be sent, and gets
+        what it has sent, others' things too.
         """
         number = self._calls = self._calls + 1
-        if not self._challenges:
-            refused = self.take(self.invite(0))[0]
-            lines = fields(refused, b"WWW-Authenticate")
-            self._challenges = [line.partition(b": ")[2] for line in lines]
         self._uses += 1
         credentials = authorize(
             self._challenges, b"INVITE", DIALLED, b"1001", b"secret-1001", self._uses
         )
-        sent = self.take(self.invite(number, b"Authorization: " + credentials))
-        invite = next(data for data in sent if data.startswith(b"INVITE"))
+        sent = yield self.invite(number, b"Authorization: " + credentials)
+        legs = [data for data in sent if data.startswith(b"INVITE")]
+        # Those of other calls take theirs.
+        invite = legs[number % len(legs)]
         tag = b"b%d" % number
-        self.take(answer(invite, 100, tag))
-        self.take(answer(invite, 180, tag, ROUTE, BOB))
-        sent = self.take(answer(invite, 200, tag, ROUTE, BOB, ALLOW, body=SDP))
-        accepted = next(data for data in sent if data.startswith(b"SIP/2.0 200"))
+        yield answer(invite, 100, tag)
+        yield answer(invite, 180, tag, ROUTE, BOB)
+        sent = yield answer(invite, 200, tag, ROUTE, BOB, ALLOW, body=SDP)
+        mine = b"call-%d@" % number
+        accepted = next(
+            data for data in sent if data.startswith(b"SIP/2.0 200") and mine in data
+        )
         leg = value(accepted, b"Contact").strip(b"<>")
         dialog = (
             b"Max-Forwards: 69",
@@ -254,32 +318,49 @@ class Measured:
             *fields(accepted, b"To"),
             *fields(accepted, b"Call-ID"),
         )
-        self.take(
-            message(b"ACK %b SIP/2.0" % leg, *self.vias(), *dialog, b"CSeq: 1 ACK")
+        yield message(b"ACK %b SIP/2.0" % leg, *self.vias(), *dialog, b"CSeq: 1 ACK")
+        sent = yield message(
+            b"BYE %b SIP/2.0" % leg, *self.vias(), *dialog, b"CSeq: 2 BYE"
         )
-        sent = self.take(
-            message(b"BYE %b SIP/2.0" % leg, *self.vias(), *dialog, b"CSeq: 2 BYE")
-        )
-        bye = next(data for data in sent if data.startswith(b"BYE"))
-        self.take(answer(bye, 200, tag))
+        byes = [data for data in sent if data.startswith(b"BYE")]
+        yield answer(byes[number % len(byes)], 200, tag)
 
-    def milliseconds(self, calls: int) -> float:
+    def together(self, calls: int) -> None:
+        """
+        So many calls, in the same turns.
+        """
+        if not self._challenges:
+            refused = self.take(self.invite(0))[0][0]
+            lines = fields(refused, b"WWW-Authenticate")
+            self._challenges = [line.partition(b": ")[2] for line in lines]
+        lives = [self.call() for _ in range(calls)]
+        data = [next(life) for life in lives]
+        while lives:
+            sent = self.take(*data)
+            data, going = [], []
+            for life, got in zip(lives, sent, strict=True):
+                try:
+                    data.append(life.send(got))
+                    going.append(life)
+                except StopIteration:
+                    pass
+            lives = going
+
+    def milliseconds(self, calls: int, together: int = 1) -> float:
         """
         What one of so many calls costs.
         """
         self.spent = 0.0
-        for _ in range(calls):
-            self.call()
+        for _ in range(0, calls, together):
+            self.together(together)
             before = time.process_time()
-            self.clock.advance(0.002)
-            if self._keeper is not None:
-                self._linkClock.advance(0.002)
+            self.clock.advance(0.002 * together)
             self.spent += time.process_time() - before
             self._sent.clear()
         return 1000.0 * self.spent / calls
 
 
-def compare(calls: int, log: bool) -> None:
+def compare(calls: int, log: bool, together: int) -> None:
     """
     Measure with and without a pair, by turns.
     """
@@ -290,7 +371,9 @@ def compare(calls: int, log: bool) -> None:
     costs: list[tuple[float, float]] = []
     rounds = max(1, calls // 100)
     for _ in range(rounds):
-        costs.append((alone.milliseconds(100), kept.milliseconds(100)))
+        costs.append(
+            (alone.milliseconds(100, together), kept.milliseconds(100, together))
+        )
     one, other = (sorted(column)[rounds // 2] for column in zip(*costs, strict=True))
     assert kept.pair is not None
     first, second = kept.pair
@@ -312,9 +395,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--log", action="store_true", help="with the log's event sink")
     parser.add_argument("--kept", action="store_true", help="with a pair")
+    parser.add_argument(
+        "--together", type=int, default=1, help="calls whose messages come together"
+    )
     given = parser.parse_args(arguments)
     if given.kept:
-        compare(given.calls, given.log)
+        compare(given.calls, given.log, given.together)
         return
     measured = Measured(given.log)
     measured.milliseconds(500)
@@ -322,7 +408,8 @@ def main(arguments: list[str]) -> None:
     if given.profile:
         profile.enable()
     costs = sorted(
-        measured.milliseconds(100) for _ in range(max(1, given.calls // 100))
+        measured.milliseconds(100, given.together)
+        for _ in range(max(1, given.calls // 100))
     )
     profile.disable()
     sys.stdout.write(

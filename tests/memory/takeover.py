@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime

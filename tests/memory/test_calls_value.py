@@ -4,7 +4,7 @@ A call written down on one node and gone on with on another.
 
 from __future__ import annotations
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from sipcluster.sessioncontroller.values import CallValue, decodeCall, encodeCall
 from sipcluster.sip.isip import Target
@@ -153,7 +153,7 @@ class MovedCallTests(NodeTestCase):
         self.established()
         (value,) = self.node.controller.values()
         self.hangUp()
-        half = evolve(value, legs=value.legs[:1])
+        half = replace(value, legs=value.legs[:1])
         self.assertTrue(self.node.controller.restore(half))
         self.alice.source = "198.51.100.1"
         self.peer.expectResponse(200, self.alice.within(b"BYE"))
