@@ -15,9 +15,10 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from sipcluster.app.alarms import ProcessAlarms
 from sipcluster.app.log_streams import LogStreams
 from sipcluster.app.process import COUNTING, ENDING, LOADING, Process, refusal
-from sipcluster.app.settings import Log, Proxy
+from sipcluster.app.settings import AlarmSettings, Log, Proxy
 
 
 class FakeMember(Service):
@@ -97,7 +98,8 @@ class ProcessTests(SynchronousTestCase):
         streams = LogStreams(
             self.reactor, lambda: 0.0, "proxy1", Log(directory=self.folder)
         )
-        process = Process(self.reactor, one, self.ended.append, streams)
+        alarms = ProcessAlarms(self.reactor, AlarmSettings(), "proxy1")
+        process = Process(self.reactor, one, self.ended.append, streams, alarms)
         process.runs(self.member)
         process.opens("UDP", self.open)
         process.closesFirst(lambda: self.closed.append("T-Library"))
@@ -142,6 +144,7 @@ class ProcessTests(SynchronousTestCase):
         self.reactor.advance(2)
         found = process.status()
         del found["pid"], found["version"]
+        self.assertEqual(found.pop("alarms")["active"], [])  # type: ignore[index]
         self.assertEqual(
             found,
             {
