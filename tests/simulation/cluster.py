@@ -41,7 +41,6 @@ from sipcluster.testing.simulation.servers import (
 )
 from sipcluster.testing.simulation.telephones import Telephone
 from sipcluster.testing.simulation.world import Cluster, World
-from sipcluster.tserver.tracing import Tracing
 from tests.simulation.pair import ServedMember
 
 DOMAIN = "lab.example"
@@ -92,7 +91,7 @@ class ServedNode:
         self.node.startService()
         self.node.load()
         tcport = self.node.cti.tcport
-        tcport.tracing = Tracing("TCport", Truth(server))
+        tcport.tracing.trace = Truth(server)
         server.listen(PORT, TLibFactory(tcport))
 
     @property

@@ -31,7 +31,6 @@ from sipcluster.testing.simulation.disks import Thread
 from sipcluster.testing.simulation.pairs import IServedMember, Pair, Watched, linkOf
 from sipcluster.testing.simulation.servers import Server, Truth
 from sipcluster.tserver.session import PUBLIC
-from sipcluster.tserver.tracing import Tracing
 
 
 @implementer(IEventSink)
@@ -74,7 +73,7 @@ class WatchedProcess(PairProcess):
         pair.begins(server, self._whole)
         node = makeNode(runtime, sinks)
         life = f"{server.name} {server.life} {runtime.epoch}"
-        node.cti.tcport.tracing = Tracing("TCport", Truth(server, life))
+        node.cti.tcport.tracing.trace = Truth(server, life)
         return node
 
     def _begin(self, epoch: int) -> None:

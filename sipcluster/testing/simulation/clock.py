@@ -8,26 +8,13 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
 from twisted.internet.base import DelayedCall
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-
-@define(order=True)
-class _Due:
-    """
-    What happens at a time.
-
-    @ivar time: of the world.
-    @ivar at: by the clock that it was asked of.
-    """
-
-    time: float
-    serial: int
-    at: float = field(order=False)
-    call: Any = field(order=False)
-    process: ProcessClock | None = field(order=False)
+#: What happens at a time: when, by the clock of the world; a number that is never the
+#: same; when, by the clock that it was asked of; what; in whose name.
+_Due = tuple[float, int, float, Any, "ProcessClock | None"]
 
 
 def _ignored(call: Any) -> None:
@@ -91,7 +78,7 @@ class WorldClock:
         self._serial += 1
         at = call.time
         time = at if process is None else max(self._now, process.inWorld(at))
-        heapq.heappush(self._heap, _Due(time, self._serial, at, call, process))
+        heapq.heappush(self._heap, (time, self._serial, at, call, process))
 
     def again(self, due: _Due) -> None:
         """
@@ -104,10 +91,10 @@ class WorldClock:
         See C{IReactorTime}: those of dead processes are none.
         """
         found: dict[int, Any] = {}
-        for due in sorted(self._heap):
-            dead = due.process is not None and due.process.dead
-            if due.call.active() and not dead:
-                found[id(due.call)] = due.call
+        for _, _, _, call, process in sorted(self._heap):
+            dead = process is not None and process.dead
+            if call.active() and not dead:
+                found[id(call)] = call
         return list(found.values())
 
     def runUntil(self, end: float) -> None:
@@ -115,10 +102,10 @@ class WorldClock:
         Let everything happen up to a time, that included.
         """
         heap = self._heap
-        while heap and heap[0].time <= end:
+        while heap and heap[0][0] <= end:
             due = heapq.heappop(heap)
-            call, process = due.call, due.process
-            if call.cancelled or call.called or due.at != call.time:
+            time, _, at, call, process = due
+            if call.cancelled or call.called or at != call.time:
                 continue  # moved, and due again elsewhere
             if call.delayed_time > 0:
                 call.activate_delay()
@@ -130,9 +117,9 @@ class WorldClock:
                 if process.frozen:
                     process.missed.append(due)
                     continue
-            self._now = max(self._now, due.time)
-            if process is not None:
-                process.reached(due.at)
+                process.reached(at)
+            if time > self._now:
+                self._now = time
             call.called = 1
             call.func(*call.args, **call.kw)
             if self.happened is not None:
@@ -185,7 +172,8 @@ class ProcessClock:
         It is not before this time any more: rounding may wake what waits for it
         too early by a hair, again and again.
         """
-        self._reached = max(self._reached, seconds)
+        if seconds > self._reached:
+            self._reached = seconds
 
     def callLater(
         self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any
@@ -200,9 +188,10 @@ class ProcessClock:
         See C{IReactorTime}.
         """
         mine: dict[int, Any] = {}
-        for due in (*sorted(self._world._heap), *self.missed):
-            if due.process is self and due.call.active():
-                mine[id(due.call)] = due.call
+        due = [one for one in self._world._heap if one[4] is self]
+        for _, _, _, call, _ in (*sorted(due), *self.missed):
+            if call.active():
+                mine[id(call)] = call
         return list(mine.values())
 
     def kill(self) -> None:

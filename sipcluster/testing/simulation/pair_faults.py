@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: Seconds after the end of what was wrong with a pair until all must be well again.
 RECOVERS = 12.0
 
+#: Seconds that a misfortune waits for its moment.
+WAITS = 4.0
+
 
 class OfPair(Fault):
     """
@@ -53,19 +56,56 @@ class OfPair(Fault):
         return primary if self.who % 4 else pair.other(primary)
 
 
-class KillMember(OfPair):
+class OfMember(OfPair):
     """
-    A member is killed, most often the primary, and started again.
+    Something happens to a member: most often to the primary, and then at a moment when
+    it has just been told something, or is about to tell others.
+    """
+
+    def act(self, world: World, pair: Pair) -> str | None:
+        server = self.member(pair)
+        if not server.running or server.frozen:
+            return None
+        if server is not pair.primary:
+            return self.strike(world, server, "not primary")
+        if self.who % 3 == 0:
+            return self.strike(world, server, "primary")
+        over: list[bool] = []
+
+        def strike() -> None:
+            if over:
+                return
+            over.append(True)
+            one = pair.primary
+            if one is not None and one.running and not one.frozen:
+                done = self.strike(world, one, "primary")
+                world.tell("does", "world", f"{type(self).__name__}: {done}")
+
+        count = 1 + self.who % 13
+        pause = (0.0, 0.0, 0.0005, 0.002)[self.who % 4]
+        pair.trap(count, lambda: world.clock.callLater(pause, strike))
+        world.clock.callLater(WAITS, strike)
+        world.wellAt += WAITS
+        return f"{server.name} comes to grief after {count} more messages or events"
+
+    def strike(self, world: World, server: Server, role: str) -> str:
+        """
+        Do it now.
+
+        @return: what was done.
+        """
+        raise NotImplementedError
+
+
+class KillMember(OfMember):
+    """
+    A member is killed, and started again.
     """
 
     weight = 3
     lasts = (0.2, 12.0)
 
-    def act(self, world: World, pair: Pair) -> str | None:
-        server = self.member(pair)
-        if not server.running:
-            return None
-        role = "primary" if server is pair.primary else "not primary"
+    def strike(self, world: World, server: Server, role: str) -> str:
         server.kill()
 
         def again() -> None:
@@ -77,19 +117,15 @@ class KillMember(OfPair):
         return f"{server.name} ({role}) is killed, for {self.seconds} s"
 
 
-class FreezeMember(OfPair):
+class FreezeMember(OfMember):
     """
-    A member stands still for a while, most often the primary.
+    A member stands still for a while.
     """
 
     weight = 3
     lasts = (0.2, 12.0)
 
-    def act(self, world: World, pair: Pair) -> str | None:
-        server = self.member(pair)
-        if not server.running or server.frozen:
-            return None
-        role = "primary" if server is pair.primary else "not primary"
+    def strike(self, world: World, server: Server, role: str) -> str:
         server.freeze()
         life = server.life
 

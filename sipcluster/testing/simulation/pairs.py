@@ -4,6 +4,7 @@ Pairs of a simulated world: two servers that stand for one node.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -77,6 +78,7 @@ class Pair:
     _tears: bool = False
     _pending: list[CallEvent] = field(factory=list)
     _publisher: Server | None = None
+    _traps: list[Any] = field(factory=list)
     _holders: dict[Server, object] = field(factory=dict)
     _alone: set[tuple[Server, int]] = field(factory=set)
 
@@ -114,6 +116,26 @@ class Pair:
 
     # What happens to it
 
+    def trap(self, count: int, spring: Callable[[], object]) -> None:
+        """
+        Do something when so much more has happened in the primary: a SIP message came
+        or left, or a call-control event was published.
+        """
+        self._traps.append([count, spring])
+
+    def stirred(self, server: Server) -> None:
+        """
+        Something has happened in a member.
+        """
+        if not self._traps or server is not self.primary:
+            return
+        for trap in self._traps:
+            trap[0] -= 1
+        sprung = [trap for trap in self._traps if trap[0] <= 0]
+        self._traps = [trap for trap in self._traps if trap[0] > 0]
+        for _, spring in sprung:
+            spring()
+
     def wentAlone(self, server: Server) -> None:
         """
         A primary sends although the other member has not everything.
@@ -146,6 +168,7 @@ class Pair:
             return
         self._pending.append(event)
         self._publisher = server
+        self.stirred(server)
         served.keeper.put(self._saved, event)
 
     def _saved(self, event: CallEvent) -> None:
@@ -211,13 +234,13 @@ class Pair:
         """
         serving = 0
         for server in self.members:
-            served = self.of(server)
+            served: Any = server.served
             if served is None:
                 continue
             if served.member.fence.open:
                 serving += 1
-            if served.journal.inSync:
-                self._alone.discard((server, server.life))
+                if self._alone and served.journal.inSync:
+                    self._alone.discard((server, server.life))
         if serving > 1:
             self.world.breaks(f"{self.name} has two primaries")
 

@@ -222,8 +222,10 @@ class Server(Process):
 
     def _traced(self, incoming: bool, data: Any, flow: IFlow) -> None:
         super()._traced(incoming, data, flow)
-        if not incoming and self.pair is not None:
-            self.pair.sends(self, bytes(data))
+        if self.pair is not None:
+            self.pair.stirred(self)
+            if not incoming:
+                self.pair.sends(self, bytes(data))
 
     def left(self) -> dict[str, int]:
         """

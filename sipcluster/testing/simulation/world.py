@@ -56,7 +56,7 @@ class Plan:
         chance = Chance(seed, "plan")
         gentle = chance.happens(0.4)
         seconds = chance.choose((20.0, 40.0, 60.0, 90.0))
-        faulty = chance.choose((0.1, 0.2) if gentle else (0.0, 0.05, 0.15, 0.3))
+        faulty = chance.choose((0.2, 0.4) if gentle else (0.0, 0.05, 0.15, 0.3))
         rate = chance.choose((0.3, 0.8, 1.5))
         operations: list[Operation] = []
         at = UP
@@ -64,7 +64,7 @@ class Plan:
             at += chance.random() * 2 / rate
             kinds = OPERATIONS
             if chance.happens(faulty):
-                kinds = PAIR_FAULTS if gentle or chance.happens(0.4) else FAULTS
+                kinds = PAIR_FAULTS if gentle or chance.happens(0.5) else FAULTS
             # One drawn number for each kind, so that a new one takes no other's.
             bag = [kind for kind in kinds for _ in range(kind.weight)]
             operations.append(chance.choose(bag).draw(chance, at))
