@@ -225,9 +225,11 @@ class Survivors:
         code, body = fetch(self.hosts[name], address(name), path)
         return json.loads(body) if code == 200 else None
 
-    def leftovers(self) -> dict[str, dict[str, object]]:
+    def leftovers(self, keys: Sequence[str] = IDLE) -> dict[str, dict[str, object]]:
         """
         What members still hold of calls, by member; empty when all is over.
+
+        @param keys: what to look at.
         """
         left: dict[str, dict[str, object]] = {}
         for name, role in self.shape.members.items():
@@ -237,7 +239,7 @@ class Survivors:
             if not status:
                 left[name] = {"no answer": True}
                 continue
-            found = {key: status[key] for key in IDLE if counted(status.get(key))}
+            found = {key: status[key] for key in keys if counted(status.get(key))}
             if found:
                 left[name] = found
         return left

@@ -128,6 +128,7 @@ _COMMON = """\
 [switch]
 name = "survival"
 domain = "{domain}"
+control-password = "secret"
 # SIPp gives up when the first challenge is not MD5.
 digest-algorithms = ["MD5"]
 

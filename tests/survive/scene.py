@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from tests.bench.processes import Program, pause
-from tests.interop.cluster import TOP
+from tests.interop.cluster import IDLE, TOP
 from tests.interop.status import until
 from tests.survive.calls import Calls
 from tests.survive.capture import kindOf, ofPrimary, read
@@ -199,13 +199,14 @@ class Scene:
         """
         Nothing of any call is left, and everybody is where they are to be.
         """
-        # What the transactions linger for (64*T1).
+        keys = IDLE if self.telephones.plan.linger else ("calls", "attempts")
         try:
+            # What transactions linger for (64*T1).
             await until(
-                self.reactor, lambda: not self.cluster.leftovers(), 40.0, "", 0.5
+                self.reactor, lambda: not self.cluster.leftovers(keys), 40.0, "", 0.5
             )
         except AssertionError:
-            self.faults.append(f"left behind: {self.cluster.leftovers()}")
+            self.faults.append(f"left behind: {self.cluster.leftovers(keys)}")
         if lacking := self.cluster.lacking():
             self.faults.append(f"afterwards: {lacking}")
         if complaints := self.cluster.complaints():

@@ -60,6 +60,8 @@ class Plan:
         heard nothing when it happens.
     @ivar lead: seconds of new calls before it happens.
     @ivar after: seconds from then until the standing calls begin to end.
+    @ivar startRate: calls of the standing ones started in a second.
+    @ivar linger: wait until transactions have been forgotten, too (64*T1).
     """
 
     established: int = 200
@@ -67,9 +69,8 @@ class Plan:
     rate: float = 30.0
     lead: float = 4.0
     after: float = 14.0
-
-    #: Calls of the standing ones started in a second.
     startRate: float = 30.0
+    linger: bool = True
 
     @property
     def starting(self) -> float:
