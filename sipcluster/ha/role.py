@@ -20,6 +20,9 @@ else:
 
 log = Logger()
 
+#: Numbers in the log.
+TWO_PRIMARIES, UNFIT = "00-53137", "00-53138"
+
 
 class Role(Protocol):
     """
@@ -93,7 +96,12 @@ def _build() -> TypeMachine[Role, PairMember]:
     @idle.upon(Role.unfit).to(unfit)
     def beginUnfit(role: Role, s: PairMember, why: str) -> None:
         s.follow()
-        log.error("{member} cannot serve: {why}", member=s.name, why=why)
+        log.error(
+            "{number}: {member} cannot serve: {why}",
+            number=UNFIT,
+            member=s.name,
+            why=why,
+        )
 
     @idle.upon(Role.start).to(backup)
     def begin(role: Role, s: PairMember) -> None:
@@ -130,7 +138,12 @@ def _build() -> TypeMachine[Role, PairMember]:
     @backup.upon(Role.unfit).to(unfit)
     def beOutOfService(role: Role, s: PairMember, why: str) -> None:
         s.giveUp()
-        log.error("{member} cannot serve: {why}", member=s.name, why=why)
+        log.error(
+            "{number}: {member} cannot serve: {why}",
+            number=UNFIT,
+            member=s.name,
+            why=why,
+        )
 
     # A primary
 
@@ -197,8 +210,9 @@ def _build() -> TypeMachine[Role, PairMember]:
     def defer(role: Role, s: PairMember, epoch: int, name: str) -> None:
         s.doubtful = True
         log.critical(
-            "{member} and {peer} are both primary of {pair}, epochs {epoch} and"
-            " {other}: {member} stops",
+            "{number}: {member} and {peer} are both primary of {pair}, epochs {epoch}"
+            " and {other}: {member} stops",
+            number=TWO_PRIMARIES,
             member=s.name,
             peer=name,
             pair=s.pair,
@@ -213,7 +227,12 @@ def _build() -> TypeMachine[Role, PairMember]:
     @primary.upon(Role.unfit).to(unfit)
     @handingOver.upon(Role.unfit).to(unfit)
     def ceaseUnfit(role: Role, s: PairMember, why: str) -> None:
-        log.error("{member} cannot serve: {why}", member=s.name, why=why)
+        log.error(
+            "{number}: {member} cannot serve: {why}",
+            number=UNFIT,
+            member=s.name,
+            why=why,
+        )
         s.cease(why)
 
     @unfit.upon(Role.fit).to(backup)

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipcluster.ha import link, stream
+from sipcluster.ha import link, receiving, sending
 from sipcluster.ha.journal import Limits
 from sipcluster.ha.wire import (
     Ack,
@@ -104,8 +104,8 @@ class StreamTests(PairCase):
         Whatever happens has a line in every state.
         """
         for machine in (
-            stream._senderMachine,
-            stream._receiverMachine,
+            sending._senderMachine,
+            receiving._receiverMachine,
             link._machine,
         ):
             self.assertEqual(unanswered(machine, inputs(machine)), set())
