@@ -86,8 +86,7 @@ class Calls:
             if not file.exists():
                 continue
             kind, _, proxy = name.partition("-calls-")
-            for words in _lines(file):
-                moment, stage, callID, *more = words
+            for moment, stage, callID, more in _lines(file):
                 if proxy:
                     call = own.setdefault(f"{name} {callID}", Call(kind, proxy))
                     call.at.setdefault(stage, moment)
@@ -128,7 +127,7 @@ def longestGap(moments: Iterable[float], start: float, end: float) -> float:
     return max(b - a for a, b in pairwise(edges))
 
 
-def _lines(file: Path) -> Iterable[tuple[float, str, str]]:
+def _lines(file: Path) -> Iterable[tuple[float, str, str, list[str]]]:
     """
     Time, stage, Call-ID and further words of each line.
     """
@@ -143,4 +142,4 @@ def _lines(file: Path) -> Iterable[tuple[float, str, str]]:
             moment = float(parts[0])
         except ValueError:
             continue
-        yield (moment, *parts[1:])  # type: ignore[misc]
+        yield moment, parts[1], parts[2], parts[3:]

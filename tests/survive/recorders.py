@@ -5,6 +5,7 @@ T-Library clients of the pairs, as processes of their own.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from attrs import define, field
@@ -56,7 +57,7 @@ class Recorders:
         for pair in self.shape.pairs:
             await until(
                 reactor,
-                lambda pair=pair: self._registered(pair),
+                partial(self._registered, pair),
                 30.0,
                 f"the T-Library clients of {pair} have registered",
                 0.2,

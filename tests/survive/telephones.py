@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -105,6 +106,12 @@ class _Run:
     folder: Path
     program: Program
 
+    def ended(self) -> bool:
+        """
+        Whether it has.
+        """
+        return not self.program.running
+
     def report(self) -> Report:
         """
         How it went; only when it has ended.
@@ -145,9 +152,7 @@ class Telephones:
             )
             runs.append(self._start(f"register-{kind}", run, "callees", []))
         for one in runs:
-            await until(
-                reactor, lambda one=one: not one.program.running, 20.0, "registered"
-            )
+            await until(reactor, one.ended, 20.0, "registered")
             report = one.report()
             if report.status or report.failed:
                 raise AssertionError(f"{one.name}: {report.why}")
@@ -180,9 +185,7 @@ class Telephones:
         for port, _ in ANSWERING.values():
             await until(
                 reactor,
-                lambda port=port: listens(
-                    self.hosts["callees"], address("callees"), port
-                ),
+                partial(listens, self.hosts["callees"], address("callees"), port),
                 10.0,
                 f"a telephone at port {port}",
                 0.05,
