@@ -415,6 +415,7 @@ function mask(names) {
  * Emits
  *   state(name)            connecting, registering, working, waiting, ended
  *   info(attributes)       EventServerInfo, after each connecting
+ *   role(attributes)       another member of the pair is primary, or the same one anew
  *   restart(kind)          Snapshot or Lost: what was believed of DNs is outdated
  *   link(connected, event) whether the node reaches the telephones
  *   event(message)         a numbered message; handled when all listeners return
@@ -432,17 +433,21 @@ class TLibraryClient extends EventEmitter {
    *   inputMask    see mask()
    *   session      what another client's `session` said, to go on from there
    *   timeout      seconds until a request is given up; 60
-   *   pause        seconds before the second attempt, then doubled; 0.5
+   *   pause        seconds before the second attempt, then doubled each time that all
+   *                addresses were tried; 0.2
    *   longestPause 20
+   *   stale        seconds for which an old primary is known without a link; 60
    */
   constructor(options) {
     super();
-    this.options = { timeout: 60, pause: 0.5, longestPause: 20, ...options };
+    this.options = { timeout: 60, pause: 0.2, longestPause: 20, stale: 60, ...options };
     this.state = 'new';
     this.linked = false;
     const { sessionID = null, epoch = 0, position = 0 } = options.session ?? {};
     this.sessionID = sessionID;
     this.epoch = epoch;
+    this.roleEpoch = 0;
+    this.leftAt = null;
     this.handled = position;
     this.info = null;
     this.acknowledged = position;
@@ -625,10 +630,12 @@ class TLibraryClient extends EventEmitter {
 
   lost(socket) {
     if (this.socket !== socket) return;
+    if (this.state === 'working') this.leftAt = performance.now();
     this.quiet();
     this.become('waiting');
-    const { pause, longestPause } = this.options;
-    const longest = Math.min(pause * 2 ** Math.min(this.attempts - 1, 16), longestPause);
+    const { addresses, pause, longestPause } = this.options;
+    const rounds = Math.floor((this.attempts - 1) / addresses.length);
+    const longest = Math.min(pause * 2 ** Math.min(rounds, 16), longestPause);
     const wait = longest * (0.5 + Math.random()) * 1000;
     this.timers.waiting = setTimeout(() => this.connect(), wait);
   }
@@ -705,6 +712,11 @@ class TLibraryClient extends EventEmitter {
       return;
     }
     if (name !== 'EventServerInfo') throw new ProtocolError(`${name} at the start`);
+    const elsewhere = this.elsewhere(attributes);
+    if (elsewhere !== null) {
+      this.fail(this.socket, elsewhere);
+      return;
+    }
     if (attributes.ProtocolVersion !== VERSION) {
       throw new ProtocolError(`version ${attributes.ProtocolVersion}`);
     }
@@ -722,10 +734,24 @@ class TLibraryClient extends EventEmitter {
     this.watch(attributes.KeepAlive * 1000, this.socket);
     if (kind === 'Lost') this.startAgain();
     const before = [...this.waiting.keys()];
+    const { RoleEpoch: roleEpoch = 0 } = attributes;
+    const changed = this.roleEpoch !== 0 && this.roleEpoch !== roleEpoch;
+    this.roleEpoch = roleEpoch;
+    this.leftAt = null;
     this.become('working');
     this.emit('info', attributes);
+    if (changed) this.emit('role', attributes);
     if (kind === 'Snapshot' || kind === 'Lost') this.emit('restart', kind);
     for (const each of before) if (this.state === 'working') this.ask(each);
+  }
+
+  /** Why another member of the pair serves, and not this one; null: this one does. */
+  elsewhere({ ServerRole: role, RoleEpoch: epoch = 0 }) {
+    if (role === 'Backup') return 'it is backup';
+    const { stale } = this.options;
+    const since = this.leftAt === null ? 0 : performance.now() - this.leftAt;
+    if (since > stale * 1000) this.roleEpoch = 0;
+    return epoch < this.roleEpoch ? `it is primary of epoch ${epoch} no more` : null;
   }
 
   startAgain() {

@@ -283,6 +283,7 @@ local ATTRIBUTES = {
   [87] = { "RefParty", "CallUUID" },
   [88] = { "CtrlParty", "CallUUID" },
   [89] = { "MediaType", "enumeration", "MediaType" },
+  [90] = { "RoleEpoch", "unsigned" },
 }
 local ENUMERATIONS = {
   CallType = {

@@ -183,6 +183,7 @@ class CTI:
                 trace=trace,
                 version=f"sipcluster {__version__}",
                 keeper=runtime.keeper,
+                roleEpoch=runtime.epoch,
             )
 
         self._wallTime = runtime.wallTime

@@ -176,6 +176,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(87, "RefParty", Kind.CALL_UUID),
     Attribute(88, "CtrlParty", Kind.CALL_UUID),
     _enumeration(89, "MediaType", enums.MediaType),
+    # Pairs
+    Attribute(90, "RoleEpoch", Kind.UNSIGNED),
 )
 
 #: By their number on the wire.

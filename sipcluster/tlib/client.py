@@ -108,6 +108,7 @@ class TLibraryClient(Service):
         *,
         chance: Callable[[], float],
         linkChanged: Callable[[LinkState], object] | None = None,
+        roleChanged: Callable[[EventServerInfo], object] | None = None,
         resume: Resume | None = None,
         keepSession: bool = False,
         role: ClientRole = ClientRole.REGULAR,
@@ -119,6 +120,8 @@ class TLibraryClient(Service):
         @param chance: gives a number from 0 up to 1, as C{random.random} does:
             clients that lose their server together do not come back together.
         @param linkChanged: is told of each link made and lost.
+        @param roleChanged: is told, before C{linkChanged}, when another member of
+            the pair has become primary, or the same one anew; the session goes on.
         @param resume: where another client, perhaps of another process, has stopped.
         @param keepSession: what stopping does: leave the session at the server, to
             be resumed, rather than end it.
@@ -141,6 +144,7 @@ class TLibraryClient(Service):
             chance,
             times,
             keepSession,
+            roleChanged or (lambda info: None),
         )
 
     def startService(self) -> None:

@@ -25,7 +25,9 @@ from sipcluster.tlib.client_session import ClientSession
 from sipcluster.tlib.client_start_up import (
     FOR_GOOD,
     REFERENCE,
+    Elsewhere,
     Identity,
+    RoleGate,
     introduction,
     verdict,
 )
@@ -79,6 +81,7 @@ class Connector:
         chance: Callable[[], float],
         times: Times,
         keepSession: bool,
+        roleChanged: Callable[[EventServerInfo], object],
     ) -> None:
         if not endpoints:
             raise ValueError("a client needs an endpoint")
@@ -90,6 +93,8 @@ class Connector:
         self._chance = chance
         self._times = times
         self._keepSession = keepSession
+        self._roleChanged = roleChanged
+        self._gate = RoleGate()
         self.link: Link = clientLink(self)
         self.info: EventServerInfo | None = None
         self.unreadable = 0
@@ -210,6 +215,9 @@ class Connector:
             position=self._session.position,
             epoch=self._session.epoch,
         )
+        if self._gate.linked(info):
+            with self.log.failuresHandled("roleChanged"):
+                self._roleChanged(info)
         self._tell(LinkState(True, "", result, info))
         for linked in self._taken():
             linked.callback(info)
@@ -314,7 +322,13 @@ class Connector:
     def _starting(self, envelope: Envelope) -> None:
         found = verdict(envelope.message)
         if isinstance(found, EventServerInfo):
-            self.link.accepted(found)
+            now = self._clock.seconds()
+            if self._gate.passes(found, now, self._times.stale):
+                self.link.accepted(found)
+            else:
+                self.link.lost(f"it is primary of epoch {found.roleEpoch or 0} no more")
+        elif isinstance(found, Elsewhere):
+            self.link.lost(str(found))
         elif found is not None and found.code in FOR_GOOD:
             self.link.barred(found)
         elif found is not None:
@@ -347,6 +361,8 @@ class Connector:
 
     def _unlink(self) -> None:
         self._drop()
+        if self.info is not None:
+            self._gate.left(self._clock.seconds())
         self.info = None
         self._session.broken()
 
@@ -363,7 +379,8 @@ class Connector:
             protocol.abandon(abort=True)
 
     def _growingPause(self) -> float:
-        grown = self._times.first * 2.0 ** min(self._failures, 20)
+        rounds = self._failures // len(self._endpoints)
+        grown = self._times.first * 2.0 ** min(rounds, 20)
         return min(grown, self._times.reconnect) * (0.5 + 0.5 * self._chance())
 
     def _retryLater(self, seconds: float) -> None:

@@ -63,8 +63,9 @@ class Times:
         of T-Library).
     @ivar reconnect: the longest pause between two attempts, and the one after a
         refusal.
-    @ivar first: the pause after the first failure; each further one is twice as
-        long.  The true pause is a part of it, between half and whole, by chance.
+    @ivar first: the pause after the first failure; when no address of the server
+        was any good, the next ones are twice as long.  The true pause is a part of
+        it, between half and whole, by chance.
     @ivar settled: a link that was lost sooner than this does not make the pauses
         short again.
     @ivar request: for the answer to a request, reconnecting included; longer than
@@ -73,6 +74,9 @@ class Times:
         sends a poll.
     @ivar acknowledge: until the server is told which events were handled, when
         nothing else is said to it.
+    @ivar stale: for which the RoleEpoch of the last primary is remembered when there
+        is no link: longer than a primary that does not know yet of another one can
+        go on.
     @ivar close: for the server to take the end of an orderly closed connection.
     """
 
@@ -84,6 +88,7 @@ class Times:
     request: float = 40.0
     keepAlive: float = 10.0
     acknowledge: float = 1.0
+    stale: float = 60.0
     close: float = 2.0
 
 

@@ -101,6 +101,7 @@ class TServer:
         versions: tuple[int, int] = VERSIONS,
         version: str = "sipcluster",
         keeper: IKeeper = UNKEPT,
+        roleEpoch: int = 0,
     ) -> None:
         """
         @param wallTime: seconds since 1970.
@@ -111,6 +112,7 @@ class TServer:
         @param versions: see L{VERSIONS}.
         @param keeper: keeps sessions, and what they were told, at the other member
             of a pair; what clients are sent leaves by it.
+        @param roleEpoch: of this hold of the role of primary; 0: it is in no pair.
         """
         self.name = name
         self.clock = clock
@@ -120,6 +122,7 @@ class TServer:
         self.addresses = addresses
         self.limits = limits or Limits()
         self.location = location
+        self.roleEpoch = roleEpoch
         self.epoch = epoch or int(wallTime() * 1000)
         self.keeping = None if keeper is UNKEPT else Keeping(self, keeper)
         outbox = None if self.keeping is None else self.keeping.outbox

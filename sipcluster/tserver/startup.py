@@ -156,6 +156,7 @@ class StartUp:
             "epoch": server.epoch,
             "serverStartTime": server.started,
             "location": server.location or None,
+            "roleEpoch": server.roleEpoch or None,
         }
 
     def refuse(

@@ -263,6 +263,7 @@ class EventServerInfo(Event):
     resumeResult: ResumeResult | int | None = None
     keepAlive: int | None = None
     location: str | None = None
+    roleEpoch: int | None = None
 
 
 @frozen(kw_only=True, repr=False)

@@ -73,6 +73,8 @@ def info(
     epoch: int = 7,
     version: int = 1,
     keepAlive: int = 10,
+    role: ServerRole = ServerRole.PRIMARY,
+    roleEpoch: int | None = None,
 ) -> EventServerInfo:
     """
     The answer to RequestRegisterClient.
@@ -80,13 +82,14 @@ def info(
     return EventServerInfo(
         time=(1, 0),
         serverVersion="scripted 1",
-        serverRole=ServerRole.PRIMARY,
+        serverRole=role,
         capabilities=bytes(64),
         protocolVersion=version,
         sessionID=session,
         epoch=epoch,
         resumeResult=result,
         keepAlive=keepAlive,
+        roleEpoch=roleEpoch,
     )
 
 
