@@ -161,7 +161,7 @@ class Asking:
                 timer.cancel()
             if failure is not None:
                 log.warn(
-                    "{number}: epoch {epoch} of {pair} not given back, it runs out: {why}",
+                    "{number}: {pair}: epoch {epoch} runs out, not given back: {why}",
                     number=NOT_GIVEN_BACK,
                     pair=self.pair,
                     member=self.name,
