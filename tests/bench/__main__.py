@@ -1,6 +1,7 @@
 """
 C{bin/bench}: what a call costs us, and what it costs a peer in the same run; what an
-event for many T-Library clients costs (L{tests.bench.bench_tlib}).
+event for many T-Library clients costs (L{tests.bench.bench_tlib}); what hot standby
+costs (L{tests.bench.bench_standby}).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from tests.bench import bench_tlib
+from tests.bench import bench_standby, bench_tlib
 from tests.bench.calls import Price, price, register
 from tests.bench.processes import whole
 from tests.bench.subjects import (
@@ -261,5 +262,7 @@ def run(reactor: Any, *arguments: str) -> Deferred[None]:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["tlib"]:
         bench_tlib.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["standby"]:
+        bench_standby.main(sys.argv[2:])
     else:
         react(run, sys.argv[1:])
