@@ -11,6 +11,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 
+#: Seconds for which calls that will not come may be cancelled.
+GRACE = 60.0
+
+
+def _nothing() -> None:
+    """
+    A call of a life that is over.
+    """
+
+
 @implementer(IReactorTime)
 class LifeClock:
     """
@@ -52,10 +62,17 @@ class LifeClock:
     def end(self) -> None:
         """
         Nothing that was set going comes any more.
+
+        It holds nothing from now on, and is gone after L{GRACE} seconds: who had it
+        may still cancel it, when something late reaches him.
         """
         self.over = True
+        later = self._clock.seconds() + GRACE
         for one in self.getDelayedCalls():
-            one.cancel()
+            call: Any = one
+            call.func, call.args, call.kw = _nothing, (), {}
+            if one.getTime() > later:
+                one.reset(GRACE)
 
     def _call(
         self, call: Callable[..., object], args: tuple[Any, ...], kw: dict[str, Any]
