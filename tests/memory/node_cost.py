@@ -27,7 +27,7 @@ import sys
 import time
 from collections.abc import Generator
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, cast
 
 from attrs import evolve
 from twisted.internet.base import DelayedCall
@@ -178,7 +178,7 @@ class Measured:
     """
 
     def __init__(self, log: bool, kept: bool = False) -> None:
-        self.clock: Any = HeapClock()
+        self.clock = cast(Any, HeapClock())
         self.spent = self.backup = 0.0
         self.carried = 0
         self.pair: tuple[Member, Member] | None = None

@@ -334,8 +334,7 @@ class TakeoverTestCase(ControlTestCase):
         """
         A turn of the first member's reactor is over.
         """
-        # Whoever is asked by nobody else looks at its clock now.
-        self.linkClock.advance(self.clock.seconds() - self.linkClock.seconds())
+        self.watchClock()
         self.turns += 1
         dies = self.turns == self.cutAt
         if dies and self.cut is Cut.UNSAVED:
@@ -353,6 +352,12 @@ class TakeoverTestCase(ControlTestCase):
             self.takeOver()
         self._told = len(self.sink.events)
         self.undone.clear()
+
+    def watchClock(self) -> None:
+        """
+        On the link it is as late as everywhere.
+        """
+        self.linkClock.advance(self.clock.seconds() - self.linkClock.seconds())
 
     def laterTurnEnds(self) -> None:
         """
@@ -438,6 +443,7 @@ class TakeoverTestCase(ControlTestCase):
         """
         The first member dies, the second one goes on.
         """
+        self.watchClock()
         if self.cutAt and self.cut is Cut.UNSAVED:
             # The T-Library sessions keep events, and are not here.
             del self.sink.events[self._told :]

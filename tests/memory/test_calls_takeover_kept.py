@@ -1,0 +1,249 @@
+"""
+What a member of a pair has of calls, and what becomes of times, refusals, credentials
+and requests when it goes on with them.
+"""
+
+from __future__ import annotations
+
+from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sip.message import Response
+from sipcluster.testing.sip_peer import sdp
+from tests.memory.controls import WHO
+from tests.memory.takeover import Cut, TakeoverTestCase
+
+AGREED = ((b"Supported", b"timer"), (b"Session-Expires", b"90;refresher=uac"))
+
+
+class EntriesTestCase(TakeoverTestCase):
+    """
+    Looks at the entries of calls.
+    """
+
+    def entries(self) -> list[str]:
+        """
+        The kinds of what the second member has of calls.
+        """
+        kinds = [kind for kind, _ in self.second.all]
+        return [kind for kind in kinds if kind in ("call", "refusal")]
+
+
+class KeptCallTests(EntriesTestCase):
+    """
+    Entries of calls.
+    """
+
+    def test_fromTheFirstWord(self) -> None:
+        """
+        A call is there when its INVITE has left, and gone when it has ended.
+        """
+        self.ringing()
+        self.assertEqual(self.entries(), ["call"])
+        self.alice.cancel()
+        self.pump()
+        for request in self.peer.inbox:
+            if request.cseq.method == b"CANCEL" and not isinstance(request, Response):
+                self.peer.respond(request, 200)
+        self.run_(40)
+        self.assertEqual(self.entries(), [])
+        self.peer.inbox.clear()
+
+    def test_ended(self) -> None:
+        """
+        Nothing is left of a call that was hung up, on either member.
+        """
+        self.established()
+        self.assertEqual(self.entries(), ["call"])
+        self.hangUp()
+        self.assertEqual(self.entries(), [])
+
+    def test_challengedIsNoCall(self) -> None:
+        """
+        Of an INVITE that is only challenged nothing is written down.
+        """
+        self.peer.send(self.alice.build(b"INVITE", "1002", body=sdp()))
+        self.peer.expectResponse(401)
+        self.assertEqual(self.entries(), [])
+        self.run_(40)
+
+    def test_garbage(self) -> None:
+        """
+        An entry that cannot be read is lost, is told so, and disturbs nobody.
+        """
+        self.established()
+        self.first.journal.change("call", "0" * 16, b"\xc1 no call")
+        self.carry()
+        self.takeOver()
+        self.assertEqual(self.keeper.counts, {"notRestored": 1})
+        self.keeper.counts.clear()
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+        self.assertEqual([went for _, went in self.moved], [True])
+        self.hangUp()
+        self.assertEqual(self.entries(), [])
+
+
+class RefusalTests(EntriesTestCase):
+    """
+    What a caller was told last.
+    """
+
+    cut = Cut.UNSENT
+
+    def refuse(self) -> None:
+        """
+        Bob is busy; the member dies before it has told Alice so.
+        """
+        invite = self.ringing()
+        self.cutAt = self.turns + 1
+        self.bob.answer(invite, 486)
+        self.pump()
+        self.assertEqual(self.moved, [])
+
+    def test_toldByTheOther(self) -> None:
+        """
+        The other member tells her, until she acknowledges it.
+        """
+        self.refuse()
+        self.assertEqual(self.entries(), ["refusal"])
+        refused = self.peer.expectResponse(486)
+        assert self.alice.invite is not None
+        self.alice.acknowledgeRefusal(refused, self.alice.invite)
+        self.pump()
+        self.assertEqual(self.entries(), [])
+        self.assertEqual(self.node.status()["calls"], 0)
+
+    def test_notForEver(self) -> None:
+        """
+        What is left of timer H goes on.
+        """
+        self.refuse()
+        self.run_(31)
+        self.assertEqual(self.entries(), ["refusal"])
+        self.run_(2)
+        self.assertEqual(self.entries(), [])
+        self.peer.inbox.clear()
+
+
+class TimeTests(TakeoverTestCase):
+    """
+    Times that run go on.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice.request(b"INVITE", "1002", [*AGREED], body=sdp())
+        self.rung = self.peer.expectRequest(b"INVITE")
+
+    def test_noAnswer(self) -> None:
+        """
+        A telephone rings no longer because another member lets it.
+        """
+        self.bob.answer(self.rung, 180)
+        self.peer.expectResponse(180)
+        self.run_(40)
+        self.takeOver()
+        self.peer.inbox.clear()
+        self.run_(19)
+        self.assertEqual(self.peer.count(b"CANCEL"), 0)
+        self.run_(2)
+        self.peer.respond(self.peer.expectRequest(b"CANCEL"), 200)
+        self.bob.answer(self.rung, 487)
+        self.peer.expectRequest(b"ACK")
+        self.assertRefused(480)
+
+    def test_session(self) -> None:
+        """
+        A session that nobody refreshes ends when it would have ended.
+        """
+        self.bob.answer(self.rung, 200, sdp("bob"), fields=[*AGREED])
+        self.peer.expectRequest(b"ACK")
+        self.alice.accepted(self.peer.expectResponse(200))
+        self.alice.acknowledge()
+        self.peer.expectNothing()
+        self.run_(100)
+        self.takeOver()
+        self.run_(20)
+        self.peer.inbox.clear()
+        self.assertEqual(self.node.status()["calls"], 1)
+        self.run_(3)
+        for _ in range(2):
+            self.peer.respond(self.peer.expectRequest(b"BYE"), 200)
+        self.pump()
+        self.assertEqual(self.node.status()["calls"], 0)
+
+
+class AskedTests(TakeoverTestCase):
+    """
+    Requests of programs, and credentials of telephones.
+    """
+
+    def test_awaited(self) -> None:
+        """
+        The other member knows who waits for an answer, and gives it.
+        """
+        self.established()
+        self.control.hold("1001", self.connID, WHO).addErrback(lambda _: None)
+        self.takeOver()
+        self.assertTrue(self.control.awaits(WHO))
+        for _ in range(2):
+            # That of the dead member, and one of the other.
+            self.assertTrue(self.control.awaits(WHO))
+            self.bob.answer(self.peer.expectRequest(b"INVITE"), 488)
+            self.peer.expectRequest(b"ACK")
+        self.assertFalse(self.control.awaits(WHO))
+        ((who, refused),) = self.refused
+        self.assertEqual((who, refused.why), (WHO, Why.REJECTED))
+        self.hangUp()
+
+    def test_nobodyWaits(self) -> None:
+        """
+        Nor does it make up anything.
+        """
+        self.established()
+        self.takeOver()
+        self.assertFalse(self.control.awaits(WHO))
+        self.assertEqual(self.refused, [])
+        self.hangUp()
+
+    def test_staleNonce(self) -> None:
+        """
+        A telephone that answers the challenge of the dead member is challenged again,
+        in such a way that it does not ask anybody for a password.
+        """
+        self.established()
+        self.takeOver()
+        self.hangUp()
+        invite = self.alice.build(b"INVITE", "1002", body=sdp())
+        self.peer.send(invite)
+        refused = self.peer.expectResponse(401)
+        for value in refused.headers.all(b"WWW-Authenticate"):
+            self.assertIn(b"stale=true", value)
+        self.alice.challenged(refused, invite)
+        self.ringing()
+        self.node.controller.calls.popitem()[1].breakDown()
+        self.run_(1)
+        self.peer.respond(self.peer.expectRequest(b"CANCEL"), 200)
+        self.run_(40)
+        self.peer.inbox.clear()
+
+
+class RefusedTests(TakeoverTestCase):
+    """
+    L{CallRefused} for those whose call cannot be gone on with.
+    """
+
+    def test_lost(self) -> None:
+        """
+        Who waits for a call that cannot be gone on with is told so.
+        """
+        self.established()
+        self.control.hold("1001", self.connID, WHO).addErrback(lambda _: None)
+        (call,) = self.node.controller.calls.values()
+        for leg in call.legs:
+            leg.dialog = None  # what no version writes
+        call.touch()
+        self.takeOver()
+        self.assertEqual([went for _, went in self.moved], [False])
+        ((who, refused),) = self.refused
+        self.assertIsInstance(refused, CallRefused)
+        self.assertEqual((who, refused.why), (WHO, Why.DISCONNECTED))
+        self.peer.inbox.clear()
