@@ -191,7 +191,7 @@ def adoptClient(
     if value.state == "Calling":
         _callAgain(transaction, machine, value.left)
     else:
-        transaction.responded = 100
+        transaction.responded = 180  # more than 100: else it had been sent again
         if value.cancel is not None:
             transaction.cancelSent = True
             timers.start("cancel", value.left, machine.cancelExpired)

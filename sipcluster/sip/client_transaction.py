@@ -47,7 +47,7 @@ class ClientTransaction:
     @ivar broken: told when the flow breaks, instead of ending the transaction: its
         user expects that another process goes on at the other end.
     @ivar lingering: whether there was a final response.
-    @ivar responded: the status of the last response, or 0.
+    @ivar responded: the highest status of the responses, or 0.
     @ivar interval: seconds until the next retransmission.
     @ivar cancelFields: fields for the CANCEL, once there is to be one.
     @ivar cancelSent: whether it is on its way.
@@ -117,7 +117,8 @@ class ClientTransaction:
         """
         Pass a response up.
         """
-        self.responded = response.status
+        if response.status > self.responded:  # a 100 may come after a 180
+            self.responded = response.status
         user = self.user
         if user is None:
             return

@@ -277,6 +277,19 @@ class ClientTests(AdoptionTestCase):
         self.assertEqual(self.second.sent(), [b"ACK"])
         self.assertNothingLeft()
 
+    def test_overtaken(self) -> None:
+        """
+        A 100 that a 180 has overtaken says nothing new; nor is the INVITE written down
+        otherwise after it has gone on elsewhere.
+        """
+        value = writeClient(self.send(180, 100))
+        assert value is not None
+        self.assertEqual(value.state, "Proceeding")
+        after = self.second.layer.adoptClient(value, RecordingUser())
+        self.assertEqual(writeClient(after), value)
+        after.cancel([])
+        self.second.arrive(response(after.request, 487))
+
     def test_cancel(self) -> None:
         """
         It can be cancelled there.
