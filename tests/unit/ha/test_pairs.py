@@ -292,3 +292,114 @@ class ArbiterAwayTests(SynchronousTestCase):
             self.assertFalse(world.processes["b"].open)
             world.run(2.0)
             self.assertTrue(world.processes["b"].open)
+
+
+class ToldTests(SynchronousTestCase):
+    """
+    A primary that changes something again and again, and says so when the other
+    member has it.
+    """
+
+    def work(self, process: Process) -> None:
+        """
+        Change something now and then, for ever.
+        """
+        host, journal = process.host, process.journal
+
+        def change() -> None:
+            host.callLater(0.04, change)
+            if process.member.fence.open and journal.primary:
+                number = journal.change(process.name, str(journal.position), b"x")
+                journal.then(lambda: self.tell(process, number))
+
+        host.callLater(0.0, change)
+
+    def tell(self, process: Process, number: int) -> None:
+        """
+        A change is said to have happened.
+        """
+        if not process.open:
+            raise Broken(f"{process.name} speaks with its fence closed")
+        self.told[process.name].append(number)
+
+    def both(self, kind: str, seed: int) -> PairWorld:
+        """
+        @return: a world whose primary is C{a}, at work.
+        """
+        self.told: dict[str, list[int]] = {"a": [], "b": []}
+        world = PairWorld(seed, kind)
+        world.run(8.0)
+        for process in world.processes.values():
+            self.work(process)
+        world.run(2.0)
+        self.assertTrue(world.processes["a"].open)
+        self.assertTrue(self.told["a"])
+        return world
+
+    def isolate(self, world: PairWorld) -> None:
+        """
+        C{a} loses the arbiter, and some time later, or at once, C{b}.
+        """
+        chance = world.chance
+        primary = world.processes["a"]
+        world.line.slowest = chance.choice((0.001, 0.05))
+        world.run(1.0)
+        primary.wire.cutOut = primary.wire.cutIn = True
+        world.run(chance.choice((0.0, 0.1, 1.0, 7.0)))
+        world.line.cut = chance.choice(({"a", "b"}, {"a"}, {"b"}))
+
+    def test_isolated(self) -> None:
+        """
+        When the primary loses the other member after the arbiter, or at the same
+        time, everything that it has said is there when the other one takes over;
+        and it says nothing afterwards.
+        """
+        for kind in ("fake", "store"):
+            for seed in range(15):
+                world = self.both(kind, seed)
+                self.isolate(world)
+                world.run(15.0)
+                backup = world.processes["b"]
+                self.assertTrue(backup.open, f"{kind} {seed}")
+                had = backup.journal.replica.entries("a")
+                missing = [n for n in self.told["a"] if str(n - 1) not in had]
+                self.assertEqual(missing, [], f"{kind} {seed}")
+
+    def test_withoutAsking(self) -> None:
+        """
+        It is not so when a member that has lost the other one goes on at once.
+        """
+        self.patch(Companion, "alone", Companion.serving)
+        self.assertRaises(AssertionError, self.test_isolated)
+
+    def test_otherMemberLost(self) -> None:
+        """
+        When the other member is lost, and the arbiter answers, the primary says
+        nothing for no longer than it takes to see that, and to ask.
+        """
+        for kind in ("fake", "store", "lock file"):
+            world = self.both(kind, 1)
+            world.processes["b"].host.kill()
+            world.disk.died(world.processes["b"].files)
+            world.run(2.5)
+            before = len(self.told["a"])
+            world.run(1.0)
+            self.assertGreater(len(self.told["a"]), before + 20)
+            self.assertEqual(self.told["a"], sorted(set(self.told["a"])))
+
+    def test_frozen(self) -> None:
+        """
+        A primary that was frozen says nothing when it wakes up after the other one
+        has taken over.
+        """
+        for kind in ("fake", "store", "lock file"):
+            for seed in range(5):
+                world = self.both(kind, seed)
+                primary, backup = world.processes["a"], world.processes["b"]
+                world.freeze(primary)
+                before = list(self.told["a"])
+                world.run(12.0)
+                self.assertTrue(backup.open)
+                world.thaw(primary)
+                world.run(3.0)
+                self.assertEqual(self.told["a"], before)
