@@ -182,10 +182,10 @@ class AskedTests(TakeoverTestCase):
         """
         self.established()
         self.control.hold("1001", self.connID, WHO).addErrback(lambda _: None)
+        self.peer.expectRequest(b"INVITE")
         self.takeOver()
-        self.assertTrue(self.control.awaits(WHO))
         for _ in range(2):
-            # That of the dead member, and one of the other.
+            # That of the dead member once more, and one of the other.
             self.assertTrue(self.control.awaits(WHO))
             self.bob.answer(self.peer.expectRequest(b"INVITE"), 488)
             self.peer.expectRequest(b"ACK")
