@@ -5,7 +5,6 @@ The monitors of a node, as its settings say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_address
 
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
@@ -13,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from sipcluster.app.pair import PairProcess
 from sipcluster.app.settings.configuration import Configuration
 from sipcluster.app.settings.dns import Extension, Trunk
-from sipcluster.app.settings.monitors import Monitoring
+from sipcluster.app.settings.monitors import Monitoring, wildcard
 from sipcluster.monitors import (
     condition,
     initialised,
@@ -200,7 +199,7 @@ class _Making:
             return
         if around.nics is None:
             self.off[name] = NO_NICS
-        elif not address or ip_address(address).is_unspecified:
+        elif wildcard(address):
             self.off[name] = f"{address or 'no address'} is of no interface"
         else:
             self.monitors.append(

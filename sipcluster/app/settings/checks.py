@@ -64,6 +64,11 @@ def check(
                 reader.fault(path, "want one of listen and endpoints")
         elif isinstance(one, Pair):
             _members(reader, one, path, applications)
+    asked = any(getattr(dn, "oosCheck", 0) for dn in dns.values())
+    for path, one in applications.items():
+        if isinstance(one, Node):
+            for name, why in one.monitors.faults(one.sipAddress, asked):
+                reader.fault(f"{path}.monitors.{name}", why)
     _dataCentres(reader, applications)
     _ports(reader, applications)
     _stores(reader, applications)

@@ -4,6 +4,9 @@ The tables of monitors and alarms.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from ipaddress import ip_address
+
 from attrs import frozen
 
 from sipcluster.app import kinds
@@ -113,6 +116,33 @@ class Monitoring:
         "is only when it becomes primary.",
         default=True,
     )
+
+    def faults(self, sipAddress: str, asked: bool) -> Iterator[tuple[str, str]]:
+        """
+        What is wrong between these options and others: their names, and why.
+
+        @param sipAddress: where SIP of the node listens.
+        @param asked: whether some DN has C{oos-check}.
+        """
+        if self.sipPassCheck and not asked:
+            yield "sip-pass-check", "no extension and no trunk has oos-check"
+        if self.sipIPTakeoverMonitoring:
+            for name, value in (
+                ("sip-virtual-address", self.sipVirtualAddress),
+                ("vip-up-command", self.vipUpCommand),
+                ("vip-down-command", self.vipDownCommand),
+            ):
+                if not value:
+                    yield "sip-iptakeover-monitoring", f"needs {name}"
+        if self.sipNICMonitoring and not self.sipNICAddress and wildcard(sipAddress):
+            yield "sip-nic-monitoring", f"needs sip-nic-address: SIP is at {sipAddress}"
+
+
+def wildcard(address: str) -> bool:
+    """
+    Whether an address stands for all.
+    """
+    return not address or ip_address(address).is_unspecified
 
 
 @frozen
