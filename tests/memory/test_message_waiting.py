@@ -35,26 +35,14 @@ def expires(seconds: int) -> tuple[bytes, bytes]:
     return (b"Expires", b"%d" % seconds)
 
 
-class MessageWaitingTestCase(NodeTestCase):
+class SubscribingTestCase(NodeTestCase):
     """
-    A node with subscriptions to message waiting.
+    What a telephone does.
+
+    @ivar waiting: the subscriptions of the node.
     """
 
-    unsolicited = False
-
-    def setUp(self) -> None:
-        super().setUp()
-        controller = self.node.controller
-        self.features = Features()
-        self.waiting = MessageWaiting(
-            controller.ua,
-            controller._authenticator,
-            directoryOf(self.configuration),
-            self.features,
-            Lifetimes(60, 3600, 3600),
-            self.unsolicited,
-        )
-        controller.subscriptions = self.waiting
+    waiting: MessageWaiting
 
     def subscribe(self, seconds: int = 600, phone: Phone | None = None) -> Request:
         """
@@ -85,14 +73,6 @@ class MessageWaitingTestCase(NodeTestCase):
         return (phone or self.alice).within(
             b"SUBSCRIBE", [EVENT, ACCEPT, expires(seconds)]
         )
-
-    def setWaiting(self, dn: str, waiting: bool) -> None:
-        """
-        There are messages for a DN, or none.
-        """
-        self.features.on[dn] = DNFeatures(messageWaiting=waiting)
-        self.waiting.changed(dn)
-        self.pump()
 
     def assertNotified(
         self,
@@ -129,6 +109,36 @@ class MessageWaitingTestCase(NodeTestCase):
         self.assertEqual(
             self.waiting.status(), {"subscriptions": 0, "subscribedDNs": 0}
         )
+
+
+class MessageWaitingTestCase(SubscribingTestCase):
+    """
+    A node with subscriptions to message waiting.
+    """
+
+    unsolicited = False
+
+    def setUp(self) -> None:
+        super().setUp()
+        controller = self.node.controller
+        self.features = Features()
+        self.waiting = MessageWaiting(
+            controller.ua,
+            controller._authenticator,
+            directoryOf(self.configuration),
+            self.features,
+            Lifetimes(60, 3600, 3600),
+            self.unsolicited,
+        )
+        controller.subscriptions = self.waiting
+
+    def setWaiting(self, dn: str, waiting: bool) -> None:
+        """
+        There are messages for a DN, or none.
+        """
+        self.features.on[dn] = DNFeatures(messageWaiting=waiting)
+        self.waiting.changed(dn)
+        self.pump()
 
 
 class MessageWaitingTests(MessageWaitingTestCase):

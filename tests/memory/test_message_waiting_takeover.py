@@ -4,17 +4,10 @@ Subscriptions to message waiting outlive the process that has them.
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import evolve
-from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from sipcluster.app.node import NodeMember, makeNode
-from sipcluster.app.runtime import NodeRuntime
 from sipcluster.ha.ikeeping import IKept
-from sipcluster.ha.life import LifeClock
-from sipcluster.sessioncontroller.notifier import MessageWaiting
 from sipcluster.sessioncontroller.notifier_keeping import KeptSubscriptions
 from sipcluster.tlib.messages import (
     RequestSetMessageWaitingOff,
@@ -22,79 +15,35 @@ from sipcluster.tlib.messages import (
 )
 from sipcluster.tserver.itserver import ClientView
 from sipcluster.wire.correlation import Requester
-from tests.memory.nodes import NODE, PROXY1, NodeTestCase
-from tests.memory.test_message_waiting import ACCEPT, EVENT, expires
-from tests.memory.test_message_waiting import MessageWaitingTestCase as _Base
-from tests.unit.kept import Lives
+from tests.memory.lives import LivesTestCase
+from tests.memory.nodes import NODE, PROXY1
+from tests.memory.test_message_waiting import (
+    ACCEPT,
+    EVENT,
+    SubscribingTestCase,
+    expires,
+)
 
 _OTHER_BRANCH = b"SIP/2.0/UDP %b:5060;branch=z9hG4bKother" % PROXY1.encode()
 
 DESKTOP = ClientView("d1", "desktop")
 
 
-class TakeoverTestCase(_Base):
+class TakeoverTestCase(LivesTestCase, SubscribingTestCase):
     """
     A node whose process can be replaced by another one.
     """
 
-    settings: dict[str, Any] = {}
-
     def setUp(self) -> None:
-        self.lives: Lives | None = None
-        NodeTestCase.setUp(self)
-
-    @property
-    def waiting(self) -> MessageWaiting:
-        """
-        The subscriptions of the present process.
-        """
-        return self.node.devices.waiting
-
-    @waiting.setter
-    def waiting(self, waiting: MessageWaiting) -> None:
-        raise AssertionError("each node has its own")
-
-    def makeNode(self, name: str, address: str) -> NodeMember:
-        """
-        A node in the next life of its member.
-        """
-        if self.lives is None:
-            self.lives = Lives(self, self.clock)
-        else:
-            self.lives.next()
-        self.life = LifeClock(self.clock)
-        assert isinstance(self.clock, Clock)
-        if not hasattr(self, "transport"):
-            self.transport = self.network.host(address)
-        runtime = NodeRuntime(
-            name=name,
-            configuration=self.configuration,
-            clock=self.life,
-            wallTime=lambda: 1_700_000_000.0 + self.clock.seconds(),
-            entropy=self.network.entropy,
-            transport=self.transport,
-            keeper=self.lives.keeper,
-            epoch=self.lives.epoch,
-        )
-        node = makeNode(runtime, [self.sink])
-        self.lives.begin()
-        node.startService()
-        node.devices.watch.start()
-        return node
+        super().setUp()
+        self.waiting = self.node.devices.waiting
 
     def move(self, after: float = 0.0) -> None:
         """
-        The process dies, and another one goes on.
+        See L{LivesTestCase}.
         """
-        assert self.lives is not None
-        self.lives.die()
-        self.node.abandon()
-        self.life.end()
-        self.assertEqual(self.life.getDelayedCalls(), [])
-        self.run_(after)
-        self.node = self.makeNode("node1", NODE)
-        self.pump()
-        self.lives.check()
+        super().move(after)
+        self.waiting = self.node.devices.waiting
 
     def setWaiting(self, dn: str, waiting: bool) -> None:
         """
@@ -103,8 +52,7 @@ class TakeoverTestCase(_Base):
         kind = RequestSetMessageWaitingOn if waiting else RequestSetMessageWaitingOff
         self.node.cti.controller.requested(kind(thisDN=dn), Requester("d1", 1), DESKTOP)
         self.pump()
-        assert self.lives is not None
-        self.lives.check()
+        self.check()
 
 
 class SubscribedTests(TakeoverTestCase):
@@ -267,6 +215,7 @@ class SubscribedTests(TakeoverTestCase):
         self.node.abandon()
         self.life.end()
         self.node = self.makeNode("node1", NODE)
+        self.waiting = self.node.devices.waiting
         self.assertEqual(len(self.flushLoggedErrors()), 1)
         self.assertEqual(self.waiting.status()["subscriptions"], 1)
         self.refresh(0)
