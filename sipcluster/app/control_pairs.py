@@ -75,8 +75,8 @@ class Members:
     urls: dict[str, str]
     password: str
     patience: float
-    sleep: Callable[[float], None] = time.sleep
-    seconds: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None]
+    seconds: Callable[[], float]
 
     def look(self) -> dict[str, Seen]:
         """
@@ -196,6 +196,8 @@ def _members(cluster: Cluster, arguments: argparse.Namespace) -> list[Members]:
             {name: urls[name] for name in pair.members if name in urls},
             configuration.switch.controlPassword,
             arguments.patience,
+            time.sleep,
+            time.monotonic,
         )
         for pair in configuration.applications
         if isinstance(pair, Pair)

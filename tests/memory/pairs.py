@@ -275,7 +275,7 @@ class PairTestCase(NodeTestCase):
         The process of a member is no more: nothing it was to do happens.
         """
         member.runtime.clock.end()  # type: ignore[attr-defined] # a LifeClock
-        member.runtime.transport.stop()
+        member.runtime.transport.stop()  # type: ignore[attr-defined] # one that listens
         self.line.killed(member.runtime.name)
 
     def tearDown(self) -> None:
