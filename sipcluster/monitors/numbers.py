@@ -39,8 +39,5 @@ ALARM_RAISED, ALARM_CLEARED = "00-53171", "00-53172"
 #: The command of alarms has failed, or was left out.
 HOOK_FAILED = "00-53173"
 
-#: A process of the cluster on this host has ended unasked, runs again.
-PROCESS_ENDED, PROCESS_RUNS = "00-04200", "00-53174"
-
 #: There is no backup that has everything, there is one.
 NO_STANDBY, STANDBY_READY = "00-53175", "00-53176"

@@ -1,0 +1,1 @@
+Members of a pair look at SIP traffic, network interfaces, their ports, a virtual IP address and their arbiter, and leave the role to the other one when it is better off; alarms are raised and cleared, with a command for both, and shown by ``sipclusterctl alarms``.
