@@ -155,8 +155,8 @@ class AlarmSettings:
         "command",
         kinds.listOf(kinds.text()),
         "Command that is run for each alarm that is raised or cleared: a program "
-        "with its path, and its arguments; no shell. The alarm is in its "
-        "environment, as SIPCLUSTER_ALARM_...",
+        "with its path, and its arguments; no shell. The alarm is in its environment "
+        "and its last arguments.",
         default=(),
     )
     timeout: float = option(
