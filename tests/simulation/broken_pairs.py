@@ -1,0 +1,131 @@
+"""
+Rules that keep a pair together, broken on purpose: what the simulation must find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sipcluster.app.pair import PairProcess
+from sipcluster.ha.ikeeping import IKept
+from sipcluster.ha.journal import Journal
+from sipcluster.ha.keeper import Keeper
+from sipcluster.ha.lease import Fence, LeaseTimes
+from sipcluster.ha.member import PairMember
+from sipcluster.ha.replica import Replica
+from sipcluster.servicecheck.registry import ServiceRegistry
+from sipcluster.sessioncontroller.useragent import CallTimers
+from sipcluster.tserver.outbox import Outbox
+from tests.simulation.broken_rules import BrokenRule, Patch
+
+
+def _noFencing(patch: Patch) -> None:
+    # What leaves asks only whether this process has been told that it is backup.
+    def serving(process: PairProcess) -> bool:
+        return process.life is not None
+
+    patch(Journal, "_serving", lambda journal: True)
+    patch(PairProcess, "_serving", serving)
+
+
+def _leaseTooLong(patch: Patch) -> None:
+    patch(LeaseTimes, "usable", lambda times, seconds: seconds + 2.0)
+
+
+def _sentBeforeSaved(patch: Patch) -> None:
+    def put(keeper: Keeper, send: Callable[..., object], *args: object) -> None:
+        send(*args)
+
+    patch(Keeper, "put", put)
+
+
+def _epochIgnored(patch: Patch) -> None:
+    honest: Any = Journal.heard
+
+    def heard(journal: Journal, epoch: int) -> bool:
+        if epoch < journal.epoch:
+            return False
+        return bool(honest(journal, epoch))
+
+    patch(Journal, "heard", heard)
+    patch(ServiceRegistry, "epoch", lambda registry, pair: 0)
+    patch(PairMember, "peerClaims", lambda member, epoch, name: None)
+
+
+def _tombstonesForgotten(patch: Patch) -> None:
+    honest = Replica._set
+
+    def keep(replica: Replica, entry: Any, value: Any, *rest: Any) -> None:
+        honest(replica, entry, value, *rest)
+        if value is None:
+            replica._gone.clear()
+            replica._entries.pop((entry.kind, entry.key), None)
+            entry.position = 0
+
+    patch(Replica, "_set", keep)
+
+
+def _promiseIgnored(patch: Patch) -> None:
+    honest = PairMember.promise
+
+    def promise(member: PairMember, epoch: int, seconds: float) -> float:
+        given = honest(member, epoch, seconds)
+        member._promised = member.clock.seconds()
+        return given
+
+    patch(PairMember, "promise", promise)
+
+
+def _timersUntouched(patch: Patch) -> None:
+    def fire(timers: CallTimers, call: Any, args: Any) -> None:
+        call(*args)
+
+    patch(CallTimers, "_fire", fire)
+
+
+def _touchForgotten(patch: Patch) -> None:
+    honest = Keeper.keep
+
+    def keep(keeper: Keeper, kept: IKept) -> Callable[[str], object]:
+        touch = honest(keeper, kept)
+        if kept.kind != "dn":
+            return touch
+        times = iter(range(1 << 30))
+        return lambda key: next(times) % 5 == 4 or touch(key)
+
+    patch(Keeper, "keep", keep)
+
+
+def _positionsForgotten(patch: Patch) -> None:
+    honest = Outbox.settle
+
+    def settle(outbox: Outbox) -> Any:
+        return {
+            number: {position: told[position] for position in sorted(told)[:-1]}
+            for number, told in honest(outbox).items()
+        }
+
+    patch(Outbox, "settle", settle)
+
+
+def _fenceOpensAgain(patch: Patch) -> None:
+    def extend(fence: Fence, until: float) -> bool:
+        fence.validUntil = max(fence.validUntil, until)
+        return True
+
+    patch(Fence, "extend", extend)
+
+
+#: All of them.
+BROKEN_PAIRS = (
+    BrokenRule("nothing asks the fence", 0, "is not primary", _noFencing),
+    BrokenRule("a lease is used for too long", 0, "two primaries", _leaseTooLong),
+    BrokenRule("what is sent is not saved before", 0, "known", _sentBeforeSaved),
+    BrokenRule("epochs are ignored", 0, "", _epochIgnored),
+    BrokenRule("removals are forgotten", 0, "differ", _tombstonesForgotten),
+    BrokenRule("a promise is not kept", 0, "two primaries", _promiseIgnored),
+    BrokenRule("a timer changes a call untold", 0, "journaled", _timersUntouched),
+    BrokenRule("a change is not told", 0, "journaled", _touchForgotten),
+    BrokenRule("positions are not saved", 0, "known", _positionsForgotten),
+)
