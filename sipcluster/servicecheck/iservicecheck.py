@@ -241,5 +241,6 @@ class IServiceRegistry(Interface):
 
     def doubt(name: str) -> None:
         """
-        Ask a member now: it does what does not go with what it has said.
+        Ask a member now that is in service: it does what does not go with what it has
+        said.
         """

@@ -162,7 +162,6 @@ def _build() -> TypeMachine[Probe, _Core]:
         _ask(probe, s)
 
     @inService.upon(Probe.doubted).loop()
-    @outOfService.upon(Probe.doubted).loop()
     def askNow(probe: Probe, s: _Core) -> None:
         if not s.asking:
             _wait(probe, s, 0.0)
@@ -227,6 +226,9 @@ def _build() -> TypeMachine[Probe, _Core]:
     stopped.upon(Probe.start).loop().returns(None)
     stopped.upon(Probe.reported).loop().returns(None)
     stopped.upon(Probe.stop).loop().returns(None)
+    # Whoever is out of service already is asked in its time, or it never ends: the
+    # failure of one question would lead to the next.
+    outOfService.upon(Probe.doubted).loop().returns(None)
     unknown.upon(Probe.doubted).loop().returns(None)
     for state in (idle, stopped):
         state.upon(Probe.said).loop().returns(None)

@@ -127,6 +127,10 @@ class MemberGate:
         """
         See L{IMessageReceiver}.
         """
+        member = self._byAddress.get(flow.remote)
+        if member is not None and not flow.reliable:
+            # Whatever was sent: perhaps nobody listens there any more.
+            self._nodes.doubt(member.name)
         self._layer.flowFailed(flow, why)
 
     # Roles

@@ -126,15 +126,11 @@ class Takeover:
     def _broken(self, branch: Branch, why: str) -> None:
         """
         The flow to a member of a pair has failed: it is not the end of what was sent.
+        The member is asked; whether it is dead shows at once.
         """
-        member, transaction = branch.hop.member, branch.transaction
-        if member is None or transaction is None or branch.over:
-            return
-        if transaction.flow.reliable and branch.heard:
-            # A connection may end for many reasons.
+        member = branch.hop.member
+        if member is not None and not branch.over:
             self._nodes.doubt(member.name)
-        else:
-            self._nodes.memberFailed(member.name, why)
 
     def park(self, context: ResponseContext, destination: Destination) -> bool:
         """

@@ -28,6 +28,7 @@ from tests.memory.proxies import (
 
 BOB_URI = f"sip:bob@{DOMAIN}"
 LEG_URI = f"sip:leg@node1.{DOMAIN}"
+NODE3 = "192.0.2.23"
 ROLE = b"X-SIPCluster-Role"
 
 
@@ -697,3 +698,76 @@ class AnnouncerTests(PairTestCase):
         self.settle(1)
         self.assertEqual(self.layer.status()["timers"], 0)
         self.assertEqual(self.announcer.unanswered, ())
+
+
+class TwoPairsTests(PairTestCase):
+    """
+    There is another pair that can do what comes from outside.
+    """
+
+    def nodes(self) -> tuple[Application, ...]:
+        """
+        The pair, and a node that stands alone.
+        """
+        return (*super().nodes(), Node(name="node2", sipAddress=NODE3))
+
+    other: Peer
+
+    def node(self, host: str) -> Peer:
+        """
+        A member, and before the first one the node that stands alone.
+        """
+        if host == NODE1:
+            self.other = ProxyTestCase.node(self, NODE3)
+        return super().node(host)
+
+    def test_elsewhere(self) -> None:
+        """
+        A call that the dead member has not answered goes to the other pair after half
+        a second; should the second member know of it, it is cancelled there.
+        """
+        for number in range(20):
+            self.alice.send(
+                self.invite(BOB_URI, ALICE, callID=f"call{number}", branch="")
+            )
+            self.settle()
+            if self.first.received:
+                break
+            self.other.received.clear()
+        invite = self.first.take(b"INVITE")
+        self.network.kill(NODE1)
+        self.settle(1.2)
+        there = self.other.take(b"INVITE")
+        self.assertNotEqual(there.branch, invite.branch)
+        self.announces(self.second, 8)
+        cancel = self.second.take(b"CANCEL")
+        self.assertEqual(cancel.branch, invite.branch)
+        self.second.respond(cancel, 481)
+        self.assertNotIn(b"INVITE", self.second.names())
+        self.other.respond(there, 486)
+        self.settle()
+        self.alice.take(486)
+
+    def test_takenOverInTime(self) -> None:
+        """
+        When the second member has taken over by then the call stays with its pair;
+        what comes in the meantime goes to the other one.
+        """
+        for number in range(20):
+            self.alice.send(self.invite(BOB_URI, ALICE, callID=f"call{number}"))
+            self.settle()
+            if self.first.received:
+                break
+            self.other.received.clear()
+        self.network.kill(NODE1)
+        self.proxy1.nodes.doubt("node1a")
+        self.settle(0.1)
+        for number in range(20, 24):
+            self.alice.send(self.invite(BOB_URI, ALICE, callID=f"call{number}"))
+        self.settle(0.1)
+        self.announces(self.second, 8)
+        kept = self.second.take(b"INVITE")
+        self.settle(1.0)
+        taken = {message.callID for message, _ in self.other.received}
+        self.assertLess({b"call20", b"call21", b"call22", b"call23"}, taken)
+        self.assertNotIn(kept.callID, taken)
