@@ -240,7 +240,7 @@ class Connection:
 
     def begin(self, session: Session, position: int, keepAlive: int) -> None:
         server = self.server
-        server.noLongerHalfOpen(self)
+        server.halfOpen.done(self)
         self._stopTimer()
         self.session = session
         self._keepAlive = KeepAlive(server.clock, keepAlive, self._poll, self._silent)
@@ -257,7 +257,7 @@ class Connection:
         Read no more, and close when all is written, at the latest after a while.
         """
         self._deaf = True
-        self.server.noLongerHalfOpen(self)
+        self.server.halfOpen.done(self)
         self._stop()
         self.leaveSession()
         self._timer = self.server.clock.callLater(
@@ -279,7 +279,7 @@ class Connection:
     def end(self) -> None:
         self._deaf = True
         self._stop()
-        self.server.noLongerHalfOpen(self)
+        self.server.halfOpen.done(self)
         self.leaveSession()
         self.machine = OVER  # or the two would hold each other
         if self._complaints > COMPLAINTS:

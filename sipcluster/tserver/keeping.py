@@ -20,53 +20,21 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import evolve
 from zope.interface import implementer
 
 from sipcluster.ha.ikeeping import IKeeper, IKept
 from sipcluster.tlib.codec import decode, encode
+from sipcluster.tserver.kept_values import SessionValue, pageKey, requestKey
 from sipcluster.tserver.outbox import Outbox
 from sipcluster.tserver.registrations import USUAL, Registration
+from sipcluster.tserver.session import Session
 from sipcluster.wire.correlation import Requester
 
 if TYPE_CHECKING:
     from sipcluster.tserver.server import TServer
-    from sipcluster.tserver.session import Session
-
-#: DNs on one page.
-PAGE = 100
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-@frozen
-class SessionValue:
-    """
-    A session.
-
-    @ivar number: names it in what was told.
-    @ivar epoch: which its client gives when it comes back.
-    @ivar since: when it began, in seconds since 1970.
-    @ivar client: its application and where it is, for people.
-    @ivar left: seconds until it ends unless its client comes back; L{None}: the
-        client is connected.
-    @ivar last: position of the last message, unless what was told knows better.
-    @ivar lost: after the first and up to the second position: what the client never
-        gets.
-    @ivar dormant: the client has to be told anew of all that it has registered.
-    """
-
-    sessionID: str
-    application: str
-    number: int
-    epoch: int
-    since: float = 0.0
-    client: str = ""
-    mask: bytes | None = None
-    left: float | None = None
-    last: int = 0
-    lost: tuple[int, int] = (0, 0)
-    dormant: bool = False
 
 
 _decodeSession = msgspec.msgpack.Decoder(SessionValue).decode
@@ -74,55 +42,24 @@ _decodePage = msgspec.msgpack.Decoder(list[str | tuple[str, int, int]]).decode
 _decodeRequest = msgspec.msgpack.Decoder(tuple[float, bytes]).decode
 
 
-class Pages:
+def valueOf(session: Session) -> SessionValue:
     """
-    The DNs of a session as they are written down.
+    A session, written down.
     """
-
-    __slots__ = ("_pages", "_where")
-
-    def __init__(self) -> None:
-        self._pages: list[dict[str, None]] = []
-        self._where: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        """
-        How many pages there are, empty ones included.
-        """
-        return len(self._pages)
-
-    def of(self, page: int) -> Iterable[str]:
-        """
-        The DNs on a page.
-        """
-        return self._pages[page] if page < len(self._pages) else ()
-
-    def add(self, dn: str) -> int:
-        """
-        @return: the page of a DN that was not there.
-        """
-        pages = self._pages
-        if not pages or len(pages[-1]) >= PAGE:
-            pages.append({})
-        self.put(len(pages) - 1, dn)
-        return len(pages) - 1
-
-    def put(self, page: int, dn: str) -> None:
-        """
-        Put a DN on a page.
-        """
-        while page >= len(self._pages):
-            self._pages.append({})
-        self._pages[page][dn] = None
-        self._where[dn] = page
-
-    def remove(self, dn: str) -> int:
-        """
-        @return: the page on which a DN was.
-        """
-        page = self._where.pop(dn)
-        del self._pages[page][dn]
-        return page
+    stream = session.stream
+    return SessionValue(
+        sessionID=session.sessionID,
+        application=session.application.name,
+        number=stream.number,
+        epoch=session.epoch,
+        since=session.since,
+        client=stream.name,
+        mask=stream.mask,
+        left=session.left,
+        last=stream.journal.last,
+        lost=stream.lost,
+        dormant=stream.dormant,
+    )
 
 
 @implementer(IKept)
@@ -146,7 +83,7 @@ class KeptSessions:
         See L{IKept}.
         """
         session = self._server.sessions.get(key)
-        return None if session is None else _encode(session.value())
+        return None if session is None else _encode(valueOf(session))
 
     def restore(self, key: str, value: bytes, age: float) -> None:
         """
@@ -154,13 +91,20 @@ class KeptSessions:
 
         @raise ValueError: its application may not connect any more.
         """
-        self._server.restore(_decodeSession(value), age)
+        server, written = self._server, _decodeSession(value)
+        application = server.applications.get(written.application)
+        if application is None:
+            raise ValueError(f"there is no application {written.application!r}")
+        session = Session.restored(server, written, application, age)
+        server.sessions[session.id] = session
+        server.number = max(server.number, written.number)
 
     def restored(self) -> None:
         """
         See L{IKept}.
         """
-        self._server.restored()
+        assert self._server.keeping is not None
+        self._server.keeping.restored()
 
     def comparable(self, value: bytes) -> object:
         """
@@ -186,7 +130,7 @@ class KeptDNs:
         See L{IKept}.
         """
         return [
-            pageKey(session, page)
+            pageKey(session.id, page)
             for session in self._server.sessions.values()
             if session.pages is not None
             for page in range(len(session.pages))
@@ -290,20 +234,6 @@ class KeptRequests:
         return _decodeRequest(value)[1]
 
 
-def pageKey(session: Session, page: int) -> str:
-    """
-    The key of some DNs.
-    """
-    return f"{session.id}/{page}"
-
-
-def requestKey(session: str, reference: int) -> str:
-    """
-    The key of a request.
-    """
-    return f"{session}/{reference}"
-
-
 class Keeping:
     """
     All that is kept of a port.
@@ -322,7 +252,7 @@ class Keeping:
         self.request = keeper.keep(KeptRequests(server))
         self.outbox = Outbox(server.name, keeper)
 
-    def page(self, session: Session, page: int) -> None:
+    def page(self, session: str, page: int) -> None:
         """
         The DNs on a page have changed.
         """
@@ -334,16 +264,16 @@ class Keeping:
         """
         self.session(session.id)
         for page in range(len(session.pages or ())):
-            self.page(session, page)
+            self.page(session.id, page)
 
-    def restored(self) -> int:
+    def restored(self) -> None:
         """
         All is restored: give each session what it was told.
-
-        @return: the highest number of a session that was told anything.
         """
         server = self._server
         told = self.outbox.settle()
+        server.number = max(server.number, *told, 0)
+        server.counts["restoredSessions"] += len(server.sessions)
         for session in list(server.sessions.values()):
             session.adopt(told.get(session.stream.number, {}))
             for reference in session.pending:
@@ -355,4 +285,3 @@ class Keeping:
             for dn in session.dns:
                 server.tellObservers("addressRegistered", session.view, dn)
             server.tellObservers("clientAway", session.view, tuple(session.dns))
-        return max(told, default=0)

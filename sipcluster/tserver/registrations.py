@@ -100,7 +100,7 @@ class Registrations:
         server = self._server
         self._note(session, dn, found)
         if session.pages is not None:
-            server.wasPaged(session, session.pages.add(dn))
+            session.pageChanged(session.pages.add(dn))
         server.tellObservers("addressRegistered", session.view, dn)
         server.give(session, reference, self._registered(dn))
         # Not before: what the observers do is in the snapshot.
@@ -210,7 +210,7 @@ class Registrations:
             return
         self.count -= 1
         if session.pages is not None:
-            self._server.wasPaged(session, session.pages.remove(dn))
+            session.pageChanged(session.pages.remove(dn))
         session.stream.lacking.discard(dn)
         if self._private.get(dn) is session:
             del self._private[dn]

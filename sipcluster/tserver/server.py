@@ -16,16 +16,12 @@ from zope.interface import implementer
 
 from sipcluster.ha.ikeeping import UNKEPT, IKeeper
 from sipcluster.tlib.attributes import timeOf
-from sipcluster.tlib.codec import encode
 from sipcluster.tlib.enums import ServerRole
 from sipcluster.tlib.errors import MessageTooLong, TErrorCode
-from sipcluster.tlib.messages import (
-    EventLinkConnected,
-    EventLinkDisconnected,
-    Message,
-)
+from sipcluster.tlib.messages import Message
 from sipcluster.tserver.connection import Connection
 from sipcluster.tserver.ending import Ending
+from sipcluster.tserver.half_open import HalfOpen
 from sipcluster.tserver.itserver import (
     IAddresses,
     IClientObserver,
@@ -36,7 +32,7 @@ from sipcluster.tserver.itserver import (
     ISnapshot,
     ITrace,
 )
-from sipcluster.tserver.keeping import Keeping, SessionValue
+from sipcluster.tserver.keeping import Keeping
 from sipcluster.tserver.limits import Application, Limits
 from sipcluster.tserver.outbox import HeldConnection
 from sipcluster.tserver.outgoing import Outgoing, outgoing
@@ -45,6 +41,7 @@ from sipcluster.tserver.requests import Requests
 from sipcluster.tserver.session import Session
 from sipcluster.tserver.startup import StartUp
 from sipcluster.tserver.status import clients, status
+from sipcluster.tserver.switch_link import SwitchLink
 from sipcluster.tserver.tracing import Tracing
 from sipcluster.tserver.turns import Turns
 from sipcluster.wire.kvlist import KVList
@@ -70,9 +67,10 @@ class TServer:
     @ivar started: when it began, as AttributeTime.
     @ivar counts: what has happened how often.
     @ivar sessions: by their ids.
-    @ivar halfOpen: connections without a client, the oldest first.
+    @ivar number: the highest of a session in what is written down.
+    @ivar halfOpen: connections without a client.
     @ivar stopped: it has ended, or is about to.
-    @ivar linked: whether the telephones can be reached.
+    @ivar switchLink: whether the telephones can be reached.
     @ivar keeping: what is kept of it at the other member of a pair; L{None}: it is
         in none.
     @ivar claims: whether somebody is at a request that came to another process.
@@ -137,14 +135,12 @@ class TServer:
         self.startUp = StartUp(self, *versions)
         self._snapshots = list(snapshots)
         self._observers = list(observers)
-        self.linked = True
+        self.switchLink = SwitchLink(self)
         self.stopped = False
-        self.halfOpen: dict[Connection, None] = {}
+        self.halfOpen = HalfOpen(self.limits.halfOpen)
         self._connections: dict[Connection, None] = {}
-        self._flood: dict[Connection, None] = {}
         self._ending = Ending(clock)
-        self._why = ""
-        self._number = 0
+        self.number = 0
         for handler in handlers:
             self.requests.add(handler)
 
@@ -174,35 +170,15 @@ class TServer:
             connection = HeldConnection(connection, self.keeping.outbox)
         made = Connection(self, connection)
         self._connections[made] = None
-        self.halfOpen[made] = None
-        if self.stopped:
-            made.cut(TErrorCode.OUT_OF_SERVICE, "the server stops")
-        elif len(self.halfOpen) > self.limits.halfOpen:
-            # The oldest, and not the new one: a flood is to keep nobody out.
-            oldest = next(iter(self.halfOpen))
-            why = "too many connections without a client"
-            oldest.count("halfOpenCut", why)
-            oldest.cut(TErrorCode.RESOURCE_UNAVAILABLE, why)
-            self._flood[oldest] = None
-            if len(self._flood) > self.limits.halfOpen:
-                # Those that do not close would add up, too.
-                first = next(iter(self._flood))
-                del self._flood[first]
-                first.machine.late()
+        self.halfOpen.made(made)
         return made
-
-    def noLongerHalfOpen(self, connection: Connection) -> None:
-        """
-        A connection has a client now, or will never have one.
-        """
-        self.halfOpen.pop(connection, None)
 
     def connectionEnded(self, connection: Connection) -> None:
         """
         A connection is gone.
         """
         self._connections.pop(connection, None)
-        self._flood.pop(connection, None)
+        self.halfOpen.gone(connection)
         self._ending.ended(connection)
 
     def linkChanged(self, connected: bool, why: str = "") -> None:
@@ -211,31 +187,7 @@ class TServer:
 
         @param why: for people; empty when they can.
         """
-        if (connected, why) == (self.linked, self._why):
-            return
-        self.linked, self._why = connected, why
-        for session in self.sessions.values():
-            if session.connection is not None:
-                message = self.linkState(session)
-                self.tracing.sent(session.stream.name, 0, 0, message)
-                session.stream.tell("link", encode(message))
-
-    def linkState(self, session: Session) -> Message:
-        """
-        What a client is told about whether the telephones can be reached.
-        """
-        name = session.application.name
-        if self.linked:
-            return EventLinkConnected(
-                time=self.now(), applicationName=name, sessionID=session.sessionID
-            )
-        return EventLinkDisconnected(
-            time=self.now(),
-            applicationName=name,
-            sessionID=session.sessionID,
-            errorCode=TErrorCode.LINK_DOWN,
-            errorMessage=self._why or TErrorCode.LINK_DOWN.text,
-        )
+        self.switchLink.changed(connected, why)
 
     def stop(self) -> Deferred[None]:
         """
@@ -269,7 +221,6 @@ class TServer:
             session.presence.ended("another process goes on with it")
         self._connections.clear()
         self.halfOpen.clear()
-        self._flood.clear()
         if self.keeping is not None:
             self.keeping.outbox.end()
 
@@ -279,40 +230,10 @@ class TServer:
         """
         Begin a session.
         """
-        self._number += 1
-        session = Session(self, self.entropy(16).hex(), application, self._number)
+        self.number += 1
+        session = Session(self, self.entropy(16).hex(), application, self.number)
         self.sessions[session.id] = session
         return session
-
-    def wasPaged(self, session: Session, page: int) -> None:
-        """
-        Some of the DNs of a session have changed.
-        """
-        if self.keeping is not None:
-            self.keeping.page(session, page)
-
-    def restore(self, written: SessionValue, age: float) -> None:
-        """
-        Take over a session of another process.
-
-        @param age: seconds since it was written down.
-
-        @raise ValueError: its application may not connect any more.
-        """
-        application = self.applications.get(written.application)
-        if application is None:
-            raise ValueError(f"there is no application {written.application!r}")
-        session = Session.restored(self, written, application, age)
-        self.sessions[session.id] = session
-        self._number = max(self._number, written.number)
-
-    def restored(self) -> None:
-        """
-        All that another process has left is taken over.
-        """
-        if self.keeping is not None:
-            self._number = max(self._number, self.keeping.restored())
-            self.counts["restoredSessions"] += len(self.sessions)
 
     # Events: IEventPublisher.
 

@@ -17,7 +17,7 @@ from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import Message
 from sipcluster.tserver.itserver import ClientView
 from sipcluster.tserver.journal import Answers
-from sipcluster.tserver.keeping import Pages, SessionValue, requestKey
+from sipcluster.tserver.kept_values import Pages, SessionValue, requestKey
 from sipcluster.tserver.limits import Application
 from sipcluster.tserver.outgoing import Entry
 from sipcluster.tserver.registrations import Registration
@@ -173,27 +173,15 @@ class Session:
             if told[position].reference:
                 self.answers.add(position, told[position])
 
-    def value(self) -> SessionValue:
+    @property
+    def left(self) -> float | None:
         """
-        It, written down.
+        Seconds until it ends unless its client comes back; L{None}: the client is
+        connected.
         """
-        stream, timer = self.stream, self._timer
-        left = None
-        if timer is not None:
-            left = max(0.0, timer.getTime() - self.server.clock.seconds())
-        return SessionValue(
-            sessionID=self.sessionID,
-            application=self.application.name,
-            number=stream.number,
-            epoch=self.epoch,
-            since=self.since,
-            client=stream.name,
-            mask=stream.mask,
-            left=left,
-            last=stream.journal.last,
-            lost=stream.lost,
-            dormant=stream.dormant,
-        )
+        if self._timer is None:
+            return None
+        return max(0.0, self._timer.getTime() - self.server.clock.seconds())
 
     def changed(self) -> None:
         """
@@ -202,6 +190,14 @@ class Session:
         keeping = self.server.keeping
         if keeping is not None:
             keeping.session(self.id)
+
+    def pageChanged(self, page: int) -> None:
+        """
+        The DNs on a page have to be written down anew.
+        """
+        keeping = self.server.keeping
+        if keeping is not None:
+            keeping.page(self.id, page)
 
     def asks(self, reference: int, request: Message) -> None:
         """

@@ -130,7 +130,7 @@ class StartUp:
             ),
             envelope.reference,
         )
-        connection.tellDirectly(server.linkState(session))
+        connection.tellDirectly(server.switchLink.state(session))
         connection.machine.admitted(session, admission.position, keepAlive)
 
     def _sendElsewhere(

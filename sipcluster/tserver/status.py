@@ -26,7 +26,7 @@ def status(server: TServer) -> dict[str, object]:
         "journalBytes": sum(one.stream.journal.size for one in sessions),
         "unsentBytes": sum(one.stream.unsent for one in sessions),
         "pending": sum(len(one.pending) for one in sessions),
-        "linked": server.linked,
+        "linked": server.switchLink.there,
         "counts": dict(sorted(server.counts.items())),
     }
 
