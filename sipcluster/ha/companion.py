@@ -271,7 +271,9 @@ class Companion:
         self._asks.clear()
         if self._fitness is not None:
             self._fitness.peer(False)
-        if self._member is not None and not self.serving():
+        if self.serving():
+            self.alone()  # asks the arbiter before anything has to wait for it
+        elif self._member is not None:
             self._member.role.askDue()  # it may have been left to the other one
 
 

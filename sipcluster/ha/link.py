@@ -336,8 +336,8 @@ class Link:
         self.keepAlive.stop()
         self.sender.machine.ended()
         self.receiver.machine.ended()
-        self.companion.unlinked(self.send)
         self.journal.detach(self)
+        self.companion.unlinked(self.send)
 
     def refuse(self, code: Refusal, why: str) -> None:
         """

@@ -307,8 +307,8 @@ class CompanionTests(SynchronousTestCase):
         one.clock.advance(0.5)
         one.journal.peerInSync(0)
         one.clock.advance(0.5)
-        one.companion.unlinked(one.send)
         one.journal.peerLost()
+        one.companion.unlinked(one.send)
         return []
 
     def test_aloneWhenConfirmed(self) -> None:
@@ -340,8 +340,8 @@ class CompanionTests(SynchronousTestCase):
         one.clock.advance(1.25)
         self.assertEqual(one.arbiter.asked[-1], ("renew", 7))
         one.clock.advance(0.1)
-        one.companion.unlinked(one.send)
         one.journal.peerLost()
+        one.companion.unlinked(one.send)
         sent: list[str] = []
         one.journal.then(lambda: sent.append("first"))
         one.arbiter.answer(Granted(7, 5.0))
