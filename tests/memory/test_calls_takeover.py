@@ -285,6 +285,10 @@ class TakeoverLives(TakeoverTestCase):
         """
         self.undone.append(partial(self.askAgain, what, dn, *more))
         self.ask(what, dn, *more)
+        if not self.keeper.pending:
+            # It was refused, and nothing has changed: a turn of its own.
+            self.undone.clear()
+            self.failedIn = [-1 for _ in self.failedIn]
 
     def askAgain(self, what: str, dn: str, *more: object) -> None:
         """
