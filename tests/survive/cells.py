@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from attrs import evolve
 
-from tests.survive.configuration import Arbiter, Shape
+from tests.survive.configuration import SIP_PASS, Arbiter, Shape
 from tests.survive.scene import Cell, Scene, lease
 from tests.survive.telephones import PROXIES
 
@@ -217,17 +217,17 @@ CELLS: Iterable[Cell] = (
         after=20.0,
     ),
     Cell(
-        "cut-proxies",
-        "primary cut off from the SIP Proxies",
-        _cut(*PROXIES),
-        lease(),
+        "cut-sip",
+        "primary cut off from all SIP: SIP Proxies, telephones, trunk",
+        _cut(*PROXIES, "callers", "callees"),
+        SIP_PASS + 1,
         after=24.0,
     ),
     Cell(
         "cut-clients",
-        "primary cut off from telephones and T-Library clients",
-        _cut("callers", "callees", "clients"),
-        lease(),
+        "primary cut off from T-Library clients",
+        _cut("clients"),
+        1.0,
         after=20.0,
     ),
     Cell("pull", "network card of the primary down", _pull, lease(), after=22.0),

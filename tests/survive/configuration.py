@@ -30,6 +30,12 @@ CALLED: Mapping[str, tuple[int, ...]] = {
 #: All DNs that are watched.
 DNS = (*CALLING, *(number for some in CALLED.values() for number in some))
 
+#: The host and port of the other end of a trunk.
+TRUNK = ("callees", 5090)
+
+#: Seconds without any SIP after which a primary leaves the role to the other one.
+SIP_PASS = 4.0
+
 #: Seconds for which the store gives the role to a member.
 TTL = 5.0
 
@@ -101,7 +107,8 @@ class Shape:
         """
         The configuration.
         """
-        parts = [_COMMON.format(domain=DOMAIN)]
+        trunk = f"{address(TRUNK[0])}:{TRUNK[1]}"
+        parts = [_COMMON.format(domain=DOMAIN, trunk=trunk, check=SIP_PASS / 2)]
         parts += [_EXTENSION.format(number=number) for number in DNS]
         if self.etcd:
             urls = ", ".join(f'"http://{address(name)}:2379"' for name in self.etcd)
@@ -143,6 +150,13 @@ service-type = "sip-cluster-nodes"
 [[tlib-application]]
 name = "recorder"
 password = "secret"
+
+[[trunk]]
+number = "8"
+contact = "sip:{trunk}"
+prefix = "8"
+oos-check = {check}
+oos-force = {check}
 """
 
 _EXTENSION = """\
@@ -185,6 +199,10 @@ default = 3000
 TCport = 3001
 IPport = 3002
 SmartProxy = 3003
+[node.monitors]
+sip-pass-check = true
+sip-nic-monitoring = true
+tlib-nic-monitoring = true
 """,
 }
 

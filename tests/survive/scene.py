@@ -19,8 +19,8 @@ from tests.interop.status import until
 from tests.survive.calls import Calls
 from tests.survive.capture import kindOf, ofPrimary, read
 from tests.survive.cluster import Survivors
-from tests.survive.configuration import TTL, Shape
-from tests.survive.hosts import HOSTS, Hosts
+from tests.survive.configuration import TRUNK, TTL, Shape
+from tests.survive.hosts import HOSTS, Hosts, address
 from tests.survive.judging import Verdict, judge
 from tests.survive.recorders import Recorders
 from tests.survive.telephones import Plan, Telephones
@@ -70,6 +70,7 @@ class Scene:
     figures: dict[str, Any] = field(factory=dict)
     faults: list[str] = field(factory=list)
     _captures: list[Program] = field(factory=list)
+    _helpers: list[Program] = field(factory=list)
 
     def happens(self) -> None:
         """
@@ -151,6 +152,7 @@ class Scene:
         Make the calls, let it happen, let the calls end, and judge.
         """
         reactor, plan = self.reactor, self.telephones.plan
+        self._trunk()
         await self.telephones.register(reactor)
         await self.recorders.start(reactor)
         await self.telephones.answer(reactor)
@@ -195,6 +197,23 @@ class Scene:
         await self.recorders.stop(reactor)
         return self._verdict(cell)
 
+    def _trunk(self) -> None:
+        """
+        Have somebody who answers OPTIONS.
+        """
+        host, port = TRUNK
+        self._helpers.append(
+            Program.start(
+                [
+                    *(sys.executable, "-m", "tests.survive.trunk"),
+                    *(address(host), str(port)),
+                ],
+                self.folder / "trunk.out",
+                self.hosts[host],
+                {"PYTHONPATH": str(TOP)},
+            )
+        )
+
     async def _leftBehind(self) -> None:
         """
         Nothing of any call is left, and everybody is where they are to be.
@@ -233,7 +252,7 @@ class Scene:
         """
         End everything.
         """
-        for program in self._captures:
+        for program in (*self._captures, *self._helpers):
             program.kill()
         await self.telephones.stop(self.reactor)
         await self.recorders.stop(self.reactor)

@@ -19,6 +19,7 @@ from tests.survive.judging import Verdict, judge, stateAt
 from tests.survive.page import render
 from tests.survive.streams import Stream, alike, lawfulParty, numbering, read, sessions
 from tests.survive.telephones import Plan
+from tests.survive.trunk import answer
 
 A, B = "a" * 32, "b" * 32
 
@@ -274,6 +275,24 @@ class JudgingTests(SynchronousTestCase):
         Each cell has a name of its own.
         """
         self.assertEqual(len({cell.name for cell in CELLS}), len(list(CELLS)))
+
+
+class TrunkTests(SynchronousTestCase):
+    """
+    The other end of the trunk.
+    """
+
+    def test_answers(self) -> None:
+        """
+        OPTIONS are answered, with what an answer repeats; nothing else is.
+        """
+        said = answer(b"OPTIONS sip:x SIP/2.0\r\nVia: a\r\nX: y\r\nTo: <z>\r\n\r\n")
+        self.assertEqual(
+            said,
+            b"SIP/2.0 200 OK\r\nVia: a\r\nTo: <z>;tag=trunk\r\nContent-Length: 0"
+            b"\r\n\r\n",
+        )
+        self.assertEqual(answer(b"INVITE sip:x SIP/2.0\r\n\r\n"), b"")
 
 
 class CaptureTests(SynchronousTestCase):
