@@ -16,6 +16,7 @@ from sipcluster.app.settings.monitors import Monitoring, wildcard
 from sipcluster.monitors import (
     condition,
     initialised,
+    link,
     nic,
     numbers,
     sip_pass,
@@ -57,6 +58,7 @@ class Surroundings:
     @ivar devicesFailed: whether all DNs with active out-of-service detection
         have failed.
     @ivar arbiterAway: why the arbiter cannot be reached; empty while it answers.
+    @ivar linked: whether the other member is heard.
     @ivar standbyUnready: why the calls of this primary would not outlive it;
         empty while they would, and on a backup.
     @ivar missing: the parts of a backup that are not initialised, and why.
@@ -73,6 +75,7 @@ class Surroundings:
     tlibAddress: str = ""
     devicesFailed: Callable[[], bool] = _true
     arbiterAway: Callable[[], str] = _empty
+    linked: Callable[[], bool] = _true
     standbyUnready: Callable[[], str] = _empty
     missing: Callable[[], Mapping[str, str]] = _complete
     settle: float = 5.0
@@ -163,6 +166,9 @@ class _Making:
         self.monitors.append(
             condition.standbyMonitor(clock, alarms, around.standbyUnready, interval)
         )
+        self.monitors.append(
+            link.LinkMonitor(clock, self.service, around.linked, interval)
+        )
 
     def virtualIP(self) -> None:
         settings, around = self.settings, self.around
@@ -211,6 +217,7 @@ class _Making:
                     address,
                     *told,
                     interval=self.settings.monitoringInterval,
+                    deaf=name == nic.SIP_NIC,
                 )
             )
 
@@ -278,6 +285,7 @@ def watchPair(
             tlibAddress=settings.tlibHost,
             devicesFailed=devicesFailed,
             arbiterAway=lambda: member.member.away,
+            linked=lambda: member.companion.state is not None,
             standbyUnready=standbyUnready,
             missing=missing,
             settle=pair.lease,

@@ -36,6 +36,7 @@ class NICMonitor:
     @ivar name: of the monitor, and of the reason that it gives.
     @ivar failed: number of the log event when it has failed.
     @ivar works: when it works again.
+    @ivar deaf: without it no telephone reaches this member.
     """
 
     name: str
@@ -46,6 +47,7 @@ class NICMonitor:
     failed: str
     works: str
     interval: float = 1.0
+    deaf: bool = False
     _watching: Watching = field(init=False)
     _following: IFollowing | None = field(default=None, init=False)
     _nic: str = field(default="", init=False)
@@ -106,7 +108,7 @@ class NICMonitor:
 
     def _turned(self, why: str) -> None:
         if why:
-            self.service.unavailable(self.name, self.failed, why)
+            self.service.unavailable(self.name, self.failed, why, deaf=self.deaf)
         else:
             what = f"network interface {self._nic} of {self.address} works"
             self.service.running(self.name, self.works, what)

@@ -25,10 +25,13 @@ class Service:
     of it for the role is decided by the pair.
 
     @ivar reasons: what decides; L{None} for a process that is in no pair.
+    @ivar linked: whether the other member is heard.
     """
 
     alarms: Alarms
     reasons: IReasons | None = None
+    linked: bool = True
+    _deaf: set[str] = field(factory=set, init=False)
     _why: dict[str, str] = field(factory=dict, init=False)
     _notes: dict[str, str] = field(factory=dict, init=False)
 
@@ -47,7 +50,12 @@ class Service:
         return dict(self._why)
 
     def unavailable(
-        self, reason: str, number: str, why: str, soft: bool = True
+        self,
+        reason: str,
+        number: str,
+        why: str,
+        soft: bool = True,
+        deaf: bool = False,
     ) -> None:
         """
         It cannot, for one more reason; one of the same name is replaced.
@@ -55,6 +63,8 @@ class Service:
         @param number: of the log event.
         @param why: for people.
         @param soft: it goes on all the same if the other member is no better.
+        @param deaf: no telephone reaches this member.  What the other one is like is
+            not known while it is not heard, but worse it cannot be.
         """
         before = self._why.copy()
         self._why[reason] = why
@@ -62,9 +72,24 @@ class Service:
         if before.get(reason) != why:
             log.error("{number}: {why}", number=number, reason=reason, why=why)
             self.alarms.raiseAlarm(reason, number, why, Level.CRITICAL)
+        if deaf:
+            self._deaf.add(reason)
+        else:
+            self._deaf.discard(reason)
         self._tell(bool(before), why)
         if self.reasons is not None:
-            self.reasons.unfit(reason, why, soft)
+            self.reasons.unfit(reason, why, soft and not (deaf and not self.linked))
+
+    def linkChanged(self, linked: bool) -> None:
+        """
+        The other member is heard, or no longer.
+        """
+        if linked == self.linked:
+            return
+        self.linked = linked
+        for reason in sorted(self._deaf):
+            if self.reasons is not None and reason in self._why:
+                self.reasons.unfit(reason, self._why[reason], linked)
 
     def note(self, reason: str, number: str, why: str) -> None:
         """
@@ -99,6 +124,7 @@ class Service:
         return {"service": self.state, "why": self.why}
 
     def _withdraw(self, reason: str, what: str) -> None:
+        self._deaf.discard(reason)
         if self._why.pop(reason, None) is not None:
             self._tell(True, what)
             if self.reasons is not None:

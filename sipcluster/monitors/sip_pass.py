@@ -34,6 +34,9 @@ _AGAIN = 1.0
 #: nothing of the network.
 _ASLEEP = 1.0
 
+#: Seconds that a member may need to ask for the role again.
+_ASKING = 3.0
+
 #: Seconds that the other member may need for its part, beyond its time.
 _SLACK = 60.0
 
@@ -93,6 +96,8 @@ class _Core:
     @ivar factor: what the period is multiplied with.
     @ivar gaveUp: when the role was last given up because nothing came, if
         nothing has come since.
+    @ivar hopeless: nobody took the role when it was last given up: while the other
+        member is not heard it is kept.
     @ivar attentive: whether the next message is to be told to the machine.
     """
 
@@ -105,6 +110,7 @@ class _Core:
     factor: int = 1
     gaveUp: float | None = None
     attentive: bool = False
+    hopeless: bool = False
     timer: IDelayedCall | None = None
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
@@ -153,15 +159,18 @@ class _Core:
     def returned(self) -> None:
         """
         The role has come.  If it was given up in vain, the time is doubled: the
-        other has waited for no longer than it may, and given it up too.
+        other has waited for no longer than it may, and given it up too.  If it was
+        away for less than the other waits, nobody has taken it.
         """
-        if self.gaveUp is not None:
-            away = self.clock.seconds() - self.gaveUp
-            if away <= MOST * self.period + self.settle + _SLACK:
-                self.factor = min(MOST, 2 * self.factor)
-            else:  # it has kept it: something came there
-                self.factor = 1
-            self.gaveUp = None
+        gaveUp, self.gaveUp = self.gaveUp, None
+        if gaveUp is None:
+            return
+        away = self.clock.seconds() - gaveUp
+        self.hopeless = away < min(self.period, self.settle + _ASKING)
+        if away > MOST * self.period + self.settle + _SLACK:
+            self.factor = 1  # the other has kept it: something came there
+        elif not self.hopeless:
+            self.factor = min(MOST, 2 * self.factor)
 
 
 def _build() -> TypeMachine[Passing, _Core]:
@@ -178,7 +187,7 @@ def _build() -> TypeMachine[Passing, _Core]:
     @backup.upon(Passing.becamePrimary).to(watching)
     def begin(passing: Passing, s: _Core) -> None:
         s.returned()
-        s.attentive = s.factor > 1
+        s.attentive = s.factor > 1 or s.hopeless
         s.watch(passing)
 
     @watching.upon(Passing.becameBackup).to(backup)
@@ -189,18 +198,19 @@ def _build() -> TypeMachine[Passing, _Core]:
     @watching.upon(Passing.heard).loop()
     @leaving.upon(Passing.heard).loop()
     def count(passing: Passing, s: _Core) -> None:
-        s.factor, s.gaveUp, s.attentive = 1, None, False
+        s.factor, s.gaveUp, s.attentive, s.hopeless = 1, None, False, False
 
     @watching.upon(Passing.silent).to(silent)
     def giveUp(passing: Passing, s: _Core) -> None:
         s.attentive = True
-        s.service.unavailable(REASON, SIP_SILENT, f"no SIP for {s.timeout:g} s")
+        why = f"no SIP for {s.timeout:g} s"
+        s.service.unavailable(REASON, SIP_SILENT, why, deaf=not s.hopeless)
 
     # The other member is no better, or has not taken the role yet.
 
     @silent.upon(Passing.heard).to(watching)
     def goOn(passing: Passing, s: _Core) -> None:
-        s.factor, s.attentive = 1, False
+        s.factor, s.attentive, s.hopeless = 1, False, False
         s.service.running(REASON, SIP_HEARD, "SIP comes again")
         s.watch(passing)
 
@@ -216,7 +226,7 @@ def _build() -> TypeMachine[Passing, _Core]:
     @leaving.upon(Passing.becamePrimary).to(watching)
     def beginAgain(passing: Passing, s: _Core) -> None:
         s.returned()
-        s.attentive = s.factor > 1
+        s.attentive = s.factor > 1 or s.hopeless
         s.watch(passing)
         s.service.running(REASON, SIP_HEARD, "this member serves again")
 

@@ -248,12 +248,17 @@ class SIPPassTests(Members):
 
     def test_noOtherMember(self) -> None:
         """
-        A member that hears nothing keeps the role while there is no other: to serve
-        is better than that nobody does.
+        A member that hears nothing, not even of the other member, gives the role
+        up; when nobody takes it, it has it again and keeps it: to serve is better
+        than that nobody does.
         """
         self.successResultOf(self.stopped("node1b"))
+        ((name, _),) = self.roles(300)
+        self.assertEqual((name, self.primary), ("node1a", "node1a"))
+        lives = self.members["node1a"].counts["lives"]
         self.run_(300)
         self.assertEqual(self.primary, "node1a")
+        self.assertEqual(self.members["node1a"].counts["lives"], lives)
         self.assertIn("sip-pass-check", self.keys("node1a"))
         status = self.monitors["node1a"].status()
         self.assertEqual(status["service"], "SERVICE_UNAVAILABLE")
@@ -358,6 +363,41 @@ class NICTests(Members):
         self.run_(4.0)
         self.assertEqual(self.primary, "node1a")
         self.assertEqual(self.holders(), ["node1a"])
+
+    def test_interfaceFailsWithTheLink(self) -> None:
+        """
+        When the link to the other member goes with the interface of SIP, the
+        primary does not know how the other one is, and leaves the role to it all
+        the same: no telephone reaches it.
+        """
+        nics = self.nics["node1a"]
+        self.network.partition(NODE)
+        self.run_(5.0)
+        self.assertEqual(self.primary, "node1a")
+        del nics.found[NODE]
+        nics.tell()
+        self.run_(1.0)
+        self.assertEqual(self.primary, "node1b")
+        self.run_(30.0)
+        self.assertEqual(self.primary, "node1b")
+
+    def test_linkFailsAfterTheInterfaces(self) -> None:
+        """
+        Two members without interfaces leave the role where it is while they hear
+        of each other, and nowhere when they do not; the first one that works again
+        has it.
+        """
+        for name, host in (("node1a", NODE), ("node1b", OTHER_NODE)):
+            self.nics[name].found[host] = NIC("eth0", "has no carrier")
+            self.nics[name].tell()
+        self.run_(10.0)
+        self.assertNotEqual(self.primary, "")
+        self.network.partition(NODE)
+        self.run_(10.0)
+        self.assertEqual(self.primary, "")
+        self.nics["node1b"].found[OTHER_NODE] = NIC("eth0")
+        self.run_(4.0)
+        self.assertEqual(self.primary, "node1b")
 
     def test_arbiterAndStandby(self) -> None:
         """

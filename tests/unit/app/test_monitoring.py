@@ -183,6 +183,7 @@ class MonitorsOfTests(SynchronousTestCase):
             set(status["monitors"]),  # type: ignore[call-overload]
             {
                 *("ports", "sip-pass-check", "arbiter-monitoring", "hot-standby"),
+                "link",
                 *("sip-iptakeover-monitoring", "sip-nic-monitoring"),
                 *("tlib-nic-monitoring", "backup-init-check"),
             },
@@ -208,7 +209,7 @@ class MonitorsOfTests(SynchronousTestCase):
         monitors = self.made(Monitoring())
         self.assertEqual(
             set(monitors.status()["monitors"]),  # type: ignore[call-overload]
-            {"ports", "arbiter-monitoring", "hot-standby"},
+            {"ports", "arbiter-monitoring", "hot-standby", "link"},
         )
         self.assertFalse(monitors.watchesSIP)
         monitors.sipSeen()

@@ -197,6 +197,30 @@ class SIPPassTests(SynchronousTestCase):
         self.run_(20)
         self.assertEqual(self.world.service.state, SERVICE_UNAVAILABLE)
 
+    def test_nobodyTookIt(self) -> None:
+        """
+        When nobody has taken the role, it is not given up in the dark again, and
+        the time is not doubled; SIP ends that.
+        """
+        self.world.service.linked = False
+        self.check.roleChanged(True)
+        self.run_(20)
+        self.assertEqual(self.world.pair.soft, {"sip-pass-check": False})
+        self.check.roleChanged(False)
+        self.run_(4)
+        self.check.roleChanged(True)
+        self.run_(20)
+        self.assertEqual(self.world.pair.soft, {"sip-pass-check": True})
+        self.check.sipSeen()
+        self.assertEqual(self.world.pair.soft, {})
+        self.run_(20)
+        self.assertEqual(self.world.pair.soft, {"sip-pass-check": False})
+        self.world.service.linkChanged(True)
+        self.assertEqual(self.world.pair.soft, {"sip-pass-check": True})
+        self.world.service.linkChanged(True)
+        self.world.service.linkChanged(False)
+        self.assertEqual(self.world.pair.soft, {"sip-pass-check": False})
+
     def test_status(self) -> None:
         """
         It says how long it waits.
@@ -205,7 +229,7 @@ class SIPPassTests(SynchronousTestCase):
         self.check.roleChanged(True)
         self.run_(20)
         self.check.roleChanged(False)
-        self.run_(5)
+        self.run_(20)
         self.check.roleChanged(True)
         self.assertEqual(self.check.status(), "at most 40 s without SIP (2 times 20)")
 
