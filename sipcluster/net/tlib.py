@@ -39,6 +39,7 @@ class TLibProtocol(Protocol):
         self._taker = taker
         self._user: IConnectionUser | None = None
         self._direct: DirectWriter | None = None
+        self._lost = False
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
@@ -67,6 +68,7 @@ class TLibProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         user, self._user = self._user, None
+        self._lost = True
         self.__dict__.pop("write", None)
         # TLS would keep its producer, and so the two each other.
         self._stopWriting()
@@ -104,6 +106,8 @@ class TLibProtocol(Protocol):
         read, an end of both directions would destroy what we said last, so over TCP
         ours is ended first; the client ends the other one.
         """
+        if self._lost:
+            return  # what was held for another process comes late
         transport: Any = self.transport
         self._stopWriting()
         transport.resumeProducing()

@@ -196,6 +196,12 @@ class Requests:
     def _handOver(
         self, handler: IRequests, session: Session, reference: int, request: Message
     ) -> None:
+        if self._server.keeper.full():
+            self._server.counts["tooMuchWaits"] += 1
+            code = TErrorCode.RESOURCE_UNAVAILABLE
+            text = "Too much waits for the other member of the pair"
+            self.refuse(session, reference, request, code, text)
+            return
         try:
             session.asks(reference, request)
         except TooManyRequests:

@@ -122,6 +122,7 @@ class TServer:
         self.location = location
         self.roleEpoch = roleEpoch
         self.epoch = epoch or int(wallTime() * 1000)
+        self.keeper = keeper
         self.keeping = None if keeper is UNKEPT else Keeping(self, keeper)
         outbox = None if self.keeping is None else self.keeping.outbox
         self.tracing = Tracing(name, trace, outbox)

@@ -378,6 +378,18 @@ class RequestTests(KeptCase):
         self.assertEqual(self.pair.life.calls.done, [])
         self.assertKept()
 
+    def test_tooMuchWaits(self) -> None:
+        """
+        Nothing new is begun while too much waits for the other member.
+        """
+        peer = self.pair.peer("1000")
+        self.patch(self.pair.life.keeper, "full", lambda: True)
+        reference = self.makeCall(peer)
+        self.pair.run_(0.01)
+        error = peer.expect(EventError, reference=reference)
+        self.assertEqual(error.errorCode, TErrorCode.RESOURCE_UNAVAILABLE)
+        self.assertEqual(self.pair.life.calls.done, [])
+
     def test_timeOut(self) -> None:
         """
         What is not answered is refused when what was left of its time is over.
