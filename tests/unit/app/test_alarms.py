@@ -4,19 +4,23 @@ Tests for L{sipcluster.app.alarms} and L{sipcluster.app.control_alarms}.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.logger import Logger, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.app import control, control_alarms
 from sipcluster.app.alarms import AlarmEvents, ProcessAlarms
 from sipcluster.app.control_cluster import Refused
+from sipcluster.app.http_monitor import monitorSite
 from sipcluster.app.settings import AlarmSettings
 from sipcluster.monitors.alarms import Alarms, Level
+from tests.unit.app.test_http_monitor import FakeProcess
 
 CONFIGURATION = """
 [switch]
@@ -248,3 +252,61 @@ class ControlTests(SynchronousTestCase):
         status, text = self.run_()
         self.assertEqual(status, 1)
         self.assertIn("store: no answer: connection refused", text)
+
+
+class HTTPTests(SynchronousTestCase):
+    """
+    Alarms and the state of the service over HTTP.
+    """
+
+    def setUp(self) -> None:
+        process: Any = FakeProcess()
+        process.alarms = ProcessAlarms(Clock(), AlarmSettings(), "node1a")
+        self.alarms: Alarms = process.alarms.alarms
+        self.process = process
+        self.site = monitorSite(process)
+
+    def ask(self, path: str) -> tuple[int, str]:
+        transport = StringTransport()
+        protocol: Any = self.site.buildProtocol(transport.getPeer())
+        protocol.makeConnection(transport)
+        protocol.dataReceived(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        head, _, body = transport.value().decode().partition("\r\n\r\n")
+        protocol.connectionLost(None)
+        return int(head.split()[1]), body
+
+    def test_alarms(self) -> None:
+        """
+        C{/alarms} has those that are active and those that are over; the metrics
+        count the active ones by level.
+        """
+        self.alarms.raiseAlarm("a", "00-04200", "broke", Level.CRITICAL)
+        self.alarms.raiseAlarm("b", "00-04200", "broke")
+        self.alarms.clearAlarm("b")
+        self.process.more = {"alarms": self.process.alarms.status()}
+        code, body = self.ask("/alarms")
+        told = json.loads(body)
+        self.assertEqual(code, 200)
+        self.assertEqual([one["key"] for one in told["active"]], ["a"])
+        self.assertEqual([one["key"] for one in told["history"]], ["b"])
+        _, body = self.ask("/metrics")
+        self.assertIn('sipcluster_alarms{level="critical"} 1.0', body)
+        self.assertIn('sipcluster_alarms{level="major"} 0.0', body)
+        _, body = self.ask("/")
+        self.assertIn("/alarms", json.loads(body)["paths"])
+
+    def test_health(self) -> None:
+        """
+        A member that is C{SERVICE_UNAVAILABLE} is alive and not ready, and says
+        why.
+        """
+        self.process.more = {"service": "SERVICE_RUNNING", "why": {}}
+        self.assertEqual(self.ask("/health/ready")[0], 200)
+        self.process.more = {
+            "service": "SERVICE_UNAVAILABLE",
+            "why": {"sip-pass-check": "no SIP for 20 s"},
+        }
+        code, body = self.ask("/health/ready")
+        self.assertEqual(code, 503)
+        self.assertEqual(json.loads(body)["why"], {"sip-pass-check": "no SIP for 20 s"})
+        self.assertEqual(self.ask("/health/live")[0], 200)
