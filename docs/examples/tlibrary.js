@@ -998,6 +998,7 @@ function watchOver(client) {
   const say = (...words) => process.stderr.write(`${words.join(' ')}\n`);
   client.on('state', (state) => say('--', state));
   client.on('link', (connected) => say('-- link', connected ? 'connected' : 'disconnected'));
+  client.on('role', ({ RoleEpoch }) => say('-- another primary, epoch', RoleEpoch));
   client.on('restart', (kind) => say('-- events were missed:', kind));
   client.on('closing', (why) => say('-- closed:', why.ErrorCode, why.ErrorMessage));
   client.on('trouble', (error) => say('--', error.message));
@@ -1042,6 +1043,7 @@ function pipe(client) {
   client.on('state', (state) => say('state', { state, session: client.session }));
   client.on('info', (attributes) => say('info', { attributes }));
   client.on('link', (connected) => say('link', { connected }));
+  client.on('role', ({ RoleEpoch }) => say('role', { epoch: RoleEpoch }));
   client.on('restart', (kind) => say('restart', { kind }));
   client.on('closing', (attributes) => say('closing', { attributes }));
   client.on('poll', () => say('poll', {}));
