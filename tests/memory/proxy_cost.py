@@ -1,7 +1,7 @@
 """
 What one proxied call costs in processor time, in this process, without sockets::
 
-    python -m tests.memory.proxy_cost [CALLS] [--profile]
+    python -m tests.memory.proxy_cost [CALLS] [--profile] [--pair]
 
 A call is INVITE, 100, 180, 200, ACK, BYE and 200 from a phone to a node; what is
 measured is from the bytes of a datagram to the bytes of those that leave, timers
@@ -25,7 +25,14 @@ from twisted.internet.task import Clock
 
 from sipcluster.app.proxy import makeProxy
 from sipcluster.app.runtime import ProxyRuntime
-from sipcluster.app.settings import Configuration, Node, Proxy, Switch
+from sipcluster.app.settings import (
+    Application,
+    Configuration,
+    Node,
+    Pair,
+    Proxy,
+    Switch,
+)
 from sipcluster.net.transport import SIPTransport
 from sipcluster.registrar.memory import MemoryRegistrationStore
 from sipcluster.sip.message import Request, makeResponse, parseMessage
@@ -128,18 +135,26 @@ def request(method: bytes, uri: bytes, number: int, cseq: int, *more: bytes) -> 
 
 class Bench:
     """
-    One proxy, one node that is in service, and a phone.
+    One proxy, one node that is in service, perhaps with another one that would take
+    over, and a phone.
 
     @ivar spent: seconds of processor time in the proxy, by kind of message.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pair: bool = False) -> None:
         self.clock = Clock()
         self.wire = Wire(self.clock)
+        nodes: tuple[Application, ...] = (Node(name="node1", sipAddress=NODE[0]),)
+        if pair:
+            nodes = (
+                Node(name="node1a", sipAddress=NODE[0]),
+                Node(name="node1b", sipAddress="192.0.2.22"),
+                Pair(name="node1", members=("node1a", "node1b")),
+            )
         configuration = Configuration(
             Switch(name="switch", domain="example.com"),
             applications=(
-                Node(name="node1", sipAddress=NODE[0]),
+                *nodes,
                 Proxy(name="proxy1", sipAddress=PROXY, oosCheck=0.0),
             ),
         )
@@ -165,7 +180,8 @@ class Bench:
         self.spent: dict[str, float] = {}
         self.profile: cProfile.Profile | None = None
         self.clock.advance(0.1)
-        self.answer(self.wire.sent.pop()[0], 200)
+        for question, address in tuple(self.wire.sent):
+            self.answer(question, 200, source=address)
         self.wire.sent.clear()
         self.spent.clear()
 
@@ -188,7 +204,13 @@ class Bench:
         took = (time.process_time_ns() - start) / 1e9
         self.spent[kind] = self.spent.get(kind, 0.0) + took
 
-    def answer(self, data: bytes, status: int, body: bytes = b"") -> list[bytes]:
+    def answer(
+        self,
+        data: bytes,
+        status: int,
+        body: bytes = b"",
+        source: tuple[str, int] = NODE,
+    ) -> list[bytes]:
         """
         Answer a request as the node.
         """
@@ -203,7 +225,7 @@ class Bench:
             contentType=b"application/sdp",
         )
         kind = f"{status} {message.method.decode()}"
-        return self.feed(kind, response.render(), NODE)
+        return self.feed(kind, response.render(), source)
 
     def call(self, number: int) -> None:
         """
@@ -234,12 +256,12 @@ class Bench:
 ROUND = 300
 
 
-def main(calls: int, profile: bool) -> None:
+def main(calls: int, profile: bool, pair: bool) -> None:
     """
     Measure and print: of each kind of message the best round, since whatever
     else the machine does only makes it slower.
     """
-    bench = Bench()
+    bench = Bench(pair)
     for number in range(ROUND):
         bench.call(number)
     bench.timers()
@@ -267,5 +289,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("calls", nargs="?", type=int, default=3000)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--pair", action="store_true")
     options = parser.parse_args()
-    main(options.calls, options.profile)
+    main(options.calls, options.profile, options.pair)

@@ -309,8 +309,8 @@ class DrivenAgainTests(PairTestCase):
             )
         self.settle()
         self.announces(self.second, 8)
-        for method in (b"BYE", b"INFO", b"NOTIFY"):
-            self.second.respond(self.second.take(method), 200)
+        for name in (b"BYE", b"INFO", b"NOTIFY"):
+            self.second.respond(self.second.take(name), 200)
         self.settle()
         self.assertEqual(self.alice.names(), [200, 200, 200])
         self.assertAllGone()
