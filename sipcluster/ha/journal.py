@@ -426,14 +426,15 @@ class Journal:
                 if not self._serving():
                     break
                 _, _, send = waiting.popleft()
-                with log.failuresHandled("what waited for the other member"):
+                try:
                     send()
+                except Exception:
+                    log.failure("what waited for the other member")
         finally:
             self._sending = False
+        # Who watches finds nothing, and stops: cheaper than to stop it each time.
         if waiting:
             self._settle()
-        else:
-            self._stopWatching()
 
     def _settle(self) -> None:
         # While something was sent, nothing else was, whatever happened.

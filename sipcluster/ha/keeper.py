@@ -232,8 +232,10 @@ class Keeper:
 
     def _send(self, batch: _Batch) -> None:
         for send, args in batch:
-            with log.failuresHandled("what waited to be sent"):
+            try:
                 send(*args)
+            except Exception:
+                log.failure("what waited to be sent")
 
 
 def _own(journal: Journal, kept: IKept) -> None:

@@ -102,8 +102,10 @@ class HALinkProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._user is not None and not self._closed:
-            with self.log.failuresHandled("HA link data"):
+            try:
                 self._user.dataReceived(data)
+            except Exception:
+                self.log.failure("HA link data")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         user, self._user = self._user, None

@@ -146,8 +146,10 @@ class CallBase:
         Whether anybody knows of it: a telephone that was called, or who takes its
         events.
         """
-        return any(not leg.incoming for leg in self.legs) or any(
-            party.state != "Null" for party in self.parties
+        return (
+            len(self.parties) > 1
+            or any(party.state != "Null" for party in self.parties)
+            or any(not leg.incoming for leg in self.legs)
         )
 
     # Parts
