@@ -106,6 +106,8 @@ class Truth:
         """
         served = self.server.served
         assert served is not None
+        if not self.server.speaks:
+            return  # it is told nobody
         for receiver in receivers:
             if not receiver.position:
                 continue
@@ -158,6 +160,15 @@ class Server(Process):
         Names its life.
         """
         return f"{self.name} {self.life}"
+
+    @property
+    def speaks(self) -> bool:
+        """
+        Whether anything leaves it that only a node sends.
+        """
+        pair = self.pair
+        served = None if pair is None else pair.of(self)
+        return served is None or served.member.fence.open
 
     @property
     def home(self) -> str:
