@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sipcluster.tlib.client_link import Link, clientLink
-from sipcluster.tlib.client_protocol import ClientProtocol, Ends
+from sipcluster.tlib.client_protocol import SILENT, ClientProtocol, Ends
 from sipcluster.tlib.client_session import ClientSession
 from sipcluster.tlib.client_start_up import (
     FOR_GOOD,
@@ -246,8 +246,11 @@ class Connector:
 
     def linkLost(self, why: str) -> None:
         """
-        The connection broke; the same server is tried first.
+        The connection broke; the same server is tried first, unless it was silent:
+        then it may take connections, and be as silent on them.
         """
+        if why == SILENT:
+            self._next = (self._next + 1) % len(self._endpoints)
         self.log.info(
             "link lost at {position}: {why}", position=self._session.position, why=why
         )

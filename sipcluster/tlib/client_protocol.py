@@ -19,6 +19,9 @@ from sipcluster.tlib.messages import LinkPoll, LinkPollAnswer
 from sipcluster.wire.frames import FrameError, FrameReader
 from sipcluster.wire.keepalive import KeepAlive
 
+#: Why a connection is given up whose other end says nothing any more.
+SILENT = "no answer to a poll"
+
 
 @frozen
 class Ends:
@@ -223,4 +226,4 @@ class ClientProtocol(Protocol):
             self.write(encode(LinkPoll(), self._ends.position()))
 
     def _silent(self) -> None:
-        self._fail("no answer to a poll")
+        self._fail(SILENT)

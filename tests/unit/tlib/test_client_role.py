@@ -131,6 +131,20 @@ class PairTests(ClientTestCase):
         self.assertIsNotNone(client.info)
         self.assertEqual(self.changed, [6])
 
+    def test_frozenPrimary(self) -> None:
+        """
+        From one that says nothing any more it goes to the other member, and not
+        back to it.
+        """
+        client = self.startPair()
+        self.answer(self.await_("a"), roleEpoch=5)
+        runFor(self.clock, 19)
+        self.assertIsNotNone(client.info)
+        runFor(self.clock, 2)
+        self.assertIsNone(client.info)
+        self.answer(self.await_("b"), result=ResumeResult.RESUMED, roleEpoch=6)
+        self.assertIsNotNone(client.info)
+
     def test_applicationFails(self) -> None:
         """
         What the application raises does not hinder the link.
