@@ -223,7 +223,7 @@ class CallControl(Reception):
         data = checkUserData(userData)
         checkSize(data)
         ua = self.ua
-        if self.stopping or len(self.calls) >= ua.limits.calls:
+        if self.full:
             ua.count("overload")
             raise CallRefused(Why.LIMIT)
         call = self.newCall(dn, destination)

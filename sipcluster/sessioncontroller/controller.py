@@ -99,11 +99,20 @@ class SessionController(CallControl):
         )
         self.kept = KeptCalls(self.calls, self._make, self._goOn)
         self._refusals = KeptRefusals(self._adoptRefusal)
+        self._keeper = keeper
         touch = keeper.keep(self.kept)
         self._touch: Callable[[str], object] | None = touch
         if isinstance(keeper, Unkept):
             self._touch = None
         self._refusals.touch = keeper.keep(self._refusals)
+
+    @property
+    def full(self) -> bool:
+        """
+        See L{Reception}.  So much may wait for the other member of the pair that
+        what is new would only wait, too.
+        """
+        return super().full or self._keeper.full()
 
     def agentOf(self, connID: str) -> UserAgent:
         """

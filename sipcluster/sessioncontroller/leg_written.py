@@ -44,12 +44,11 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         asked = change.value()
     elif isinstance(change, OutgoingInvite):
         asking = change.value(call is not None and call.isOwn(leg))
-    ringing = leg._ringing
-    media = leg.earlyMedia
+    ringing, media, state = leg._ringing, leg.earlyMedia, leg.state
     return LegValue(
         id=leg.id,
         incoming=leg.incoming,
-        state=leg.state,
+        state=state,
         party=party,
         callID=leg.callID,
         localTag=leg.localTag,
@@ -71,7 +70,7 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         asked=asked,
         asking=asking,
         offered=leg.offered,
-        destination=leg.destination if leg.state in INVITING else None,
+        destination=leg.destination if state in INVITING else None,
         earlyMedia=() if media is None else tuple(media.items()),
         mediaFork=leg.mediaFork,
         ringing=0.0 if ringing is None else ringing.left,

@@ -98,6 +98,13 @@ class Reception:
         self.calls: dict[str, Call] = {}
         self._lastCallID = 0
 
+    @property
+    def full(self) -> bool:
+        """
+        Whether no new call is taken.
+        """
+        return self.stopping or len(self.calls) >= self.ua.limits.calls
+
     def nextCallID(self) -> int:
         """
         The number of a new call: never 0, and below 2**31.
@@ -247,7 +254,7 @@ class Reception:
 
     def _takeInvite(self, transaction: ServerTransaction) -> None:
         request = transaction.request
-        if self.stopping or len(self.calls) >= self.ua.limits.calls:
+        if self.full:
             self.ua.count("overload")
             self._respond(transaction, 503, _RETRY_AFTER)
             return

@@ -46,7 +46,8 @@ class CallTimers(TimerQueue):
     __slots__ = ("_queue", "_touch")
 
     def __init__(self, queue: TimerQueue, touch: Callable[[], object]) -> None:
-        super().__init__(queue.clock)
+        # The queues are those of the other one.
+        self.clock = queue.clock
         self._queue = queue
         self._touch = touch
 

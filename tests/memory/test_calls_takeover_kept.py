@@ -65,6 +65,23 @@ class KeptCallTests(EntriesTestCase):
         self.assertEqual(self.entries(), [])
         self.run_(40)
 
+    def test_tooMuchWaits(self) -> None:
+        """
+        When so much waits for the other member that what is new would only wait, too,
+        new calls go elsewhere; those that there are go on.
+        """
+        self.established()
+        self.keeper.full = lambda: True  # type: ignore[method-assign]
+        invite = self.bob.build(b"INVITE", "1003", body=sdp())
+        self.peer.send(invite)
+        refused = self.peer.expectResponse(503)
+        self.assertIn(b"Retry-After", refused.headers)
+        self.bob.acknowledgeRefusal(refused, invite)
+        made = self.control.makeCall("1003", "1002", requester=WHO)
+        self.assertNotDone(made, Why.LIMIT)
+        self.hangUp()
+        self.run_(40)
+
     def test_garbage(self) -> None:
         """
         An entry that cannot be read is lost, is told so, and disturbs nobody.
