@@ -30,6 +30,8 @@ from sipcluster.testing.arbiters import MemoryLockFiles
 from sipcluster.testing.simulation.disks import Thread
 from sipcluster.testing.simulation.pairs import IServedMember, Pair, Watched, linkOf
 from sipcluster.testing.simulation.servers import Server, Truth
+from sipcluster.testing.simulation.tlib_checks import Numbered, Told
+from sipcluster.tlib.codec import decode, frame
 from sipcluster.tserver.session import PUBLIC
 
 
@@ -144,14 +146,21 @@ class ServedMember:
         life = self.process.life
         return {} if life is None else life.cti.tcport.sessions
 
-    def positions(self) -> dict[str, int]:
+    def told(self) -> dict[str, Told]:
         """
         See L{IServedMember}.
         """
-        return {
-            id[-PUBLIC:]: session.stream.journal.last
-            for id, session in self.sessions.items()
-        }
+        found = {}
+        life = f"before {self.member.fence.epoch}"
+        for id, session in self.sessions.items():
+            journal = session.stream.journal
+            messages = {}
+            for position, entry in enumerate(journal.entries, journal.first):
+                data = frame(position, entry.reference, entry.body)
+                name = type(decode(data[4:]).message).__name__
+                messages[position] = Numbered(name, entry.reference, life)
+            found[id[-PUBLIC:]] = Told(journal.last, messages)
+        return found
 
     def switchover(self) -> Deferred[str]:
         """

@@ -21,6 +21,7 @@ from sipcluster.sessioncontroller.events import CallEvent
 from sipcluster.testing.simulation.disks import SimulatedDisk
 from sipcluster.testing.simulation.processes import ProcessEndpoint
 from sipcluster.testing.simulation.servers import IServed, Server
+from sipcluster.testing.simulation.tlib_checks import Told
 
 if TYPE_CHECKING:
     from sipcluster.testing.simulation.world import World
@@ -38,9 +39,9 @@ class IServedMember(IServed):
     journal: Journal = Attribute("What it has of all that is kept.")
     keeper: Keeper | None = Attribute("Of the node, while it is primary.")
 
-    def positions() -> dict[str, int]:
+    def told() -> dict[str, Told]:
         """
-        The positions of the last messages of its T-Library sessions, by public id.
+        What it knows that its T-Library clients were told, by public session id.
         """
 
     def switchover() -> Deferred[str]:
@@ -213,7 +214,7 @@ class Pair:
         """
         served = self.of(server)
         assert served is not None
-        self.world.checks.tlib.tookOver(self.name, served.positions(), self._tears)
+        self.world.checks.tlib.tookOver(self.name, served.told(), self._tears)
 
     def sends(self, server: Server, data: bytes) -> None:
         """

@@ -43,6 +43,19 @@ class Numbered:
     life: str
 
 
+@frozen
+class Told:
+    """
+    What a process knows that a client was told.
+
+    @ivar last: the position of the last message.
+    @ivar messages: those that the client may want again, by position.
+    """
+
+    last: int
+    messages: Mapping[int, Numbered]
+
+
 @define
 class Session:
     """
@@ -115,25 +128,33 @@ class ClientChecks:
             self.broken(what)
         known.forked = True
 
-    def tookOver(self, home: str, last: Mapping[str, int], torn: bool) -> None:
+    def tookOver(self, home: str, told: Mapping[str, Told], torn: bool) -> None:
         """
         Another process goes on with the sessions of a pair.
 
-        @param last: the positions that it knows of last, by public session id.
-        @param torn: it cannot know all that clients were told.
+        @param told: what it knows that clients were told, by public session id.
+        @param torn: it cannot know all of it.
         """
         if torn:
             self._torn.add(home)
         for name, known in self._sessions.items():
             if known.home != home:
                 continue
-            end = last.get(name)
-            if end is None:
+            copy = told.get(name)
+            if copy is None:
                 continue  # it must have been lost: asked when its client comes back
-            if known.received > end:
-                self._anew(known, f"{name}: {known.received} was given, {end} is known")
-            for position in [one for one in known.sent if one > end]:
+            if known.received > copy.last:
+                what = f"{name}: {known.received} was given, {copy.last} is known"
+                self._anew(known, what)
+            for position in [one for one in known.sent if one > copy.last]:
                 del known.sent[position]
+            for position, numbered in copy.messages.items():
+                sent = known.sent.get(position)
+                if sent is not None and sent.name != numbered.name:
+                    what = f"{name}: {position} is {numbered.name}, was {sent.name}"
+                    if position <= known.received or not torn:
+                        self._anew(known, what)
+                    known.sent[position] = numbered
 
     # What the clients see
 
