@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 
 from tests.survive.configuration import SIP_PASS, Arbiter, Shape
 from tests.survive.scene import Cell, Scene, lease
@@ -161,8 +162,6 @@ async def _rollingRestart(scene: Scene) -> None:
                 if not scene.cluster.programs[name].running:
                     scene.cluster.launch(name)
             await scene.wait(0.2)
-
-    from twisted.internet.defer import Deferred
 
     watching = Deferred.fromCoroutine(supervise())
     try:

@@ -285,10 +285,3 @@ class Survivors:
         for program in self.programs.values():
             await program.stop(reactor, 4.0)
         self.programs.clear()
-
-
-def names(some: Sequence[str]) -> str:
-    """
-    For people.
-    """
-    return ", ".join(some)
