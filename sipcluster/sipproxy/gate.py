@@ -192,13 +192,6 @@ class MemberGate:
             self._nodes.doubt(member.name)
         else:
             self._nodes.told(member.name, role)
-        primary = self._nodes.primary(member.pair)
-        if (
-            primary is not None
-            and primary != member
-            and transaction.target == member.target
-        ):
-            self._layer.follow(transaction, primary.target, True)
         return True
 
     def _passes(self, message: Request | Response, flow: IFlow) -> bool:
@@ -212,8 +205,10 @@ class MemberGate:
         primary = nodes.primary(member.pair)
         if primary == member:
             return True
-        if isinstance(message, Response) and message.cseq.method == b"OPTIONS":
-            return True  # the answer to a question of the service checker
+        if isinstance(message, Response):
+            cseq = message.headers.first(b"CSeq") or b""
+            if cseq.endswith(b"OPTIONS"):
+                return True  # the answer to a question of the service checker
         if nodes.superseded(member.name):
             self._fromStale(message, flow, member)
             return False

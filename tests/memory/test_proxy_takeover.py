@@ -9,8 +9,9 @@ from sipcluster.servicecheck.announce import Announcer
 from sipcluster.servicecheck.iservicecheck import Member, PeerRole
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import IFlow, Target
-from sipcluster.sip.message import Request
+from sipcluster.sip.message import Request, makeResponse
 from sipcluster.sip.transactions import TransactionLayer
+from sipcluster.sipproxy import takeover
 from sipcluster.testing.clock import runFor
 from sipcluster.testing.records import RecordingReceiver
 from tests.memory.proxies import (
@@ -413,6 +414,34 @@ class GapTests(PairTestCase):
         self.settle(40)
         self.assertAllGone()
 
+    def test_notTooManyWait(self) -> None:
+        """
+        There is a limit to what waits.
+        """
+        self.patch(takeover, "MOST_PARKED", 2)
+        self.network.kill(NODE1)
+        self.proxy1.nodes.doubt("node1a")
+        self.settle(0.1)
+        for number in range(4):
+            self.alice.send(self.invite(BOB_URI, ALICE, callID=f"call{number}"))
+        self.settle(0.1)
+        self.assertEqual(sorted(self.alice.names()), [100] * 4 + [503] * 2)
+        self.assertEqual(self.counter("waitingRefused"), 2)
+
+    def test_callerIsGone(self) -> None:
+        """
+        A proxy that stops lets go of what waits.
+        """
+        self.network.kill(NODE1)
+        self.proxy1.nodes.doubt("node1a")
+        self.settle(0.1)
+        self.alice.send(self.invite(BOB_URI, ALICE))
+        self.settle(0.1)
+        self.proxy1.layer.stop()
+        self.announces(self.second, 8)
+        self.assertNotIn(b"INVITE", self.second.names())
+        self.assertEqual(self.proxy1.status()["waitingForMembers"], 0)
+
     def test_cancelledWhileItWaits(self) -> None:
         """
         A caller that gives up is answered at once, and the call is not made.
@@ -534,6 +563,46 @@ class StaleTests(PairTestCase):
         self.second.respond(invite, 200)
         self.settle()
         self.alice.take(200)
+
+    def test_overAStream(self) -> None:
+        """
+        On a connection a member is known by its host.
+        """
+        self.register(self.bob, "bob")
+        self.first.mute = True
+        self.announces(self.second, 8)
+        for member in (self.first, self.second):
+            member.send(
+                self.fromNode("INVITE", f"sip:bob@{BOB}:5060", transport="TCP"),
+                member.flow("TCP"),
+            )
+            self.settle()
+        self.first.take(403)
+        self.assertEqual(self.bob.names(), [b"INVITE"])
+
+    def test_unreadable(self) -> None:
+        """
+        What a member that was replaced sends may be anything.
+        """
+        invite = self.calls()
+        self.first.mute = True
+        self.announces(self.second, 8)
+        data = self.fromNode("INVITE", f"sip:bob@{BOB}:5060")
+        self.first.send(data.replace(b"Via: SIP/2.0/UDP", b"Via: nonsense"))
+        self.first.send(data.replace(b"CSeq: 1 INVITE", b"CSeq: INVITE"))
+        answer = makeResponse(invite, 503, headers=[(ROLE, b"backup;epoch=x;;=")])
+        for broken in (
+            answer.render(),
+            answer.render().replace(b"CSeq: 1 ", b"CSeq: x "),
+            answer.render().replace(b"z9hG4bK", b"z9hG4bKno"),
+            answer.render().replace(b"backup", b"\xff\xfe"),
+        ):
+            self.first.send(broken)
+        self.settle()
+        self.assertNotIn(503, self.alice.names())
+        self.second.respond(self.second.take(b"INVITE"), 486)
+        self.settle()
+        self.alice.take(486)
 
     def test_backupSends(self) -> None:
         """
