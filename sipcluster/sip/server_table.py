@@ -27,9 +27,6 @@ log = Logger()
 #: Seconds for Retry-After when there are too many transactions.
 RETRY_AFTER = b"5"
 
-#: Seconds for which a 2xx counts as one that may not have arrived.
-RECENT = 2.0
-
 Key = tuple[object, ...]
 
 
@@ -350,13 +347,9 @@ class ServerTable:
             if transaction.terminated or not isThere(transaction.request.via):
                 continue
             transaction.outward = None
-            status = transaction.responded
-            since = 64 * transaction.t.t1 - transaction.timers.left("L")
-            if transaction.request.method == b"INVITE" and (
-                100 < status < 200 or (200 <= status < 300 and since < RECENT)
-            ):
-                # It may have been on its way.  A 1xx nobody would send again, and a
-                # 2xx its sender after a while.
+            if 100 < transaction.responded < 200:
+                # It may have been on its way, and nobody would send it again; a 2xx
+                # its sender repeats until it is acknowledged.
                 transaction.resend()
 
     def stop(self) -> None:
