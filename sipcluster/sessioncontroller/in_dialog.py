@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sipcluster.sessioncontroller.isessioncontroller import ProxyAddress
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.errors import MalformedMessage
-from sipcluster.sip.message import Request
+from sipcluster.sip.headers import Headers
+from sipcluster.sip.message import Request, Response
 from sipcluster.sip.uri import SIPURI
 
 if TYPE_CHECKING:
@@ -25,6 +26,30 @@ def sendAck(ua: UserAgent, ack: Request, preferred: ProxyAddress | None) -> None
     if proxy is not None:
         through = routed(ack, proxy, preferred)
         ua.layer.sendAck(through, proxy.target, sentBy=ua.contactHost)
+
+
+def refusalAck(response: Response) -> Request:
+    """
+    The ACK of a final response that is no 2xx, of which nothing is known but itself:
+    its branch says all that the next hop needs (RFC 3261 section 17.2.3).
+
+    @raise MalformedMessage: its To cannot be read.
+    """
+    headers = response.headers
+    via = headers.first(b"Via") or b""
+    return Request(
+        b"ACK",
+        response.toAddress.uri.render(),
+        Headers.of(
+            (b"Via", via),
+            (b"Max-Forwards", b"70"),
+            (b"From", headers.first(b"From") or b""),
+            (b"To", headers.first(b"To") or b""),
+            (b"Call-ID", response.callID),
+            (b"CSeq", b"%d ACK" % response.cseq.number),
+            (b"Content-Length", b"0"),
+        ),
+    )
 
 
 def routed(

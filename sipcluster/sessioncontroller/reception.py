@@ -25,6 +25,7 @@ from sipcluster.sessioncontroller.authentication import (
 )
 from sipcluster.sessioncontroller.call import Call
 from sipcluster.sessioncontroller.events import CallEvent, Role
+from sipcluster.sessioncontroller.in_dialog import refusalAck
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     ExtensionDN,
@@ -162,10 +163,19 @@ class Reception:
             leg.ackReceived(ack)
 
     def strayResponse(self, response: Response, flow: IFlow) -> None:
-        if response.cseq.method == b"INVITE" and 200 <= response.status < 300:
+        status = response.status
+        if response.cseq.method != b"INVITE" or status < 200:
+            return
+        if status < 300:
             leg = self.ua.legs.get(response.fromTag)
             if leg is not None and leg.callID == response.callID:
                 leg.acceptedAgain(response)
+        elif (
+            self.ua.proxies.at(flow.remote[0]) is not None
+            and response.via.host.lower() == self.ua.contactHost.lower()
+        ):
+            # Another process has sent the INVITE, and had no time for the ACK.
+            flow.send(refusalAck(response).render())
 
     # Requests
 

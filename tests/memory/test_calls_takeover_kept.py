@@ -6,10 +6,10 @@ and requests when it goes on with them.
 from __future__ import annotations
 
 from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
-from sipcluster.sip.message import Response
-from sipcluster.testing.sip_peer import sdp
+from sipcluster.sip.message import Request, Response, makeResponse
+from sipcluster.testing.sip_peer import SIPPeer, sdp
 from tests.memory.controls import WHO
-from tests.memory.takeover import Cut, TakeoverTestCase
+from tests.memory.takeover import PAIR, Cut, TakeoverTestCase
 
 AGREED = ((b"Supported", b"timer"), (b"Session-Expires", b"90;refresher=uac"))
 
@@ -127,6 +127,48 @@ class RefusalTests(EntriesTestCase):
         self.pump()
         self.assertEqual(self.entries(), [])
         self.assertEqual(self.node.status()["calls"], 0)
+
+    def test_acknowledged(self) -> None:
+        """
+        The telephone that has refused, and tells the other member so again, hears the
+        ACK that the dead one could not send.
+        """
+        invite = self.ringing()
+        self.cutAt = self.turns + 1
+        busy = self.bob.answer(invite, 486)
+        ack = self.peer.expectRequest(b"ACK")
+        self.assertEqual(ack.branch, invite.branch)
+        self.assertEqual(ack.toTag, busy.toTag)
+        self.peer.expectResponse(486)
+        self.run_(40)
+        self.peer.inbox.clear()
+
+    def test_noAckForStrangers(self) -> None:
+        """
+        A response that was never asked for gets none: neither one of a stranger, nor
+        one whose Via is not ours.
+        """
+        invite = self.ringing()
+        self.refuseStray(invite, b"elsewhere.example", self.peer)
+        stranger = self.makePeer("198.51.100.99")
+        self.refuseStray(invite, PAIR, stranger)
+        for peer in (self.peer, stranger):
+            self.pump()
+            self.assertEqual(peer.count(b"ACK"), 0)
+        self.node.controller.calls.popitem()[1].breakDown()
+        self.run_(1)
+        self.peer.respond(self.peer.expectRequest(b"CANCEL"), 200)
+        self.run_(40)
+        self.peer.inbox.clear()
+
+    def refuseStray(self, invite: Request, host: bytes, peer: SIPPeer) -> None:
+        """
+        Refuse an INVITE that was never sent.
+        """
+        via = b"SIP/2.0/UDP %b;branch=z9hG4bKnever" % host
+        headers = invite.headers.replaceFirstValue(b"Via", via)
+        peer.send(makeResponse(invite.replacing(headers=headers), 486, toTag=b"x"))
+        self.pump()
 
     def test_notForEver(self) -> None:
         """
