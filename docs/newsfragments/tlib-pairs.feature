@@ -1,0 +1,1 @@
+T-Library sessions outlive their node: the other member of a pair goes on with every session, its registrations, positions, unacknowledged events and requests under way, and a client that resumes there gets exactly what it has not had. Clients of the package go from a backup to the primary at once, and leave a member that is primary no more without knowing it (``RoleEpoch``).
