@@ -86,6 +86,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, action="append", metavar="CALLS/S")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("alone", "pair"), help="only one of the two")
     parser.add_argument(
         "--calls", type=int, default=0, help="established at a time; then only this"
     )
@@ -241,6 +242,9 @@ async def cost(
         made: Report = await Caller(calls, rate).run(system, folder / "caller")
         await pause(reactor, 0.5)
         system.check()
+        if watcher.lost:
+            tell(f"{system.name}: {json.dumps(system.told())}")
+            raise RuntimeError(f"{system.name}: no T-Library client: {watcher.lost}")
         took = reactor.seconds() - began
         spent = system.spent().since(before)
     finally:
@@ -293,7 +297,7 @@ async def overhead(
     """
     costs = []
     for turn in range(given.rounds):
-        for paired in (False, True):
+        for paired in systems(given):
             system = System(paired, folder / f"{turn}-{int(paired)}", namespace)
             try:
                 await system.start(reactor)
@@ -326,6 +330,13 @@ async def overhead(
             finally:
                 await system.stop(reactor)
     return costs
+
+
+def systems(given: argparse.Namespace) -> tuple[bool, ...]:
+    """
+    What is measured: whether it is a pair.
+    """
+    return {"alone": (False,), "pair": (True,)}.get(given.only, (False, True))
 
 
 def _delays(delays: Sequence[float]) -> str:
@@ -499,7 +510,7 @@ async def crowds(
     Both in turn.
     """
     found = []
-    for paired in (False, True):
+    for paired in systems(given):
         system = System(paired, folder / f"crowd-{int(paired)}", namespace)
         try:
             await system.start(reactor)

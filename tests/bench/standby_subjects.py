@@ -174,6 +174,12 @@ class System:
         """
         return member(self.namespace, ADDRESSES[name or self.members[0]])
 
+    def told(self) -> dict[str, Any]:
+        """
+        What each member says of the pair.
+        """
+        return {name: self.status(name).get("pair") for name in self.members}
+
     def spent(self) -> Spent:
         """
         What each process has used so far.
@@ -288,6 +294,7 @@ class Watcher:
 
     @ivar delays: seconds from request to event.
     @ivar events: how many messages have come.
+    @ivar lost: why there is no connection any more; empty: there is.
     """
 
     def __init__(
@@ -302,6 +309,7 @@ class Watcher:
         self._asked = 0.0
         self._over = False
         self.events = 0
+        self.lost = ""
         self.delays: list[float] = []
         self._send(
             RequestRegisterClient(
@@ -338,6 +346,12 @@ class Watcher:
         self._socket.sendall(encode(message, self._seen, reference))
 
     def _work(self) -> None:
+        try:
+            self._ask()
+        except Exception as e:
+            self.lost = str(e)
+
+    def _ask(self) -> None:
         on = False
         while not self._over:
             on = not on
