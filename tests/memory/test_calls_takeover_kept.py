@@ -65,6 +65,37 @@ class KeptCallTests(EntriesTestCase):
         self.assertEqual(self.entries(), [])
         self.run_(40)
 
+    def test_doubts(self) -> None:
+        """
+        A change that goes past all doors is found.
+        """
+        self.established()
+        (call,) = self.node.controller.calls.values()
+        self.assertEqual(self.keeper.differing(), [])
+        call.redirections += 1
+        self.assertEqual(self.keeper.differing(), [f"call {call.connID}"])
+        call.touch()
+        self.pump()
+        self.assertEqual(self.keeper.differing(), [])
+        self.hangUp()
+
+    def test_abandoned(self) -> None:
+        """
+        A Session Controller whose process serves no more tells nobody anything: no
+        telephone, no program.
+        """
+        self.established()
+        self.takeOver()
+        told = len(self.sink.events)
+        before = self.node
+        self.peer.inbox.clear()
+        self.node.controller.abandon()
+        self.run_(200)
+        self.assertEqual(len(self.sink.events), told)
+        self.assertEqual(self.peer.inbox, [])
+        self.assertEqual(before.controller.calls, {})
+        self.assertEqual(before.controller.ua.legs, {})
+
     def test_tooMuchWaits(self) -> None:
         """
         When so much waits for the other member that what is new would only wait, too,
