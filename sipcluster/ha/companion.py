@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import define, field
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -36,6 +37,10 @@ log = Logger()
 ASKS = 64
 
 _SERIALS = 1 << 32
+
+#: Seconds for which a new primary waits for the other member to have everything, when
+#: that has had everything of the one before: after a switchover.
+CATCH_UP = 0.5
 
 
 @implementer(IPartner, IAlone)
@@ -70,6 +75,9 @@ class Companion:
     _alone: bool = False
     _relies: bool = False
     _denied: bool = False
+    #: Epoch in which the other member is waited for, since when, and for how long.
+    _catching: tuple[int, float] | None = None
+    _enough: IDelayedCall | None = None
 
     def join(self, member: PairMember, journal: Journal, fitness: Fitness) -> None:
         """
@@ -156,7 +164,9 @@ class Companion:
         See L{IAlone}: when the arbiter has said so after the other member was lost.
         """
         member = self._member
-        alone = member is not None and member.confirm(self.journal.lostAt)
+        if member is None or self._catchesUp():
+            return False
+        alone = member.confirm(self.journal.lostAt)
         if alone and not self._alone and self._send is None:
             log.warn(
                 "{number}: {member} serves without {other}",
@@ -166,6 +176,33 @@ class Companion:
             )
         self._alone = alone
         return alone
+
+    def _catchesUp(self) -> bool:
+        """
+        Whether the other member, which could take over with what it has, is about to
+        have the rest: not for long.
+        """
+        state, journal = self.state, self.journal
+        if state is None or not state.heldEpoch:
+            return False
+        clock = journal.clock
+        if self._catching is None or self._catching[0] != journal.epoch:
+            self._stopCatching()
+            self._catching = journal.epoch, clock.seconds()
+            self._enough = clock.callLater(CATCH_UP, self._waitedEnough)
+        return clock.seconds() - self._catching[1] < CATCH_UP
+
+    def _waitedEnough(self) -> None:
+        # Its silence is no better than the loss of the link.
+        self._enough = None
+        self.journal.lostAt = self.journal.clock.seconds()
+        self.journal.look()
+
+    def _stopCatching(self) -> None:
+        self._catching = None
+        enough, self._enough = self._enough, None
+        if enough is not None:
+            enough.cancel()
 
     def serving(self) -> bool:
         """
@@ -269,10 +306,12 @@ class Companion:
             return
         self._send = self.state = self.said = None
         self._asks.clear()
+        self._stopCatching()
         if self._fitness is not None:
             self._fitness.peer(False)
         if self.serving():
             self.alone()  # asks the arbiter before anything has to wait for it
+            self.journal.look()
         elif self._member is not None:
             self._member.role.askDue()  # it may have been left to the other one
 

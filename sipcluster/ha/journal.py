@@ -85,7 +85,8 @@ class Journal:
     @ivar counts: what happened how often.
     @ivar saved: the position up to which the other member has everything.
     @ivar inSync: the other member has all that there is, or will in a moment.
-    @ivar lostAt: when it was in sync last, in seconds of the clock.
+    @ivar lostAt: since when nothing was heard that would show that the other member
+        does not take over with what it has, in seconds of the clock.
     """
 
     def __init__(
@@ -328,7 +329,7 @@ class Journal:
         """
         before, self._link = self._link, link
         if before is not None:
-            self.peerLost()
+            self._linkLost()
             before.cut(Refusal.REPLACED, "there is a newer connection")
 
     def detach(self, link: Wire) -> None:
@@ -337,7 +338,12 @@ class Journal:
         """
         if self._link is link:
             self._link = None
-            self.peerLost()
+            self._linkLost()
+
+    def _linkLost(self) -> None:
+        # It may not have been in sync, and yet be able to take over.
+        self.lostAt = self.clock.seconds()
+        self.peerLost()
 
     def peerInSync(self, position: int) -> None:
         """

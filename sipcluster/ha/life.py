@@ -10,7 +10,6 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-
 #: Seconds for which calls that will not come may be cancelled.
 GRACE = 60.0
 

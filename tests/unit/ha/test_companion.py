@@ -350,6 +350,32 @@ class CompanionTests(SynchronousTestCase):
         one.arbiter.answer(Granted(7, 5.0))
         self.assertEqual(sent, ["first"])
 
+    def test_catchesUp(self) -> None:
+        """
+        After a switchover what is sent waits for the other member to have it, but
+        not for long: then the arbiter is asked; nor for one that has nothing.
+        """
+        for held, ends, waits in (
+            (6, lambda: self.one.journal.peerInSync(0), True),
+            (6, lambda: self.one.clock.advance(0.5), True),
+            (0, lambda: None, False),
+        ):
+            self.one = one = Alone()
+            one.link()
+            one.serve()
+            one.companion.heard(State(0, 7, held, 0, 1, 1))
+            sent: list[str] = []
+            one.journal.then(partial(sent.append, "first"))
+            self.assertEqual(sent, [] if waits else ["first"])
+            ends()
+            if one.arbiter.waiting:
+                one.clock.advance(0.1)
+                self.assertEqual(sent, [])
+                one.arbiter.answer(Granted(7, 5.0))
+            self.assertEqual(sent, ["first"])
+            one.companion.unlinked(one.send)
+            self.assertIsNone(one.companion._enough)
+
     def test_neverConfirmed(self) -> None:
         """
         Without the other member and the arbiter nothing leaves, and what waits is

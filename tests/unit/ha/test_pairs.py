@@ -365,6 +365,30 @@ class ToldTests(SynchronousTestCase):
                 missing = [n for n in self.told["a"] if str(n - 1) not in had]
                 self.assertEqual(missing, [], f"{kind} {seed}")
 
+    def test_isolatedAfterASwitchover(self) -> None:
+        """
+        It is so too when that happens to one that has just become primary.
+        """
+        for seed in range(30):
+            world = self.both("fake", seed)
+            a, b = world.processes["a"], world.processes["b"]
+            world.line.slowest = world.chance.choice((0.001, 0.05))
+            world.run(1.0)
+            a.host.run(a.member.switchover)
+            for _ in range(1000):
+                if not b.open:
+                    world.run(0.001)
+            if not b.open:
+                continue  # this one was not handed over in time
+            world.run(world.chance.uniform(0.0, 0.1))
+            b.wire.cutOut = b.wire.cutIn = True
+            world.line.cut = {"a", "b"}
+            world.run(15.0)
+            self.assertTrue(a.open, str(seed))
+            had = a.journal.replica.entries("b")
+            missing = [n for n in self.told["b"] if str(n - 1) not in had]
+            self.assertEqual(missing, [], str(seed))
+
     def test_withoutAsking(self) -> None:
         """
         It is not so when a member that has lost the other one goes on at once.
