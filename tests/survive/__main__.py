@@ -71,6 +71,8 @@ async def main(reactor: Any, given: argparse.Namespace) -> None:
         raise SystemExit(f"no such cell; there are {[cell.name for cell in CELLS]}")
     plan = QUICK if given.quick else Plan()
     results: dict[str, Any] = {}
+    if given.json and given.cell and Path(given.json).exists():
+        results = json.loads(Path(given.json).read_text())
     failed = []
     for cell in cells:
         verdict = await one(reactor, onePair(cell) if given.one else cell, plan, given)
@@ -79,11 +81,11 @@ async def main(reactor: Any, given: argparse.Namespace) -> None:
             failed.append(cell.name)
         if given.json:
             Path(given.json).write_text(json.dumps(results, indent=1))
-        if not (given.cell or given.quick or given.one):
-            # As far as it is: a run that is interrupted has shown something too.
+        ordered = {one.name: results[one.name] for one in CELLS if one.name in results}
+        if not (given.quick or given.one) and len(ordered) == len(list(CELLS)):
             page = TOP / PAGE
             page.parent.mkdir(parents=True, exist_ok=True)
-            page.write_text(render(results, plan), "utf-8")
+            page.write_text(render(ordered, plan), "utf-8")
     _tell(f"{len(cells) - len(failed)} cells as promised, {len(failed)} not {failed}")
     if failed:
         raise SystemExit(1)
@@ -127,7 +129,9 @@ def run(reactor: Any, *arguments: str) -> Deferred[None]:
     parser.add_argument("--cell", action="append", help="only this one; again for more")
     parser.add_argument("--quick", action="store_true", help="fewer calls")
     parser.add_argument("--one", action="store_true", help="one pair only")
-    parser.add_argument("--json", help="write the results to a file")
+    parser.add_argument(
+        "--json", help="keep results in a file; cells that are run again replace theirs"
+    )
     parser.add_argument("--keep", action="store_true", help="keep all files")
     parser.add_argument("--list", action="store_true", help="name the cells")
     return whole(reactor, main(reactor, parser.parse_args(arguments)))

@@ -4,6 +4,7 @@ One cell: a cluster under load, something that happens to it, and what is left.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -225,7 +226,11 @@ class Scene:
                 self.reactor, lambda: not self.cluster.leftovers(keys), 40.0, "", 0.5
             )
         except AssertionError:
-            self.faults.append(f"left behind: {self.cluster.leftovers(keys)}")
+            left = self.cluster.leftovers(keys)
+            self.faults.append(f"left behind: {left}")
+            for name in left:
+                file = self.folder / f"{name}-left.json"
+                file.write_text(json.dumps(self.cluster.status(name), indent=1))
         if lacking := self.cluster.lacking():
             self.faults.append(f"afterwards: {lacking}")
         if complaints := self.cluster.complaints():
