@@ -30,8 +30,9 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IFeatures,
 )
 from sipcluster.tcontroller.asking import CannotBe
-from sipcluster.tcontroller.device import DEVICE, FORWARD_MODES, Device
+from sipcluster.tcontroller.device import DEVICE, Device
 from sipcluster.tcontroller.explaining import explain, snapshot, summary
+from sipcluster.tcontroller.features import FORWARD_MODES
 from sipcluster.tcontroller.iagent import Office
 from sipcluster.tcontroller.itcontroller import (
     AgentSettings,

@@ -5,10 +5,9 @@ agent at it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import evolve
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.events import PartyView
@@ -16,7 +15,6 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     DN,
     DNFeatures,
     ExtensionDN,
-    ForwardMode,
 )
 from sipcluster.tcontroller.agent import Agent
 from sipcluster.tcontroller.agent_states import restored
@@ -24,16 +22,9 @@ from sipcluster.tcontroller.history import PAGE, History
 from sipcluster.tcontroller.iagent import IAgentKeeper
 from sipcluster.tcontroller.surroundings import Surroundings
 from sipcluster.tcontroller.values import DNValue, Entry, Hook
-from sipcluster.tlib import enums
 from sipcluster.tlib.messages import (
     EventDNBackInService,
-    EventDNDOff,
-    EventDNDOn,
     EventDNOutOfService,
-    EventForwardCancel,
-    EventForwardSet,
-    EventMessageWaitingOff,
-    EventMessageWaitingOn,
     EventOffHook,
     EventOnHook,
 )
@@ -44,11 +35,6 @@ from sipcluster.wire.correlation import Requester
 #: What keeps a DN out of service: its device, or that no client that may own it has
 #: registered it (O02).
 DEVICE, OWNER = "device", "owner"
-
-#: The forward modes of the two sides of this seam.
-FORWARD_MODES: Mapping[ForwardMode, enums.ForwardMode] = {
-    mode: enums.ForwardMode[mode.name] for mode in ForwardMode
-}
 
 
 @implementer(IAgentKeeper)
@@ -145,7 +131,14 @@ class Device:
         """
         return () if self.history is None else self.history.lines
 
-    def _tell(
+    @property
+    def shared(self) -> Surroundings:
+        """
+        What it shares with the other DNs.
+        """
+        return self._shared
+
+    def tell(
         self, kind: type[DNEvent], requester: Requester | None = None, **besides: Any
     ) -> None:
         """
@@ -179,7 +172,7 @@ class Device:
         if was:
             self.since = self._shared.office.wallTime()
             self.note("out of service", why)
-            self._tell(EventDNOutOfService)
+            self.tell(EventDNOutOfService)
             if (
                 self.agent is not None
                 and self._shared.office.settings.logoutOutOfService
@@ -196,7 +189,7 @@ class Device:
         if self.inService:
             self.since = self._shared.office.wallTime()
             self.note("in service", why)
-            self._tell(EventDNBackInService)
+            self.tell(EventDNBackInService)
 
     # Calls
 
@@ -224,7 +217,7 @@ class Device:
         self.changed()
         if was:
             return
-        self._tell(
+        self.tell(
             EventOffHook,
             connID=view.connID,
             callID=view.callID or None,
@@ -253,7 +246,7 @@ class Device:
         """
         It was told, and is on hook now.
         """
-        self._tell(
+        self.tell(
             EventOnHook,
             connID=view.connID,
             callID=view.callID or None,
@@ -265,43 +258,7 @@ class Device:
         A call has not outlived the process that had it, and nobody has said so.
         """
         if self.ending(connID):
-            self._tell(EventOnHook, connID=connID)
-
-    # What it has switched on
-
-    def setDND(self, on: bool, requester: Requester, why: str) -> None:
-        """
-        Do not disturb.
-        """
-        self.features = evolve(self.features, dnd=on)
-        self.note("do not disturb" if on else "may be disturbed", why)
-        self._tell(EventDNDOn if on else EventDNDOff, requester)
-
-    def setForward(
-        self, mode: ForwardMode, to: str, requester: Requester, why: str
-    ) -> None:
-        """
-        Its calls go elsewhere, or no more.
-        """
-        old = self.features
-        self.features = evolve(old, forwardMode=mode, forwardTo=to)
-        if mode is ForwardMode.NONE:
-            kind: type[DNEvent] = EventForwardCancel
-            mode, to = old.forwardMode, old.forwardTo
-            self.note("calls no longer forwarded", why)
-        else:
-            kind = EventForwardSet
-            self.note(f"calls forwarded to {to} ({mode.value})", why)
-        self._tell(kind, requester, otherDN=to, forwardMode=FORWARD_MODES[mode])
-
-    def setMessageWaiting(self, on: bool, requester: Requester, why: str) -> None:
-        """
-        Messages wait for it.
-        """
-        self.features = evolve(self.features, messageWaiting=on)
-        self.note("message waiting" if on else "no message waiting", why)
-        self._tell(EventMessageWaitingOn if on else EventMessageWaitingOff, requester)
-        self._shared.messageWaitingChanged(self.number, on)
+            self.tell(EventOnHook, connID=connID)
 
     # Clients
 

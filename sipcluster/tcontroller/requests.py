@@ -21,7 +21,13 @@ from sipcluster.tcontroller.asking import (
     workMode,
     wrapUpTimeOf,
 )
-from sipcluster.tcontroller.device import FORWARD_MODES, Device
+from sipcluster.tcontroller.device import Device
+from sipcluster.tcontroller.features import (
+    FORWARD_MODES,
+    setDND,
+    setForward,
+    setMessageWaiting,
+)
 from sipcluster.tcontroller.surroundings import Surroundings
 from sipcluster.tcontroller.values import Mode
 from sipcluster.tlib.enums import AgentWorkMode
@@ -171,7 +177,7 @@ def _dndOff(
 def _dnd(device: Device, asked: Asked, on: bool) -> None:
     if device.features.dnd is on:
         raise CannotBe(TErrorCode.ALREADY_IN_STATE)
-    device.setDND(on, asked.requester, by("asked", asked))
+    setDND(device, on, asked.requester, by("asked", asked))
 
 
 def _forwardSet(
@@ -188,7 +194,7 @@ def _forwardSet(
         raise CannotBe(TErrorCode.INVALID_CALLED_DN, "OtherDN: is the DN itself")
     if (device.features.forwardMode, device.features.forwardTo) == (mode, to):
         raise CannotBe(TErrorCode.ALREADY_IN_STATE)
-    device.setForward(mode, to, asked.requester, by("asked", asked))
+    setForward(device, mode, to, asked.requester, by("asked", asked))
 
 
 def _forwardCancel(
@@ -199,7 +205,7 @@ def _forwardCancel(
     which = _forwardMode(request.forwardMode, ForwardMode.NONE)
     if now is ForwardMode.NONE or which not in (ForwardMode.NONE, now):
         raise CannotBe(TErrorCode.ALREADY_IN_STATE)
-    device.setForward(ForwardMode.NONE, "", asked.requester, by("asked", asked))
+    setForward(device, ForwardMode.NONE, "", asked.requester, by("asked", asked))
 
 
 def _forwardMode(given: int | None, absent: ForwardMode) -> ForwardMode:
@@ -226,7 +232,7 @@ def _messageWaitingOff(
 def _messageWaiting(device: Device, asked: Asked, on: bool) -> None:
     if device.features.messageWaiting is on:
         raise CannotBe(TErrorCode.ALREADY_IN_STATE)
-    device.setMessageWaiting(on, asked.requester, by("asked", asked))
+    setMessageWaiting(device, on, asked.requester, by("asked", asked))
 
 
 #: What does a request, by its number.

@@ -16,7 +16,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IFeatures,
 )
 from sipcluster.tcontroller import controller
-from sipcluster.tcontroller.device import FORWARD_MODES
+from sipcluster.tcontroller.features import FORWARD_MODES
 from sipcluster.tcontroller.history import HISTORY
 from sipcluster.tcontroller.iagent import IAgentKeeper
 from sipcluster.tcontroller.itcontroller import (
