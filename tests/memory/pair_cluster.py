@@ -107,7 +107,7 @@ class LivePeer(SIPPeer):
         for request, response in self._accepted.values():
             self._again(request, response)
 
-    def messageReceived(self, message: Message, flow: IFlow) -> None:
+    def messageReceived(self, message: Request | Response, flow: IFlow) -> None:
         """
         Take a message that was not seen before.
         """

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from zope.interface import implementer
 
 from sipcluster.servicecheck.iservicecheck import (
+    IPrimaryObserver,
     IServiceObserver,
     IServiceRegistry,
     Member,
+    PeerRole,
 )
 from sipcluster.sip.isip import IFlow, Target
 from sipcluster.sip.message import Request, parseMessage
@@ -102,6 +104,46 @@ class FixedRegistry:
         See L{IServiceRegistry}.
         """
         self.serving.pop(name, None)
+
+    def observePrimaries(self, observer: IPrimaryObserver) -> None:
+        """
+        See L{IServiceRegistry}.
+        """
+
+    def hasStandby(self, pair: str) -> bool:
+        """
+        See L{IServiceRegistry}.
+        """
+        return False
+
+    def told(self, name: str, role: PeerRole) -> bool:
+        """
+        See L{IServiceRegistry}.
+        """
+        return False
+
+    def epoch(self, pair: str) -> int:
+        """
+        See L{IServiceRegistry}.
+        """
+        return 0
+
+    def superseded(self, name: str) -> bool:
+        """
+        See L{IServiceRegistry}.
+        """
+        return False
+
+    def roleOf(self, name: str) -> PeerRole | None:
+        """
+        See L{IServiceRegistry}.
+        """
+        return None
+
+    def doubt(self, name: str) -> None:
+        """
+        See L{IServiceRegistry}.
+        """
 
     def observe(self, observer: IServiceObserver) -> None:
         """
