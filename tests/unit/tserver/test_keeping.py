@@ -21,6 +21,7 @@ from sipcluster.tlib.messages import (
     RequestSetInputMask,
     RequestUnregisterAddress,
 )
+from tests.unit.tserver import pairs
 from tests.unit.tserver.pairs import DNS, PortPair
 
 
@@ -280,6 +281,38 @@ class TakeOverTests(KeptCase):
         self.assertEqual(anis(peer), [])
         self.assertKept()
 
+    def test_abandoned(self) -> None:
+        """
+        Who is primary no more ends all without a word, and the other member goes
+        on.
+        """
+        peer = self.pair.peer("1000")
+        self.publish("1000", "a")
+        connection, life = peer.connection, self.pair.life
+        assert connection is not None
+        before = len(peer.all)
+        self.pair.kill()
+        life.server.abandon()
+        self.assertEqual(connection.closed, "aborted")
+        self.assertEqual(len(peer.all), before)
+        self.assertEqual(life.server.sessions, {})
+        self.assertEqual(list(life.keeper.differing()), [])
+        self.pair.takeOver()
+        peer.connection = None
+        self.pair.connect(peer)
+        self.assertEqual(peer.info.resumeResult, ResumeResult.RESUMED)  # type: ignore[union-attr]
+
+    def test_dnGone(self) -> None:
+        """
+        A DN that is not of the switch any more is registered no more.
+        """
+        peer = self.pair.peer("1000", "1001")
+        self.patch(pairs, "DNS", DNS[1:])
+        self.takeOver(peer)
+        (session,) = self.pair.server.sessions.values()
+        self.assertEqual(list(session.dns), ["1001"])
+        self.assertKept()
+
     def test_applicationGone(self) -> None:
         """
         A session of an application that may not connect any more is lost, and
@@ -291,8 +324,6 @@ class TakeOverTests(KeptCase):
         self.pair.kill()
         applications = dict(self.pair.server.applications)
         del applications["desktop"]
-        import tests.unit.tserver.pairs as pairs
-
         self.patch(pairs, "APPLICATIONS", applications)
         self.pair.takeOver()
         self.assertEqual(len(self.pair.server.sessions), 1)
