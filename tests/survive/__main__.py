@@ -20,7 +20,7 @@ from twisted.internet.task import react
 from tests.bench.processes import whole
 from tests.interop.cluster import TOP
 from tests.interop.namespaces import NoNamespaces
-from tests.survive.cells import CELLS, onePair
+from tests.survive.cells import CELLS, onePair, traced
 from tests.survive.judging import Verdict
 from tests.survive.page import PAGE, render
 from tests.survive.scene import Cell, perform
@@ -75,7 +75,10 @@ async def main(reactor: Any, given: argparse.Namespace) -> None:
         results = json.loads(Path(given.json).read_text())
     failed = []
     for cell in cells:
-        verdict = await one(reactor, onePair(cell) if given.one else cell, plan, given)
+        wanted = onePair(cell) if given.one else cell
+        if given.trace:
+            wanted = traced(wanted)
+        verdict = await one(reactor, wanted, plan, given)
         results[cell.name] = {"title": cell.title, **verdict.asTable()}
         if verdict.faults:
             failed.append(cell.name)
@@ -133,6 +136,7 @@ def run(reactor: Any, *arguments: str) -> Deferred[None]:
         "--json", help="keep results in a file; cells that are run again replace theirs"
     )
     parser.add_argument("--keep", action="store_true", help="keep all files")
+    parser.add_argument("--trace", action="store_true", help="log every SIP message")
     parser.add_argument("--list", action="store_true", help="name the cells")
     return whole(reactor, main(reactor, parser.parse_args(arguments)))
 

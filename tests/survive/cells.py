@@ -220,6 +220,7 @@ CELLS: Iterable[Cell] = (
         "primary cut off from all SIP: SIP Proxies, telephones, trunk",
         _cut(*PROXIES, "callers", "callees"),
         SIP_PASS + 1,
+        unreachable=True,
         after=24.0,
     ),
     Cell(
@@ -242,6 +243,13 @@ CELLS: Iterable[Cell] = (
         after=60.0,
     ),
 )
+
+
+def traced(cell: Cell) -> Cell:
+    """
+    The same with every SIP message in the logs.
+    """
+    return evolve(cell, shape=evolve(cell.shape, trace=True))
 
 
 def onePair(cell: Cell) -> Cell:

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import which
@@ -22,10 +21,13 @@ from twisted.internet.utils import getProcessOutputAndValue
 from sipcluster.app.ca import LabCA
 from sipcluster.app.lab import TWISTD
 from tests.bench.processes import Program
-from tests.interop.cluster import IDLE, TOP, counted
+from tests.interop.cluster import TOP, counted
 from tests.interop.status import fetch, isReady, member, until
 from tests.survive.configuration import DOMAIN, PAIRS, Shape
 from tests.survive.hosts import Hosts, address
+
+#: What a transaction layer counts of INVITEs.
+_TRANSACTIONS = ("inviteClient", "inviteServer", "waiting")
 
 _CONTROL = "import sys; from sipcluster.app.control import main; sys.exit(main())"
 
@@ -225,11 +227,13 @@ class Survivors:
         code, body = fetch(self.hosts[name], address(name), path)
         return json.loads(body) if code == 200 else None
 
-    def leftovers(self, keys: Sequence[str] = IDLE) -> dict[str, dict[str, object]]:
+    def leftovers(self, transactions: bool = True) -> dict[str, dict[str, object]]:
         """
-        What members still hold of calls, by member; empty when all is over.
+        What members still hold of calls, by member; empty when all is over.  OPTIONS
+        go on for ever, so transactions of other methods than INVITE count only
+        while they wait for something.
 
-        @param keys: what to look at.
+        @param transactions: whether those of INVITEs count that only linger.
         """
         left: dict[str, dict[str, object]] = {}
         for name, role in self.shape.members.items():
@@ -239,7 +243,11 @@ class Survivors:
             if not status:
                 left[name] = {"no answer": True}
                 continue
-            found = {key: status[key] for key in keys if counted(status.get(key))}
+            layer = status.get("transactionLayer", {})
+            found = {key: status.get(key) for key in ("calls", "attempts", "dialogs")}
+            if transactions:
+                found |= {key: layer.get(key) for key in _TRANSACTIONS}
+            found = {key: value for key, value in found.items() if counted(value)}
             if found:
                 left[name] = found
         return left

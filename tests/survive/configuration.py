@@ -33,8 +33,12 @@ DNS = (*CALLING, *(number for some in CALLED.values() for number in some))
 #: The host and port of the other end of a trunk.
 TRUNK = ("callees", 5090)
 
-#: Seconds without any SIP after which a primary leaves the role to the other one.
-SIP_PASS = 4.0
+#: Seconds between two questions to it, and until it is out of service without answers.
+TRUNK_CHECK = 2.0
+
+#: Seconds without any SIP after which a primary leaves the role to the other one: the
+#: time until the trunk is out of service counts as five at least.
+SIP_PASS = TRUNK_CHECK + 5.0
 
 #: Seconds for which the store gives the role to a member.
 TTL = 5.0
@@ -65,11 +69,13 @@ class Shape:
     @ivar arbiter: who decides which member serves.
     @ivar pairs: the pairs.
     @ivar backups: whether the pairs have their second members.
+    @ivar trace: whether every SIP message is in the logs.
     """
 
     arbiter: Arbiter = Arbiter.STORE
     pairs: tuple[str, ...] = ("node1", "node2")
     backups: bool = True
+    trace: bool = False
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -108,7 +114,14 @@ class Shape:
         The configuration.
         """
         trunk = f"{address(TRUNK[0])}:{TRUNK[1]}"
-        parts = [_COMMON.format(domain=DOMAIN, trunk=trunk, check=SIP_PASS / 2)]
+        parts = [
+            _COMMON.format(
+                domain=DOMAIN,
+                trunk=trunk,
+                check=TRUNK_CHECK,
+                trace=str(self.trace).lower(),
+            )
+        ]
         parts += [_EXTENSION.format(number=number) for number in DNS]
         if self.etcd:
             urls = ", ".join(f'"http://{address(name)}:2379"' for name in self.etcd)
@@ -141,7 +154,7 @@ digest-algorithms = ["MD5"]
 
 [log]
 directory = "log"
-sip-trace = false
+sip-trace = {trace}
 
 [[voip-service]]
 number = "nodes"
