@@ -59,6 +59,18 @@ class Call(Resuming):
         """
         self.release(event.cause, event.reason, leg.party)
 
+    def abandon(self) -> None:
+        """
+        Another process goes on with it: nothing more is done here.
+        """
+        routing, self._routing = self._routing, None
+        if routing is not None:
+            routing.cancel()
+        for party in self.parties:
+            party.forget()
+        for leg in self.legs:
+            leg.call = None
+
     # Writing down
 
     def value(self) -> CallValue:

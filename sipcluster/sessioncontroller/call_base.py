@@ -311,18 +311,6 @@ class CallBase:
                 del index[party.view.thisDN]
         self._ended(self)  # type: ignore[arg-type] # as above
 
-    def abandon(self) -> None:
-        """
-        Another process goes on with it: nothing more is done here.
-        """
-        routing, self._routing = self._routing, None
-        if routing is not None:
-            routing.cancel()
-        for party in self.parties:
-            party.forget()
-        for leg in self.legs:
-            leg.call = None
-
     def release(
         self,
         cause: Cause,

@@ -13,37 +13,25 @@ from sipcluster.sessioncontroller.events import CallEvent, Cause, Fields, Releas
 from sipcluster.sessioncontroller.fields import ALLOW
 from sipcluster.sessioncontroller.in_dialog import firstProxy, routed
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
-from sipcluster.sessioncontroller.isessioncontroller import DTMFMethod
-from sipcluster.sessioncontroller.leg_inputs import LegInputs
-from sipcluster.sessioncontroller.leg_states import GONE, legMachine
+from sipcluster.sessioncontroller.leg_data import LegData
+from sipcluster.sessioncontroller.leg_states import GONE
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import (
     SDP,
-    SessionOrigin,
     isSessionDescription,
 )
 from sipcluster.sip.headers import Headers
-from sipcluster.sip.machine import stateName
 from sipcluster.sip.message import Message, Request, Response, makeResponse
 from sipcluster.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
-    from sipcluster.sessioncontroller.call import Call
     from sipcluster.sessioncontroller.isessioncontroller import (
-        Destination,
         ProxyAddress,
     )
-    from sipcluster.sessioncontroller.party import Party
     from sipcluster.sessioncontroller.session_refresh import Refresh
-    from sipcluster.sessioncontroller.useragent import UserAgent
-    from sipcluster.sip.dialog import Dialog, DialogSet
-    from sipcluster.sip.timers import Timer
+    from sipcluster.sip.dialog import Dialog
 
 log = Logger()
-
-#: A change of the session under way: what our far end asks, or what we ask it.
-Change = IncomingInvite | ServerTransaction | OutgoingInvite | Attempt
-
 
 #: Requests that the far end may send again, when another process has answered them,
 #: and that are not to be done twice.
@@ -60,141 +48,12 @@ def sessionDescription(message: Message) -> bytes:
     return b""
 
 
-class LegBase:
+class LegBase(LegData):
     """
-    The data of a leg.
-
-    @ivar ua: what all legs share.
-    @ivar call: L{None} once the leg is gone.
-    @ivar party: the DN on this side.
-    @ivar id: the user part of our Contact.
-    @ivar incoming: whether the far end sent the INVITE.
-    @ivar machine: takes the inputs.
-    @ivar localTag: ours; legs are found by it.
-    @ivar dialog: the confirmed one, else the early one that counts, or L{None}.
-    @ivar forks: the early dialogs of our INVITE.
-    @ivar caller: From of our INVITE, without a tag.
-    @ivar invite: the INVITE that makes this leg, whoever sent it.
-    @ivar change: the change of the session that is under way, or L{None}.
-    @ivar origin: of the SDP that we send.
-    @ivar received: the last SDP of the far end that tells what it would like.
-    @ivar offered: the SDP in our far end's change, until it is answered.
-    @ivar allow: common methods, as the value of an Allow; empty when the far
-        end did not say.
-    @ivar held: the far end listens to nobody: it holds by itself.
-    @ivar holding: the DN on this side holds the other one by request.
-    @ivar muted: the last offer or answer that the far end was sent says less than
-        the other side would like, because somebody holds by request: what the far
-        end answers does not tell what it would like itself.
-    @ivar refresh: who refreshes the session; L{None}: nobody.
-    @ivar dtmfMethod: how the far end is sent digits.
-    @ivar proxy: the SIP Proxy in between.
-    @ivar secure: a SIPS leg.
-    @ivar mediaFork: which fork's early media the far end hears; L{None} when it
-        hears none.
-    @ivar withdrawn: our far end gave a change up that is still under way on the
-        other leg.
-    @ivar reason: for the BYE that has to wait.
-    @ivar answered: the last answer to a request of the far end inside the dialog that
-        is no INVITE and does something.
+    What all parts of a leg do.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_expiring",
-        "_ringing",
-        "_serial",
-        "allow",
-        "answered",
-        "call",
-        "callID",
-        "caller",
-        "change",
-        "destination",
-        "dialog",
-        "dtmfMethod",
-        "earlyMedia",
-        "forks",
-        "held",
-        "holding",
-        "id",
-        "incoming",
-        "invite",
-        "localTag",
-        "machine",
-        "maxForwards",
-        "mediaFork",
-        "muted",
-        "offerFields",
-        "offered",
-        "origin",
-        "party",
-        "proxy",
-        "reason",
-        "received",
-        "refresh",
-        "relays",
-        "secure",
-        "ua",
-        "withdrawn",
-    )
-
-    def __init__(
-        self,
-        ua: UserAgent,
-        call: Call,
-        party: Party,
-        incoming: bool,
-        legID: bytes,
-        callID: bytes,
-        localTag: bytes,
-        origin: SessionOrigin,
-        state: str = "Null",
-    ) -> None:
-        self.ua = ua
-        self.call: Call | None = call
-        self.party = party
-        self.id = legID
-        self.incoming = incoming
-        self.callID = callID
-        self.localTag = localTag
-        self.origin = origin
-        self.dialog: Dialog | None = None
-        self.forks: DialogSet | None = None
-        self.invite: IncomingInvite | OutgoingInvite | None = None
-        self.change: Change | None = None
-        self.destination: Destination | None = None
-        self.maxForwards = 70
-        self.earlyMedia: dict[bytes, bytes] | None = None
-        self.mediaFork: bytes | None = None
-        self.received = b""
-        self.offered = b""
-        self.offerFields: Fields = ()
-        self.allow = b""
-        self.held = False
-        self.holding = False
-        self.refresh: Refresh | None = None
-        self.muted = False
-        self.dtmfMethod = DTMFMethod.INFO
-        self.proxy: ProxyAddress | None = None
-        self.secure = False
-        self.caller = b""
-        self.reason = b""
-        self.withdrawn = False
-        self.answered: Response | None = None
-        self.relays: dict[int, ServerTransaction] | None = None
-        self._serial = 0
-        self._ringing: Timer | None = None
-        self._expiring: Timer | None = None
-        self.machine: LegInputs = legMachine(self, state)
-        ua.legs[localTag] = self  # type: ignore[assignment] # as above
-
-    @property
-    def state(self) -> str:
-        """
-        The name of the leg's state.
-        """
-        return stateName(self.machine)
+    __slots__ = ()
 
     # What goes out
 
