@@ -1,0 +1,1 @@
+When another member of a pair serves, what waits at a SIP Proxy goes on there at once, under the same branch: requests that the one before had not answered, CANCEL and ACK of calls that ring, responses to the pair. The new primary says so itself. While nobody serves, calls wait for up to ten seconds. What a replaced member still sends goes nowhere.
