@@ -114,9 +114,7 @@ def writeClient(transaction: ClientTransaction) -> InviteClientValue | None:
         if not timers.running("B"):
             elapsed = transaction.interval - timers.left("A")
             left = 64 * transaction.t.t1 - elapsed
-    elif state == "Idle" or (
-        state == "Proceeding" and transaction.responded == 100 and cancel is None
-    ):
+    elif state == "Idle" or (state == "Proceeding" and transaction.responded == 100):
         # It could not be sent, and the user has not heard of that yet; or a 100 came,
         # which comes again when the INVITE does, so that it changes nothing.
         state, left = "Calling", 64 * transaction.t.t1

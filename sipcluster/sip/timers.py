@@ -140,9 +140,9 @@ class _Queue:
         Nothing waits: leave no delayed call behind.
         """
         self.waiting.clear()
-        if self.due is not None:
-            self.due.cancel()
-            self.due = None
+        due, self.due = self.due, None
+        if due is not None and due.active():  # else its clock has been ended
+            due.cancel()
         self.owner.rested(self)
 
     def fire(self) -> None:

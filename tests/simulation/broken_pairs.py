@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sipcluster.app.pair import PairProcess
+from sipcluster.ha.companion import Companion
 from sipcluster.ha.ikeeping import IKept
 from sipcluster.ha.journal import Journal
 from sipcluster.ha.keeper import Keeper
-from sipcluster.ha.lease import Fence, LeaseTimes
+from sipcluster.ha.lease import LeaseTimes
 from sipcluster.ha.member import PairMember
 from sipcluster.ha.replica import Replica
 from sipcluster.servicecheck.registry import ServiceRegistry
@@ -22,11 +22,7 @@ from tests.simulation.broken_rules import BrokenRule, Patch
 
 def _noFencing(patch: Patch) -> None:
     # What leaves asks only whether this process has been told that it is backup.
-    def serving(process: PairProcess) -> bool:
-        return process.life is not None
-
-    patch(Journal, "_serving", lambda journal: True)
-    patch(PairProcess, "_serving", serving)
+    patch(Companion, "serving", lambda companion: True)
 
 
 def _leaseTooLong(patch: Patch) -> None:
@@ -34,10 +30,11 @@ def _leaseTooLong(patch: Patch) -> None:
 
 
 def _sentBeforeSaved(patch: Patch) -> None:
-    def put(keeper: Keeper, send: Callable[..., object], *args: object) -> None:
-        send(*args)
+    def then(journal: Journal, send: Callable[[], object]) -> None:
+        if journal.primary:
+            send()
 
-    patch(Keeper, "put", put)
+    patch(Journal, "then", then)
 
 
 def _epochIgnored(patch: Patch) -> None:
@@ -107,14 +104,6 @@ def _positionsForgotten(patch: Patch) -> None:
         }
 
     patch(Outbox, "settle", settle)
-
-
-def _fenceOpensAgain(patch: Patch) -> None:
-    def extend(fence: Fence, until: float) -> bool:
-        fence.validUntil = max(fence.validUntil, until)
-        return True
-
-    patch(Fence, "extend", extend)
 
 
 #: All of them.

@@ -119,11 +119,19 @@ class KillMember(OfMember):
 
 class FreezeMember(OfMember):
     """
-    A member stands still for a while.
+    A member stands still for a while: often for longer than its lease.
     """
 
     weight = 3
     lasts = (0.2, 12.0)
+
+    @property
+    def seconds(self) -> float:
+        """
+        See L{Fault.seconds}.
+        """
+        low, high = self.lasts
+        return round(low + (high - low) * self.amount, 3)
 
     def strike(self, world: World, server: Server, role: str) -> str:
         server.freeze()

@@ -290,6 +290,23 @@ class ClientTests(AdoptionTestCase):
         after.cancel([])
         self.second.arrive(response(after.request, 487))
 
+    def test_cancelledEarly(self) -> None:
+        """
+        One that is cancelled, and was answered by 100 only, is sent again; then so is
+        the CANCEL, when there is a response.
+        """
+        before = self.send(100)
+        before.cancel([])
+        value = writeClient(before)
+        assert value is not None
+        self.assertEqual((value.state, value.cancel), ("Calling", ()))
+        self.second.sent()
+        after = self.second.layer.adoptClient(value, RecordingUser())
+        self.assertEqual(self.second.sent(), [b"INVITE"])
+        self.second.arrive(response(after.request, 100))
+        self.assertEqual(self.second.sent(), [b"CANCEL"])
+        self.second.arrive(response(after.request, 487))
+
     def test_cancel(self) -> None:
         """
         It can be cancelled there.

@@ -67,6 +67,16 @@ class TimerQueueTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.queue.pending, 0)
 
+    def test_cancelledAfterTheEnd(self) -> None:
+        """
+        A timer can be cancelled when its clock has been ended already.
+        """
+        timer = self.queue.after(2.0, self.note, "never")
+        for call in self.clock.getDelayedCalls():
+            call.cancel()
+        timer.cancel()
+        self.assertFalse(timer.active)
+
     def test_firstCancelled(self) -> None:
         """
         When the first timer is cancelled the others are called at their time.
