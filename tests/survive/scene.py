@@ -26,9 +26,6 @@ from tests.survive.judging import Verdict, judge
 from tests.survive.recorders import Recorders
 from tests.survive.telephones import Plan, Telephones
 
-#: Seconds within which a member that was started again must be in sync.
-BACK = 5.0
-
 
 @frozen
 class Cell:
@@ -38,6 +35,7 @@ class Cell:
     @ivar name: for the command line.
     @ivar title: for the page.
     @ivar harm: what happens.
+    @ivar back: seconds within which a member that was started again must be in sync.
     @ivar unreachable: whether calls may be lost that came to a primary which could
         reach nobody, and that had not rung.
     @ivar allowed: longest time, in seconds, that the pair may not answer new calls.
@@ -50,6 +48,7 @@ class Cell:
     shape: Shape = field(factory=Shape)
     after: float = 14.0
     unreachable: bool = False
+    back: float = 5.0
 
 
 @define
@@ -57,6 +56,7 @@ class Scene:
     """
     What a cell works on.
 
+    @ivar inTime: see L{Cell.back}.
     @ivar hurt: the pair that it happens to.
     @ivar moment: when it happened, in seconds since 1970; 0: not yet.
     @ivar figures: what the cell measured.
@@ -69,6 +69,7 @@ class Scene:
     telephones: Telephones
     recorders: Recorders
     folder: Path
+    inTime: float
     hurt: str = "node1"
     moment: float = 0.0
     figures: dict[str, Any] = field(factory=dict)
@@ -112,7 +113,7 @@ class Scene:
             return
         took = round(self.reactor.seconds() - begin, 2)
         self.figures["back in sync after"] = took
-        if took > BACK:
+        if took > self.inTime:
             self.faults.append(f"{name} was in sync after {took} s only")
 
     async def capture(self, name: str) -> Path:
@@ -294,6 +295,7 @@ async def perform(
         Telephones(hosts, folder / "telephones", plan),
         Recorders(hosts, folder / "recorders", shape),
         folder,
+        cell.back,
     )
     try:
         await cluster.start(reactor)

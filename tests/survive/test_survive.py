@@ -49,7 +49,7 @@ class SurvivalTests(TestCase):
         try:
             verdict, troubles = await perform(
                 reactor,
-                evolve(onePair(cell), allowed=cell.allowed + BUSY),
+                evolve(onePair(cell), allowed=cell.allowed + BUSY, back=15.0),
                 PLAN,
                 folder,
             )
