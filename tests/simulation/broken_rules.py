@@ -111,7 +111,9 @@ def _agentsForgotten(patch: Patch) -> None:
 
 
 def _sessionsUnwatched(patch: Patch) -> None:
-    def agreeOn(leg: LegBase, refresh: Refresh | None) -> None:
+    def agreeOn(
+        leg: LegBase, refresh: Refresh | None, seconds: float = 0.0
+    ) -> None:
         leg.refresh = refresh
 
     patch(LegBase, "agreeOn", agreeOn)
