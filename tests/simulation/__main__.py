@@ -5,6 +5,7 @@ The command C{bin/simulate}.
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import re
 import sys
@@ -124,6 +125,7 @@ def main() -> int:
     globalLogBeginner.beginLoggingTo(
         [nowhere], redirectStandardIO=False, discardBuffer=True
     )
+    gc.set_threshold(100_000, 50, 100)  # a world is not for long
     failed: dict[str, list[int]] = {}
     began = time.monotonic()
     done = 0
@@ -134,9 +136,10 @@ def main() -> int:
         if why:
             failed.setdefault(kind(why), []).append(seed)
             sys.stdout.write(f"{text}\n\n")
+            sys.stdout.flush()
             if not options.go_on:
                 break
-        if done % 500 == 0:
+        if done % 250 == 0:
             count = sum(map(len, failed.values()))
             took = time.monotonic() - began
             sys.stdout.write(f"{done} seeds in {took:.0f} s, {count} failed\n")
