@@ -111,9 +111,7 @@ def _agentsForgotten(patch: Patch) -> None:
 
 
 def _sessionsUnwatched(patch: Patch) -> None:
-    def agreeOn(
-        leg: LegBase, refresh: Refresh | None, seconds: float = 0.0
-    ) -> None:
+    def agreeOn(leg: LegBase, refresh: Refresh | None, seconds: float = 0.0) -> None:
         leg.refresh = refresh
 
     patch(LegBase, "agreeOn", agreeOn)
