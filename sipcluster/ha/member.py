@@ -96,6 +96,9 @@ class PairMember(Asking):
                 return
         elif epoch < self.highest:
             return  # it does not know yet that its time is over
+        else:
+            # Of one that was frozen, the end may not have been noticed yet.
+            self.role.leaseExpired()
         self.role.peerServes(epoch, name)
 
     def peerEpoch(self, epoch: int) -> None:

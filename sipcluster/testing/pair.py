@@ -130,6 +130,8 @@ class PairWorld:
         if all(process.open for process in self.processes.values()):
             raise Broken("two primaries")
         for process in self.processes.values():
+            if process.member.doubtful:
+                raise Broken(f"two primaries, as {process.name} found")
             for fence, closed in process.fences.items():
                 if closed and fence.open:
                     raise Broken("a fence opened again")

@@ -390,6 +390,20 @@ class MemberTests(SynchronousTestCase):
         runFor(self.clock, 5.1)
         self.assertEqual(self.arbiter.asked[-1], ("acquire", 7))
 
+    def test_peerIsPrimarySince(self) -> None:
+        """
+        A member that was frozen, and hears that the other one is primary before it
+        has noticed that its own lease is over, is backup, and nothing more is wrong.
+        """
+        self.beginPrimary()
+        self.clock.rightNow += 60.0
+        self.member.peerClaims(8, "a")
+        self.assertFalse(self.member.fence.open)
+        self.assertFalse(self.member.doubtful)
+        self.assertNotIn("critical", self.levels())
+        self.assertEqual(self.observer.told[-1], "backup: its lease ran out")
+        self.assertEqual(self.member.highest, 8)
+
     def test_higherEpochOfThePeer(self) -> None:
         """
         A primary that hears of a higher epoch stops at once.
