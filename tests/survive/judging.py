@@ -145,6 +145,12 @@ def judge(
             ),
         )
     verdict.fault("a call that nobody made", calls.strays)
+    hasty = sum(
+        call.whole and "answered" in call.at and "talks" not in call.far
+        for call in calls.calls
+    )
+    if hasty:
+        verdict.figures["calls hung up before their answer was acknowledged"] = hasty
     _times_(verdict, calls.of("answers"), there, moment)
     for pair, clients in streams.items():
         _clients(verdict, calls, pair, clients, moment)

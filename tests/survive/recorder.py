@@ -82,7 +82,7 @@ class Recorder(Service):
             self._eventReceived,
             chance=random.random,
             linkChanged=self._linkChanged,
-            times=Times(connect=1.0, startUp=2.0, keepAlive=2.0),
+            times=Times(connect=1.0, startUp=2.0, keepAlive=2.0, settled=1.0),
         )
         self._resets = LoopingCall(self._reset)
         self._resets.clock = reactor
