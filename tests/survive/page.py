@@ -4,6 +4,7 @@ The page of the manual that says what survives: written from what a run has show
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,9 @@ What was seen
 
 {established} established calls and {ringing} ringing ones are there when it happens,
 half of them of the pair that it happens to; {rate:g} new calls a second go on before,
-during and after it, each through one of two SIP Proxies. The counts are of calls that
-ended well, at both sides, of all calls in that state at that moment, new ones before
-their end included.
+during and after it, each through one of two SIP Proxies, all on {processors}
+processors. The counts are of calls that ended well, at both sides, of all calls in that
+state at that moment. Registrations have no column: every new call needs one.
 
 """
 
@@ -128,14 +129,17 @@ def render(results: Mapping[str, Mapping[str, Any]], plan: Plan) -> str:
     parts = [
         _HEAD.format(lease=TTL + 1),
         _TABLE_HEAD.format(
-            established=plan.established, ringing=plan.ringing, rate=plan.rate
+            established=plan.established,
+            ringing=plan.ringing,
+            rate=plan.rate,
+            processors=os.cpu_count(),
         ),
         _table(_COLUMNS, [_row(result) for result in results.values()]),
         _LEGEND,
     ]
     details = [part for result in results.values() for part in _details(result)]
     if details:
-        parts += ["Further figures\n===============\n\n", "".join(details), "\n"]
+        parts += ["Further figures\n===============\n\n", "".join(details)]
     return "".join([*parts, _FOOT])
 
 
