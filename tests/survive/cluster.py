@@ -80,7 +80,8 @@ class Survivors:
             line,
             self.folder / f"{name}.out",
             self.hosts[name],
-            {"PYTHONPATH": str(TOP)},
+            # A process that is started again finds its modules compiled.
+            {"PYTHONPATH": str(TOP), "PYTHONDONTWRITEBYTECODE": ""},
             stdin=subprocess.PIPE,
             folder=self.folder,
         )
