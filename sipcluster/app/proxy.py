@@ -14,10 +14,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sipcluster.app.plain import plainBinding
 from sipcluster.app.runtime import ISIPMember, ProxyRuntime
 from sipcluster.app.settings import Configuration
 from sipcluster.cluster.icluster import Get, IClusterStore, Put, TxnResult, createdAt
-from sipcluster.registrar.iregistrar import Binding, IRegistrationStore
+from sipcluster.registrar.iregistrar import IRegistrationStore
 from sipcluster.registrar.memory import MemoryRegistrationStore
 from sipcluster.registrar.replicated import replicatedRegistrations
 from sipcluster.servicecheck.iservicecheck import Member, ProbeTimes
@@ -27,6 +28,7 @@ from sipcluster.sip.isip import IFlow, IMessageReceiver, IRequestReceiver, Targe
 from sipcluster.sip.message import Response
 from sipcluster.sip.timers import TimerValues
 from sipcluster.sip.transactions import ServerTransaction, TransactionLayer
+from sipcluster.sipproxy.branches import Branches
 from sipcluster.sipproxy.gate import MemberGate
 from sipcluster.sipproxy.proxy import ProxyParts, SIPProxy
 from sipcluster.sipproxy.tokens import FlowTokens
@@ -142,6 +144,9 @@ class _Receiver:
     def ackReceived(self, ack: Request, flow: IFlow) -> None:
         self.proxy.ackReceived(ack, flow)
 
+    def strayCancel(self, cancel: Request, flow: IFlow) -> bool:
+        return self.proxy.strayCancel(cancel, flow)
+
     def strayResponse(self, response: Response, flow: IFlow) -> None:
         self.proxy.strayResponse(response, flow)
 
@@ -167,6 +172,7 @@ class ProxyMember(Service):
         self.topology = topologyOf(configuration, runtime.name)
         self.store = registrations or _store(runtime)
         self._tokens = FlowTokens(runtime.entropy(32))
+        self._branches = Branches(self._tokens.secret, self.topology.pairHosts)
         receiver = _Receiver()
         self.layer = TransactionLayer(
             runtime.clock,
@@ -207,6 +213,7 @@ class ProxyMember(Service):
                 layer=self.layer,
                 identifiers=runtime.identifiers,
                 tokens=self._tokens,
+                branches=self._branches,
                 store=self.store,
                 nodes=self.nodes,
                 proxies=self.proxies,
@@ -248,16 +255,21 @@ class ProxyMember(Service):
 
     def _shareSecret(self, _: None, store: IClusterStore) -> Deferred[None]:
         """
-        Sign flow tokens with the secret of the whole cluster, so that those in
-        phones' route sets outlive this process; the first proxy makes it.
+        Sign flow tokens, and make branches, with the secret of the whole cluster, so
+        that those in phones' route sets, and calls that ring, outlive this process;
+        the first proxy makes it.
         """
 
         def agreed(result: TxnResult) -> None:
             if not result.succeeded and result.gets and result.gets[0] is not None:
                 self._tokens.secret = result.gets[0].value
+            self._branches.agree(self._tokens.secret)
 
         def alone(failure: Failure) -> None:
-            log.warn("flow tokens end with this process: {why}", why=failure.value)
+            log.warn(
+                "flow tokens and ringing calls end with this process: {why}",
+                why=failure.value,
+            )
 
         return store.txn(
             [createdAt(SECRET, 0)], [Put(SECRET, self._tokens.secret)], [Get(SECRET)]
@@ -354,29 +366,13 @@ class ProxyMember(Service):
         """
         now = self.runtime.wallTime()
         for binding in self.store.allBindings():
-            yield _plain(binding, now)
+            yield plainBinding(binding, now)
 
     def calls(self) -> Iterable[dict[str, object]]:
         """
         See L{IMember}.
         """
         return ()
-
-
-def _plain(binding: Binding, now: float) -> dict[str, object]:
-    return {
-        "aor": binding.aor.decode("utf-8", "replace"),
-        "contact": binding.contact.decode("utf-8", "replace"),
-        "expires": round(binding.expiresAt - now),
-        "q": binding.q,
-        "transport": binding.transport,
-        "proxy": binding.proxy,
-        "flow": bool(binding.flow),
-        "received": ":".join(map(str, binding.received or ())),
-        "path": [value.decode("utf-8", "replace") for value in binding.path],
-        "instance": binding.instance.decode("utf-8", "replace"),
-        "userAgent": binding.userAgent.decode("utf-8", "replace"),
-    }
 
 
 def _store(runtime: ProxyRuntime) -> IRegistrationStore:

@@ -129,10 +129,11 @@ class Attempt:
         self._cancelled = value.cancel is not None
         self.proxy = ua.proxies.at(value.target.host)
         current = self._try = _Try(self)
+        current.transaction = ua.layer.adoptClient(value, current)
         if value.state != "Calling":
             current.answered = True
             self._make = None
-        current.transaction = ua.layer.adoptClient(value, current)
+            current.transaction.broken = _outlives
         ua.attempts.add(self)
 
     def cancel(self, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
@@ -228,6 +229,13 @@ class Attempt:
         self.abandon()
 
 
+def _outlives(why: str) -> None:
+    """
+    The SIP Proxy of an INVITE that has an answer is gone.  It rings all the same, and
+    whoever goes on there passes its responses, its CANCEL and its ACK on.
+    """
+
+
 @implementer(ITransactionUser)
 class _Try:
     """
@@ -258,6 +266,8 @@ class _Try:
         if not self.answered:
             self.answered = True
             attempt.settle(self)
+            if self.transaction is not None and response.cseq.method == b"INVITE":
+                self.transaction.broken = _outlives
         if self.transaction is not None:
             attempt.tell(response, self.transaction.request)
             if response.status >= 200 and response.cseq.method != b"INVITE":

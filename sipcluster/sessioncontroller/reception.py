@@ -162,6 +162,9 @@ class Reception:
         else:
             leg.ackReceived(ack)
 
+    def strayCancel(self, cancel: Request, flow: IFlow) -> bool:
+        return False
+
     def strayResponse(self, response: Response, flow: IFlow) -> None:
         status = response.status
         if response.cseq.method != b"INVITE" or status < 200:

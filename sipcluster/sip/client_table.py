@@ -91,11 +91,13 @@ class ClientTable:
         flow: IFlow | None,
         sentBy: bytes,
         branchSuffix: bytes = b"",
+        branch: bytes = b"",
     ) -> ClientTransaction:
         """
         Send a request in a transaction of its own.
         """
-        branch = self.identifiers.branch() + branchSuffix
+        if not branch or (branch, request.method) in self.table:
+            branch = self.identifiers.branch() + branchSuffix
         mayReroute = False
         why = ""
         try:
@@ -129,20 +131,30 @@ class ClientTable:
             machine.start()
         return transaction
 
-    def sendAck(
-        self, ack: Request, target: Target, flow: IFlow | None, sentBy: bytes
+    def sendStateless(
+        self,
+        request: Request,
+        target: Target,
+        flow: IFlow | None,
+        sentBy: bytes,
+        branch: bytes = b"",
     ) -> None:
         """
-        Send the ACK of a 2xx: with a Via of its own, and without a transaction.
+        Send a request with a Via of its own, and without a transaction.
         """
-        branch = self.identifiers.branch()
+        branch = branch or self.identifiers.branch()
         if flow is not None and not flow.closed:
-            sent = _withVia(ack, viaStart(flow, sentBy), branch)
+            sent = _withVia(request, viaStart(flow, sentBy), branch)
         else:
             try:
-                sent, flow, _ = self._placed(ack, target, branch, sentBy)
+                sent, flow, _ = self._placed(request, target, branch, sentBy)
             except NoTransport as e:
-                log.debug("no way for the ACK to {flow}: {why}", flow=target, why=e)
+                log.debug(
+                    "no way for {method} to {flow}: {why}",
+                    method=request.method,
+                    flow=target,
+                    why=e,
+                )
                 return
         flow.send(sent.render())
 
@@ -285,6 +297,8 @@ class ClientTable:
             invite.sentBy,
             invite.viaStart,
         )
+        # Who expects the INVITE to outlive its flow expects that of this, too.
+        transaction.broken = invite.broken
         cast(NoninviteClient, transaction.machine).start()
 
     def follow(

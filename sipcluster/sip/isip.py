@@ -233,8 +233,7 @@ class IRequestReceiver(Interface):
         A request that matches no transaction; C{transaction.request} is it.
         It must be answered through C{transaction.respond}, at once or later.
         Must not raise, but for C{MalformedMessage}: the request is then answered
-        with its status.  CANCEL for an unknown INVITE is answered 481 by the
-        layer and is not seen here.
+        with its status.
         """
 
     def ackReceived(ack: Request, flow: IFlow) -> None:
@@ -242,9 +241,18 @@ class IRequestReceiver(Interface):
         An ACK that belongs to no transaction: the ACK of a 2xx.
         """
 
+    def strayCancel(cancel: Request, flow: IFlow) -> bool:
+        """
+        A CANCEL whose INVITE is not known here.  A proxy whose earlier process has
+        perhaps forwarded that passes it on (RFC 3261 section 16.10).
+
+        @return: False: the layer is to answer 481.
+        """
+
     def strayResponse(response: Response, flow: IFlow) -> None:
         """
         A response that belongs to no transaction.  A proxy must not forward
-        it (RFC 6026 section 8.9); a user agent may know the dialog of a
-        retransmitted 2xx and acknowledge it again.
+        it (RFC 6026 section 8.9) but when it can tell that its earlier process has
+        sent the request; a user agent may know the dialog of a retransmitted 2xx
+        and acknowledge it again.  May raise C{MalformedMessage}.
         """

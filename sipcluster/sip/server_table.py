@@ -229,7 +229,8 @@ class ServerTable:
         invite = self.table.get(serverKey(cancel, b"INVITE"))
         machine = None if invite is None else invite.machine
         if invite is None or machine is None:
-            self.respond(cancel, flow, 481)
+            if not self.receiver.strayCancel(cancel, flow):
+                self.respond(cancel, flow, 481)
             return
         self.respond(cancel, flow, 200, toTag=invite.toTag)
         cast(InviteServer, machine).cancelled(cancel)

@@ -104,6 +104,7 @@ class TransactionLayer:
         flow: IFlow | None = None,
         sentBy: bytes = b"",
         branchSuffix: bytes = b"",
+        branch: bytes = b"",
     ) -> ClientTransaction:
         """
         Send a request in a transaction of its own.
@@ -119,8 +120,12 @@ class TransactionLayer:
             address.
         @param branchSuffix: ends the branch: what a proxy knows a looping
             request by (section 16.6 step 8).
+        @param branch: to be used unless another transaction has it; empty makes a
+            new one.
         """
-        return self._clients.request(request, target, user, flow, sentBy, branchSuffix)
+        return self._clients.request(
+            request, target, user, flow, sentBy, branchSuffix, branch
+        )
 
     def sendAck(
         self,
@@ -134,7 +139,22 @@ class TransactionLayer:
         (section 13.2.2.4).  When there is no flow it is dropped: the 2xx will
         come again.
         """
-        self._clients.sendAck(ack, target, flow, sentBy)
+        self._clients.sendStateless(ack, target, flow, sentBy)
+
+    def forward(
+        self,
+        request: Request,
+        target: Target,
+        flow: IFlow | None = None,
+        branch: bytes = b"",
+    ) -> None:
+        """
+        Send an ACK or a CANCEL on as a stateless proxy does (section 16.11): no
+        transaction, no second try.
+
+        @param branch: of the INVITE; empty makes a new one.
+        """
+        self._clients.sendStateless(request, target, flow, b"", branch)
 
     def adoptServer(self, value: InviteServerValue) -> ServerTransaction:
         """

@@ -18,6 +18,7 @@ from sipcluster.sip.isip import IFlow, ILocator, ITransportLayer, Target
 from sipcluster.sip.message import Request
 from sipcluster.sip.timers import TimerQueue
 from sipcluster.sip.transport_rules import tooLargeForUDP
+from sipcluster.sipproxy.branches import Branches, placeOf
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.destinations import (
     Destination,
@@ -59,6 +60,7 @@ class Forwarding:
         timers: TimerQueue,
         timerC: float,
         counters: Counter[str],
+        branches: Branches,
     ) -> None:
         """
         @param timerC: seconds; more than three minutes where RFC 3261 section
@@ -75,6 +77,7 @@ class Forwarding:
         self._timers = timers
         self._clock = timers.clock
         self._timerC = timerC
+        self._branches = branches
         self.takeover = Takeover(layer, nodes, proxies, timers, counters)
 
     def count(self, name: str) -> None:
@@ -128,6 +131,9 @@ class Forwarding:
             branch,
             request[1],
             branchSuffix=context.loopKey,
+            branch=self._branches.of(
+                context.request, placeOf(branch.destination, hop), context.loopKey
+            ),
         )
         if not transaction.terminated:
             branch.transaction = transaction
@@ -139,26 +145,38 @@ class Forwarding:
             )
         return True
 
-    def sendAck(self, context: RequestContext, destination: Destination) -> None:
+    def forward(self, context: RequestContext, destination: Destination) -> None:
         """
-        Send the ACK of a 2xx on: no transaction, no second try.
+        Send an ACK, or a CANCEL of an unknown INVITE, on: no transaction, no second
+        try.
         """
         locating = self.locate(destination)
         if locating is None:
-            self._sendAck(None, context, destination)
+            self._forward(None, context, destination)
             return
-        locating.addCallback(self._sendAck, context, destination)
-        locating.addErrback(lambda f: self.count("droppedAcks"))
+        locating.addCallback(self._forward, context, destination)
+        locating.addErrback(lambda f: self.dropped(context))
 
-    def _sendAck(
+    def _forward(
         self, _: None, context: RequestContext, destination: Destination
     ) -> None:
         for hop in destination.hops:
             made = self._made(context, destination, hop)
             if made is not None:
-                self._layer.sendAck(made[0], hop.target, made[1])
+                branch = b""
+                if context.loopKey:
+                    place = placeOf(destination, hop)
+                    branch = self._branches.of(context.request, place, context.loopKey)
+                self._layer.forward(made[0], hop.target, made[1], branch)
                 return
-        self.count("droppedAcks")
+        self.dropped(context)
+
+    def dropped(self, context: RequestContext) -> None:
+        """
+        Something that has no transaction goes nowhere.
+        """
+        ack = context.request.method == b"ACK"
+        self.count("droppedAcks" if ack else "droppedCancels")
 
     def _made(
         self, context: RequestContext, destination: Destination, hop: Hop

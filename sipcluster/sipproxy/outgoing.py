@@ -28,9 +28,6 @@ _transports = {"UDP": b"", "TCP": b";transport=tcp", "TLS": b";transport=tls"}
 
 MAX_BREADTH = b"max-breadth"
 
-#: Besides the Request-URI: what the way of a request depends on.
-_DECISIVE = (ROUTE, b"proxy-require", b"proxy-authorization")
-
 #: The key of all Via values among those parsed.
 VIAS = b"via*"
 
@@ -160,14 +157,13 @@ def loopKey(context: RequestContext) -> bytes:
     16.6 step 8, RFC 5393 section 4.2): what its way depends on.
 
     Call-ID, tags and CSeq are not in it: they are the same in every request that
-    has a Via of ours, or it would be another request.
+    has a Via of ours, or it would be another request.  Nor is Proxy-Authorization:
+    nothing here depends on it, and a CANCEL has none.
     """
     request = context.request
-    keys = request.headers.keys
     key = zlib.crc32(request.uri)
-    for name in _DECISIVE:
-        if name in keys:
-            key = zlib.crc32(b"\0".join(request.headers.all(name)), key + 1)
+    if ROUTE in request.headers.keys:
+        key = zlib.crc32(b"\0".join(request.headers.all(ROUTE)), key + 1)
     return b"%08x" % key
 
 

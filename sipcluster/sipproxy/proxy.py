@@ -19,13 +19,16 @@ from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import IFlow, ILocator, IRequestReceiver, ITransportLayer
 from sipcluster.sip.message import Request, Response
 from sipcluster.sip.transactions import ServerTransaction, TransactionLayer
+from sipcluster.sipproxy.branches import Branches
 from sipcluster.sipproxy.chain import Chain
 from sipcluster.sipproxy.context import RequestContext
 from sipcluster.sipproxy.forwarding import Forwarding
 from sipcluster.sipproxy.isipproxy import Answer, IStep
 from sipcluster.sipproxy.location import Contacts
+from sipcluster.sipproxy.outgoing import loopKey
 from sipcluster.sipproxy.registration import Registration
 from sipcluster.sipproxy.response_context import ResponseContext
+from sipcluster.sipproxy.stateless import StatelessResponses
 from sipcluster.sipproxy.steps.admission import Admission
 from sipcluster.sipproxy.steps.affinity import Affinity
 from sipcluster.sipproxy.steps.breadth import Breadth
@@ -52,6 +55,7 @@ class ProxyParts:
     What a proxy is made of.
 
     @ivar wallTime: seconds since 1970, for the ends of bindings.
+    @ivar branches: what the Via of a forwarded request is made with.
     @ivar nodes: who of the nodes is in service.
     @ivar proxies: who of the other proxies is in service.
     @ivar timerC: seconds.
@@ -67,6 +71,7 @@ class ProxyParts:
     layer: TransactionLayer
     identifiers: Identifiers
     tokens: FlowTokens
+    branches: Branches
     store: IRegistrationStore
     nodes: IServiceRegistry
     proxies: IServiceRegistry
@@ -100,15 +105,27 @@ class SIPProxy:
             parts.layer.queue,
             parts.timerC,
             self.counters,
+            parts.branches,
         )
-        self._forwarding.passAck = self.ackReceived
+        self._forwarding.passAck = self._passAck
         self.takeover = self._forwarding.takeover
         self.registration = Registration(
             parts.topology, parts.store, parts.tokens, parts.wallTime
         )
-        requests, acks = self._steps()
+        requests, acks, unknown = self._steps()
         self._requests = Chain(requests, self._passed, self._answered)
-        self._acks = Chain(acks, self._ackPassed, self._ackAnswered)
+        self._acks = Chain(acks, self._unknownPassed, self._unknownAnswered)
+        self._unknown = Chain(unknown, self._unknownPassed, self._unknownAnswered)
+        self._responses = StatelessResponses(
+            parts.topology,
+            parts.nodes,
+            parts.transport,
+            parts.store,
+            self.contacts,
+            parts.branches,
+            self.counters,
+            parts.clock.seconds,
+        )
 
     def logSteps(self) -> None:
         """
@@ -117,9 +134,10 @@ class SIPProxy:
         log.info("steps of a request: {steps}", steps=" > ".join(self._requests.names))
         log.info("steps of an ACK: {steps}", steps=" > ".join(self._acks.names))
 
-    def _steps(self) -> tuple[list[IStep], list[IStep]]:
+    def _steps(self) -> tuple[list[IStep], list[IStep], list[IStep]]:
         """
-        What happens to a request, and to the ACK of a 2xx, in order.
+        What happens to a request, to the ACK of a 2xx, and to what may belong to an
+        INVITE that another process has forwarded, in order.
         """
         parts, topology = self._parts, self._parts.topology
         self.contacts = Contacts(
@@ -133,6 +151,7 @@ class SIPProxy:
         looseRoute = LooseRoute(topology)
         locate = Locate(topology, parts.store, self.contacts)
         self.admission = Admission(parts.clock.seconds, parts.dialogRate)
+        chooseNode = ChooseNode(topology, parts.nodes, self._forwarding.takeover.awaits)
         requests: list[IStep] = [
             sanity,
             maxForwards,
@@ -145,11 +164,12 @@ class SIPProxy:
             routed,
             locate,
             Affinity(),
-            ChooseNode(topology, parts.nodes, self._forwarding.takeover.awaits),
+            chooseNode,
             Breadth(),
             RecordRoute(parts.tokens),
         ]
-        return requests, [sanity, maxForwards, looseRoute, routed, locate]
+        acks: list[IStep] = [sanity, maxForwards, looseRoute, routed, locate]
+        return requests, acks, [*acks, chooseNode]
 
     # What the transaction layer hands over
 
@@ -167,16 +187,42 @@ class SIPProxy:
 
     def ackReceived(self, ack: Request, flow: IFlow) -> None:
         """
-        See L{IRequestReceiver}.
+        See L{IRequestReceiver}.  It may acknowledge a refusal that another process
+        has passed on.
+        """
+        self.counters["acks"] += 1
+        context = self._context(ack, flow)
+        if self._parts.branches.shared:
+            context.loopKey = loopKey(context)
+            self._unknown.run(context)
+        else:
+            self._acks.run(context)
+
+    def _passAck(self, ack: Request, flow: IFlow) -> None:
+        """
+        Take an ACK that has the branch of its INVITE, and should not: it leaves
+        with another one.
         """
         self.counters["acks"] += 1
         self._acks.run(self._context(ack, flow))
 
+    def strayCancel(self, cancel: Request, flow: IFlow) -> bool:
+        """
+        See L{IRequestReceiver}.
+        """
+        if not self._parts.branches.shared:
+            return False
+        self.counters["statelessCancels"] += 1
+        context = self._context(cancel, flow)
+        context.loopKey = loopKey(context)
+        self._unknown.run(context)
+        return True
+
     def strayResponse(self, response: Response, flow: IFlow) -> None:
         """
-        Drop it (RFC 6026 section 8.9).
+        See L{IRequestReceiver}.
         """
-        self.counters["strayResponses"] += 1
+        self._responses.received(response, flow)
 
     def _context(self, request: Request, flow: IFlow) -> RequestContext:
         try:
@@ -203,15 +249,18 @@ class SIPProxy:
         if response is not None:
             response.answer(answer)
 
-    def _ackPassed(self, context: RequestContext) -> None:
-        if context.groups:
-            self._forwarding.sendAck(context, context.groups[0][0])
-        else:
-            self.counters["droppedAcks"] += 1
+    def _unknownPassed(self, context: RequestContext) -> None:
+        if not context.groups:
+            self._forwarding.dropped(context)
+        for group in context.groups:
+            for destination in group:
+                self._forwarding.forward(context, destination)
 
-    def _ackAnswered(self, context: RequestContext, answer: Answer) -> None:
-        # Nothing answers an ACK.
-        self.counters["droppedAcks"] += 1
+    def _unknownAnswered(self, context: RequestContext, answer: Answer) -> None:
+        # Nothing answers an ACK; and a CANCEL comes again, when there is a node.
+        self._forwarding.dropped(context)
+        if context.request.method == b"CANCEL" and answer.status != 503:
+            self._parts.layer.refuse(context.request, context.flow, 481)
 
     def status(self) -> dict[str, object]:
         """

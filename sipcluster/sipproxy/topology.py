@@ -110,6 +110,12 @@ class Topology:
         """
         return via.host.lower() in self._ownHosts and via.port in self._ownPorts
 
+    def isClusterVia(self, via: Via) -> bool:
+        """
+        Whether this proxy, or another one of the cluster, put a Via there.
+        """
+        return self.isOwnVia(via) or via.host.lower() in self._fellows
+
     def isOurDomain(self, uri: SIPURI) -> bool:
         """
         Whether a URI's user is one of the cluster's: its host is the domain, or

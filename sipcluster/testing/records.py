@@ -109,6 +109,9 @@ class RecordingReceiver:
     def ackReceived(self, ack: Request, flow: IFlow) -> None:
         self.acks.append(ack)
 
+    def strayCancel(self, cancel: Request, flow: IFlow) -> bool:
+        return False
+
     def strayResponse(self, response: Response, flow: IFlow) -> None:
         self.strays.append(response)
 

@@ -75,6 +75,9 @@ class Echo:
 
     def ackReceived(self, ack: Request, flow: IFlow) -> None: ...
 
+    def strayCancel(self, cancel: Request, flow: IFlow) -> bool:
+        return False
+
     def strayResponse(self, response: Response, flow: IFlow) -> None: ...
 
 

@@ -21,9 +21,9 @@ from tests.memory.proxies import (
 BOB_URI = f"sip:bob@{DOMAIN}"
 
 
-class SharedStoreTests(ProxyTestCase):
+class SharedStoreTestCase(ProxyTestCase):
     """
-    Every proxy knows every phone.
+    Two proxies on one cluster store.
     """
 
     def setUp(self) -> None:
@@ -61,6 +61,12 @@ class SharedStoreTests(ProxyTestCase):
         member.startService()
         self.loading.append(member.load())
         return member
+
+
+class SharedStoreTests(SharedStoreTestCase):
+    """
+    Every proxy knows every phone.
+    """
 
     def callThrough(self, host: str, callID: str) -> None:
         """

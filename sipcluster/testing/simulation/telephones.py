@@ -365,6 +365,12 @@ class Telephone(Process):
         if self.call is not None and self.call.owns(ack):
             self.call.acknowledged(ack)
 
+    def strayCancel(self, cancel: Request, flow: IFlow) -> bool:
+        """
+        See L{IRequestReceiver}.
+        """
+        return False
+
     def strayResponse(self, response: Response, flow: IFlow) -> None:
         """
         See L{IRequestReceiver}.

@@ -45,6 +45,9 @@ class Forgetful:
     def ackReceived(self, ack: Request, flow: IFlow) -> None:
         raise AssertionError("no ACK was sent")
 
+    def strayCancel(self, cancel: Request, flow: IFlow) -> bool:
+        return False
+
     def strayResponse(self, response: Response, flow: IFlow) -> None:
         raise AssertionError("no response was sent")
 

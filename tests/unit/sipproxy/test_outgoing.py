@@ -133,12 +133,13 @@ class OutgoingTests(SynchronousTestCase):
     @given(st.sampled_from(["sip:a@b", "sip:c@d"]), st.sampled_from(["", "<sip:r;lr>"]))
     def test_loopKey(self, uri: str, route: str) -> None:
         """
-        The key differs when anything differs that decides the way.
+        The key differs when anything differs that decides the way, and with
+        nothing that a CANCEL leaves out.
         """
         more = [f"Route: {route}"] if route else []
         one = loopKey(contextOf(request(uri, *more)))
-        same = loopKey(contextOf(request(uri, *more, "X-Other: 1")))
-        other = loopKey(contextOf(request(uri, *more, "Proxy-Require: x")))
+        same = loopKey(contextOf(request(uri, *more, "Proxy-Authorization: x")))
+        other = loopKey(contextOf(request(uri, *more, "Route: <sip:s;lr>")))
         self.assertEqual(one, same)
         self.assertNotEqual(one, other)
         self.assertNotEqual(one, loopKey(contextOf(request(uri + "x", *more))))
