@@ -129,13 +129,15 @@ def registrations(cluster: Cluster) -> tuple[object, Iterator[str]]:
 def calls(cluster: Cluster) -> tuple[object, Iterator[str]]:
     """
     The calls of the nodes: one row for each, with its parties; whole legs are in
-    JSON.
+    JSON, and what a backup has of them.
     """
     answers = cluster.ask("/calls", (Node,))
 
     def rows() -> Iterator[Sequence[str]]:
         for name, answer in answers:
             for call in () if isinstance(answer, Refused) else answer:
+                if call.get("copy") and not cluster.one:
+                    continue  # the primary has it
                 parties = call.get("parties", ())
                 legs = [leg["callID"] for leg in call.get("legs", ())]
                 yield (

@@ -80,6 +80,14 @@ class Cluster:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._arguments = arguments
 
+    @property
+    def one(self) -> bool:
+        """
+        Whether the command line names one process.
+        """
+        given = self._arguments
+        return bool(getattr(given, "app", None) or getattr(given, "url", None))
+
     def configuration(self) -> Configuration:
         """
         The configuration that the command line names.

@@ -503,13 +503,14 @@ class PairProcess(Service):
 
     def calls(self) -> Iterable[dict[str, object]]:
         """
-        See L{IMember}: on a backup those that it could go on with.
+        See L{IMember}: on a backup those that it could go on with, marked as
+        copies.
         """
         if self.life is not None:
             yield from self.life.calls()
             return
         for value in self.journal.snapshot("call").values():
-            yield plainCall(decodeCall(value))
+            yield {**plainCall(decodeCall(value)), "copy": True}
 
     def explained(self) -> Iterable[dict[str, object]]:
         """

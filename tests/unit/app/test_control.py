@@ -201,6 +201,18 @@ class ControlTests(SynchronousTestCase):
         self.answers["http://[2001:db8::21]:8080/calls"] = [{"connID": "1f"}]
         self.assertEqual(len(self.table("calls")), 2)
 
+    def test_copies(self) -> None:
+        """
+        What a backup has of calls is shown where the backup is named, and else only
+        to programs.
+        """
+        url = "http://[2001:db8::21]:8080/calls"
+        self.answers[url] = [{"connID": "1f", "copy": True}]
+        self.assertEqual(len(self.table("calls")), 1)
+        self.assertEqual(len(self.table("calls", "--app", "node1")), 2)
+        _, out = self.run_("calls", "--json", "--dir", str(self.folder))
+        self.assertIn("1f", out)
+
     def test_call(self) -> None:
         """
         A call is one row for a person: who, since when, and the ids for C{trace}.
