@@ -66,11 +66,11 @@ class Calls:
     All calls of a cell.
 
     @ivar strays: calls that telephones were offered, and nobody who called has
-        heard of.
+        heard of, by Session-ID: when the telephone came to each stage.
     """
 
     calls: list[Call] = field(factory=list)
-    strays: list[str] = field(factory=list)
+    strays: dict[str, dict[str, float]] = field(factory=dict)
 
     @classmethod
     def read(cls, logs: Iterable[tuple[str, Path]]) -> Calls:
@@ -100,7 +100,7 @@ class Calls:
         made = cls(list(own.values()))
         for call in made.calls:
             call.far = far.pop(call.session, {})
-        made.strays = sorted(far)
+        made.strays = far
         return made
 
     def of(self, *kinds: str) -> list[Call]:

@@ -144,7 +144,15 @@ def judge(
                 if stateAt(call, moment) == state and not call.whole
             ),
         )
-    verdict.fault("a call that nobody made", calls.strays)
+    # A SIP Proxy that hears nothing goes elsewhere with an INVITE: then it rings twice,
+    # and the first of the two is to be given up in order.
+    verdict.fault(
+        "a call that nobody made",
+        (one for one, stages in calls.strays.items() if "ended" not in stages),
+    )
+    twice = sum("ended" in stages for stages in calls.strays.values())
+    if twice:
+        verdict.figures["calls made again, the first one given up"] = twice
     hasty = sum(
         call.whole and "answered" in call.at and "talks" not in call.far
         for call in calls.calls

@@ -108,7 +108,7 @@ class CallsTests(Folder):
             ],
         )
         self.assertEqual([call.whole for call in calls.calls], [True, False])
-        self.assertEqual(calls.strays, [])
+        self.assertEqual(calls.strays, {})
 
     def test_strays(self) -> None:
         """
@@ -117,7 +117,7 @@ class CallsTests(Folder):
         calls = Calls.read(
             [self.log("stays-called", f"10.05 rings far {B} sip:1041@", "x", "a b c")]
         )
-        self.assertEqual((calls.calls, calls.strays), ([], [B]))
+        self.assertEqual((calls.calls, calls.strays), ([], {B: {"rings": 10.05}}))
 
     def test_states(self) -> None:
         """
@@ -243,6 +243,15 @@ class JudgingTests(SynchronousTestCase):
         self.assertEqual(len(verdict.faults), 2, verdict.faults)
         self.assertIn("lost, new: answers by proxy2", verdict.faults[0])
         self.assertIn("node1, telephones: tc: answers", verdict.faults[1])
+
+    def test_twice(self) -> None:
+        """
+        Who rang for a call that was made again elsewhere has been told of its end.
+        """
+        calls = Calls([], {A: {"rings": 1.0, "ended": 2.0}, B: {"rings": 1.0}})
+        verdict = judge(calls, {}, "node1", 0.5)
+        self.assertEqual(verdict.faults, [f"a call that nobody made: {B}"])
+        self.assertEqual(list(verdict.figures.values()), [1])
 
     def test_manyFaults(self) -> None:
         """
