@@ -140,7 +140,7 @@ class Client(Process):
             what = state.resumed.label if state.resumed is not None else state.why
             self.note(f"link: {what}")
             if not state.connected:
-                self.world.checks.tlib.unlinked(self)
+                self.world.checks.tlib.unlinked(self, state.why)
             if state.resumed is not None and state.resumed != ResumeResult.RESUMED:
                 self.seen.calls.clear()
             if state.resumed is not None and self.client is not None:

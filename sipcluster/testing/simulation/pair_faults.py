@@ -184,10 +184,9 @@ class LoseArbiter(OfPair):
     def act(self, world: World, pair: Pair) -> str | None:
         if pair.arbiter == "lock-file":
             return self._disk(world, pair)
-        servers = [one for one in pair.members if one.running]
-        if self.who % 2:
-            servers = [self.member(pair)]
-        stores = [one.store for one in servers if one.running]
+        servers = [self.member(pair)] if self.who % 2 else list(pair.members)
+        servers = [one for one in servers if one.running]
+        stores = [one.store for one in servers]
         deaf = self.other % 3 == 0
         for store in stores:
             if deaf:

@@ -69,6 +69,7 @@ class PhoneSession:
         self._givenUp = False
         self._tried = 0
         self._changing = False
+        self._refused = ""
         self._unacknowledged: tuple[ServerTransaction, Response, float] | None = None
         self._timer: SessionTimer = sessionTimer(
             phone.queue, self._refresh, self._expired
@@ -162,6 +163,8 @@ class PhoneSession:
             elif status == 491 and tried < 5:
                 pause = phone.chance.between(0.2, 2.0)
                 phone.clock.callLater(pause, self._reinvite, tried + 1)
+            elif status == 491:
+                self._refused = ": 491"
             elif status in (481, 408):
                 self._bye()
                 self.ended(f"re-INVITE: {status}")
@@ -232,7 +235,7 @@ class PhoneSession:
     def _expired(self) -> None:
         if self.state == "talking":
             self._bye()
-            self.ended("the session has expired")
+            self.ended(f"the session has expired{self._refused}")
 
     def _mirror(self, offer: bytes) -> str:
         for theirs, ours in _MIRROR.items():

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: as much later than the server as it can.
 _KEPT = 20.0
 
+#: Why a client loses its link when its server ends its sessions, too.
+_STOPS = "the server stops"
+
 #: What a client may be told of a DN in a call after what.
 _FIRST = frozenset(["EventDialing", "EventRinging"])
 _LAST = frozenset(["EventReleased", "EventAbandoned"])
@@ -66,7 +69,7 @@ class Session:
     @ivar received: the position of the last event that the client was given.
     @ivar snapshots: it was resumed with a snapshot: there may be gaps.
     @ivar forked: positions that the client knows have been given anew, by a process
-        that could not know it; it must not be resumed.
+        that could not know it.
     @ivar parties: by DN and ConnID: what the client was told last.
     """
 
@@ -90,6 +93,7 @@ class ClientChecks:
         self._unlinked: dict[str, float] = {}
         self._lives: dict[str, str] = {}
         self._torn: set[str] = set()
+        self._ended: dict[str, bool] = {}
 
     def broken(self, what: str) -> None:
         """
@@ -149,8 +153,8 @@ class ClientChecks:
             for position in [one for one in known.sent if one > copy.last]:
                 del known.sent[position]
             for position, numbered in copy.messages.items():
-                sent = known.sent.get(position)
-                if sent is not None and sent.name != numbered.name:
+                sent = known.sent.setdefault(position, numbered)
+                if sent.name != numbered.name:
                     what = f"{name}: {position} is {numbered.name}, was {sent.name}"
                     if position <= known.received or not torn:
                         self._anew(known, what)
@@ -158,10 +162,11 @@ class ClientChecks:
 
     # What the clients see
 
-    def unlinked(self, client: Client) -> None:
+    def unlinked(self, client: Client, why: str) -> None:
         """
         A client has lost its link.
         """
+        self._ended[client.name] = why == _STOPS
         self._unlinked[client.name] = self._world.clock.seconds()
 
     def linked(
@@ -179,13 +184,18 @@ class ClientChecks:
         if result is ResumeResult.RESUMED:
             if not same:
                 self.broken(f"{client.name}: resumed another session")
-            if self._session(resume.session).forked:
-                self.broken(f"{client.name}: resumed what is not what it was")
+            known = self._session(resume.session)
+            if known.forked:
+                # Two processes have gone on with the same, and neither could know of
+                # the other: the client has a bit of both.
+                self._world.note(client.name, "resumed what is not what it was")
+                known.forked, known.snapshots = False, True
         paired = self._world.pairAt(client.node) is not None
         if life == now:
             since = self._unlinked.get(client.name, 0.0)
             away = self._world.clock.seconds() - since
-            if result is not ResumeResult.RESUMED and away < _KEPT:
+            ended = self._ended.get(client.name, False) and not self._world.gentle
+            if result is not ResumeResult.RESUMED and away < _KEPT and not ended:
                 self.broken(f"{client.name}: {result.label} after {away:.1f} s")
         elif not paired and result not in (ResumeResult.LOST, ResumeResult.NEW):
             self.broken(f"{client.name}: {result.label} after a restart of its node")
