@@ -153,7 +153,7 @@ class Listener(Service):
         self._reactor = reactor
         self._host = host
         self._port = port
-        inner = HALinkFactory(taker, name)
+        inner = HALinkFactory(taker, name, reactor)
         self._factory = TLSMemoryBIOFactory(
             contexts.server(), False, inner, clock=reactor
         )

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IAddress,
+    IDelayedCall,
     IHandshakeListener,
     IListeningPort,
     IReactorTime,
@@ -38,6 +39,9 @@ SOON, RARELY = 0.1, 2.0
 #: Seconds after which a connection that ends was a good one.
 GOOD = 5.0
 
+#: Seconds in which the other side has to show its certificate.
+HANDSHAKE = 5.0
+
 
 @implementer(ILinkTransport, IHandshakeListener)
 class HALinkProtocol(Protocol):
@@ -50,14 +54,24 @@ class HALinkProtocol(Protocol):
 
     log = Logger()
 
-    def __init__(self, taker: ILinkTaker, peer: str, name: str) -> None:
+    def __init__(
+        self,
+        taker: ILinkTaker,
+        peer: str,
+        name: str,
+        clock: IReactorTime | None = None,
+    ) -> None:
         """
         @param name: the host name or address that the other side's certificate must
             carry; C{""}: the connection is without TLS, as in tests.
+        @param clock: ends a connection whose other side shows none in time;
+            L{None}: nothing does.
         """
         self.peer = peer
         self._taker = taker
         self._name = name
+        self._clock = clock
+        self._late: IDelayedCall | None = None
         self._user: ILinkUser | None = None
         self._closed = False
 
@@ -70,11 +84,25 @@ class HALinkProtocol(Protocol):
             self._begin()
         elif not isinstance(transport, TLSMemoryBIOProtocol):
             self._refuse("not encrypted")
+        elif self._clock is not None:
+            # Who says nothing would keep it for ever; and a member that was cut off
+            # in the middle is not to be waited for when it could be called again.
+            self._late = self._clock.callLater(HANDSHAKE, self._tooLate)
+
+    def _tooLate(self) -> None:
+        self._late = None
+        self._refuse(f"no certificate in {HANDSHAKE:g} s")
+
+    def _stopTimer(self) -> None:
+        late, self._late = self._late, None
+        if late is not None:
+            late.cancel()
 
     def handshakeCompleted(self) -> None:
         """
         Both sides have shown what they have.
         """
+        self._stopTimer()
         handle: Any = self.transport.getHandle()  # type: ignore[union-attr]
         certificate = handle.get_peer_certificate()
         if certificate is None or not handle.get_verify_mode() & SSL.VERIFY_PEER:
@@ -108,6 +136,7 @@ class HALinkProtocol(Protocol):
                 self.log.failure("HA link data")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._stopTimer()
         user, self._user = self._user, None
         words = why(reason)
         if user is not None:
@@ -149,17 +178,20 @@ class HALinkFactory(Factory):
 
     noisy = False
 
-    def __init__(self, taker: ILinkTaker, name: str) -> None:
+    def __init__(
+        self, taker: ILinkTaker, name: str, clock: IReactorTime | None = None
+    ) -> None:
         """
-        @param name: as for L{HALinkProtocol}.
+        @param name: as for L{HALinkProtocol}; and C{clock}.
         """
         self._taker = taker
         self._name = name
+        self._clock = clock
 
     def buildProtocol(self, addr: IAddress | None) -> HALinkProtocol:
         address: Any = addr
         peer = hostPort(plainHost(address.host), address.port)
-        return HALinkProtocol(self._taker, peer, self._name)
+        return HALinkProtocol(self._taker, peer, self._name, self._clock)
 
 
 def listenHALink(
@@ -179,7 +211,7 @@ def listenHALink(
     @return: fires with the port; fails with what the endpoint fails with.
     """
     _named(name)
-    inner = HALinkFactory(taker, name)
+    inner = HALinkFactory(taker, name, clock)
     outer = TLSMemoryBIOFactory(contexts.server(), False, inner, clock=clock)
     listening: Deferred[IListeningPort] = endpoint.listen(outer)
     return listening
@@ -205,7 +237,7 @@ def dialHALink(
     return redial(
         clock,
         wrapClientTLS(contexts.client(name), endpoint),
-        HALinkFactory(taker, name),
+        HALinkFactory(taker, name, clock),
         chance,
     )
 

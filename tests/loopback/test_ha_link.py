@@ -14,9 +14,16 @@ from twisted.internet.defer import Deferred, fail, inlineCallbacks
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import TestCase
 
-from sipcluster.net.ha_link import HALinkProtocol, dialHALink, listenHALink, redial
+from sipcluster.net.ha_link import (
+    HANDSHAKE,
+    HALinkProtocol,
+    dialHALink,
+    listenHALink,
+    redial,
+)
 from sipcluster.net.sip_tls import TLSContexts
 from sipcluster.testing.clock import runFor
 from sipcluster.testing.pki import PKI
@@ -207,6 +214,35 @@ class HALinkTests(TestCase):
         protocol.makeConnection(transport)
         self.assertTrue(transport.aborted)
         self.assertEqual(self.a.journal.counts["strangers"], 1)
+
+    def test_silentStranger(self) -> None:
+        """
+        Who connects and shows no certificate is cut off after a while.
+        """
+        aborted: list[float] = []
+        clock = Clock()
+
+        class Transport(TLSMemoryBIOProtocol):
+            def __init__(self) -> None: ...
+
+            def setTcpNoDelay(self, enabled: bool) -> None: ...
+
+            def setTcpKeepAlive(self, enabled: bool) -> None: ...
+
+            def abortConnection(self) -> None:
+                aborted.append(clock.seconds())
+
+        protocol = HALinkProtocol(self.a.links, "192.0.2.1:1", "b.example", clock)
+        protocol.makeConnection(Transport())
+        runFor(clock, HANDSHAKE - 0.1)
+        self.assertEqual(aborted, [])
+        runFor(clock, 1.0)
+        self.assertEqual(len(aborted), 1)
+        self.assertEqual(self.a.journal.counts["strangers"], 1)
+        protocol = HALinkProtocol(self.a.links, "192.0.2.1:1", "b.example", clock)
+        protocol.makeConnection(Transport())
+        protocol.connectionLost()
+        self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_pauses(self) -> None:
         """
