@@ -188,6 +188,8 @@ CELLS: Iterable[Cell] = (
         "kill-both",
         "primary killed, then the other one as soon as the first is back",
         _killBoth,
+        # Who has just been started may have promised something before.
+        lease(),
         shape=_FILE,
         after=26.0,
     ),
