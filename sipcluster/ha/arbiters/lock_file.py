@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, TypeVar
 from urllib.parse import quote, unquote
 
@@ -121,6 +122,7 @@ class LockFileArbiter:
         self._ttl = ttl
         self._perform = perform
         self._busy = False
+        self._looking = False
         self._waiting: list[Callable[[], None]] = []
         self._holds = 0
         self._unused = 0
@@ -129,19 +131,19 @@ class LockFileArbiter:
         """
         See L{IArbiter}.
         """
-        return self._one(lambda: self._acquire(above))
+        return self._afterLook(lambda: self._acquire(above))
 
     def renew(self, epoch: int) -> Deferred[Verdict]:
         """
         See L{IArbiter}.
         """
-        return self._one(lambda: self._renew(epoch))
+        return self._afterLook(lambda: self._renew(epoch))
 
     def reclaim(self, epoch: int) -> Deferred[Verdict]:
         """
         See L{IArbiter}.
         """
-        return self._one(lambda: self._reclaim(epoch))
+        return self._afterLook(lambda: self._reclaim(epoch))
 
     def release(self, epoch: int) -> Deferred[None]:
         """
@@ -171,7 +173,32 @@ class LockFileArbiter:
         """
         if self._holds or self._busy:
             return succeed(False)
-        return self._one(lambda: not self._living(0))
+        looked = self._one(lambda: not self._living(0))
+        self._looking = self._busy
+        return looked
+
+    def _afterLook(self, work: Callable[[], _T]) -> Deferred[_T]:
+        """
+        A look is no reason to refuse what was asked for: it waits for its end.
+        """
+        if not self._looking:
+            return self._one(work)
+
+        def unasked(_: object) -> None:
+            with suppress(ValueError):  # it has begun
+                self._waiting.remove(go)
+
+        def done(outcome: _T | Failure) -> None:
+            if not result.called:
+                result.callback(outcome)
+
+        def go() -> None:
+            self._one(work).addBoth(done)
+
+        result: Deferred[_T] = Deferred(unasked)
+
+        self._waiting.append(go)
+        return result
 
     def _one(self, work: Callable[[], _T]) -> Deferred[_T]:
         if self._busy:
@@ -182,7 +209,7 @@ class LockFileArbiter:
         result: Deferred[_T] = Deferred()
 
         def done(outcome: _T | Failure) -> None:
-            self._busy = False
+            self._busy = self._looking = False
             if not isinstance(outcome, Failure):
                 result.callback(outcome)
             elif isinstance(outcome.value, OSError):

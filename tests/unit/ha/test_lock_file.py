@@ -7,8 +7,10 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -126,6 +128,71 @@ class AtTheSameTimeTests(SynchronousTestCase):
             told = self.together(seed, False)
             granted = [each for each in told if isinstance(each, Granted)]
             self.assertLessEqual(len(granted), 1, seed)
+
+
+class LookTests(SynchronousTestCase):
+    """
+    A backup looks at the claim of the primary ten times a second, in a thread.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.disk = Disk()
+        self.works: list[tuple[Deferred[Any], Callable[[], Any]]] = []
+        self.a = LockFileArbiter(MemoryLockFiles(self.disk), self.clock, "a", 2.0)
+        self.b = LockFileArbiter(
+            MemoryLockFiles(self.disk), self.clock, "b", 2.0, self.inThread
+        )
+
+    def inThread(self, work: Callable[[], Any]) -> Deferred[Any]:
+        """
+        Work of a thread that has not begun yet.
+        """
+        done: Deferred[Any] = Deferred()
+        self.works.append((done, work))
+        return done
+
+    def thread(self) -> None:
+        """
+        Let it do what it was given.
+        """
+        done, work = self.works.pop(0)
+        done.callback(work())
+
+    def test_askedWhileLooking(self) -> None:
+        """
+        What is asked during a look is answered after it: the disk is not away.
+        """
+        looked = self.b.look()
+        asked = self.b.acquire(0)
+        self.thread()
+        self.assertTrue(self.successResultOf(looked))
+        self.assertNoResult(asked)
+        self.thread()
+        self.assertEqual(self.successResultOf(asked), Granted(1, 2.0))
+
+    def test_givenUpWhileLooking(self) -> None:
+        """
+        What was given up during a look is not done after it.
+        """
+        self.b.look()
+        self.b.acquire(0).addErrback(lambda _: None).cancel()
+        self.thread()
+        self.assertEqual(self.works, [])
+        self.assertIsInstance(self.successResultOf(self.a.acquire(0)), Granted)
+
+    def test_givenUpAfterLook(self) -> None:
+        """
+        What is given up when it has begun goes on, for nobody.
+        """
+        self.b.look()
+        told: list[object] = []
+        asked = self.b.acquire(0).addBoth(told.append)
+        self.thread()
+        asked.cancel()
+        self.thread()
+        self.assertEqual(len(told), 1)
+        self.assertIsInstance(self.successResultOf(self.a.acquire(0)), Refused)
 
 
 class DiskTests(SynchronousTestCase):
