@@ -284,6 +284,14 @@ class NodeMember(Service):
         """
         self.proxies.setInService(member.name, False)
         self.controller.proxyGone(member.name)
+        other = self.proxies.choose(None, (member.name,))
+        if (
+            self.runtime.store is not None
+            and other is not None
+            and self.proxies.inService(other.name)
+        ):
+            # With a store they know each other's branches.
+            self.controller.ua.layer.answerThrough(member.target.host, other.target)
         if not any(self.proxies.inService(proxy.name) for proxy in self.proxies):
             self.cti.linkChanged(False, "no SIP Proxy is in service")
 

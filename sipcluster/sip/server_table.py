@@ -123,6 +123,9 @@ class ServerTable:
         transaction = self.table.get(key)
         if transaction is not None:
             machine = transaction.machine
+            if transaction.detoured:
+                transaction.detoured = False  # whoever sends it again lives after all
+                transaction.outward = None
             if machine is not None:
                 machine.retransmitted()
             return
@@ -352,6 +355,20 @@ class ServerTable:
                 # It may have been on its way, and nobody would send it again; a 2xx
                 # its sender repeats until it is acknowledged.
                 transaction.resend()
+
+    def answerThrough(self, host: str, other: IFlow) -> None:
+        """
+        Send the responses to INVITEs from one host to another one, which passes them
+        on.
+        """
+        for transaction in tuple(self.table.values()):
+            way = transaction.outward or transaction.flow
+            invite = transaction.request.method == b"INVITE"
+            if invite and not transaction.terminated and way.remote[0] == host:
+                self._forget(transaction)
+                transaction.outward, transaction.detoured = other, True
+                if 100 < transaction.responded < 200:
+                    transaction.resend()
 
     def stop(self) -> None:
         """

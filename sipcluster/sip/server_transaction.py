@@ -48,6 +48,7 @@ class ServerTransaction:
     @ivar merged: what other ways of the same request are known by.
     @ivar ackKey: a second key, for the ACK of an RFC 2543 peer.
     @ivar answersTo: where the stream of its responses leads.
+    @ivar detoured: whether they go to another process than the one they should.
     """
 
     request: Request
@@ -68,6 +69,7 @@ class ServerTransaction:
     merged: tuple[object, ...] | None = None
     ackKey: tuple[object, ...] | None = None
     answersTo: tuple[str, int] | None = None
+    detoured: bool = False
 
     @property
     def responded(self) -> int:

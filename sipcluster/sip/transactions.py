@@ -77,6 +77,7 @@ class TransactionLayer:
         @param queue: timers to be shared with others; L{None} makes own ones.
         """
         self.receiver = receiver
+        self._transport = transport
         self.queue = TimerQueue(clock) if queue is None else queue
         self.counters = dict.fromkeys(
             ("stray", "foreign", "merged", "overload", "malformed", "rerouted"), 0
@@ -218,6 +219,19 @@ class TransactionLayer:
         @param isThere: whether that is so, given the top Via of a request.
         """
         self._servers.answerElsewhere(isThere)
+
+    def answerThrough(self, host: str, target: Target) -> None:
+        """
+        Somebody in between is dead, and another one passes the same responses on:
+        it gets those to the INVITEs that are here already, until they come again;
+        whoever rings is told again.
+
+        @param host: where the dead one is.
+        @param target: where the other one is.
+
+        @raise NoTransport: it cannot be reached.
+        """
+        self._servers.answerThrough(host, self._transport.flowTo(target))
 
     def messageReceived(self, message: Request | Response, flow: IFlow) -> None:
         """

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import gc
 import weakref
-from typing import Any
+from typing import Any, cast
 
+from attrs import evolve
+
+from sipcluster.cluster.icluster import IClusterStore
 from sipcluster.sessioncontroller.events import CallEvent
 from sipcluster.sessioncontroller.isessioncontroller import IEventSink
 from sipcluster.sessioncontroller.leg import Leg
@@ -259,6 +262,88 @@ class ProxyFailureTests(NodeTestCase):
         self.bob.refuse(invite, 486)
         self.peer.expectRequest(b"ACK")
         self.assertRefused(486)
+
+    def test_ringsOn(self) -> None:
+        """
+        A SIP Proxy that is killed ends no call that rings: it is started again, and
+        passes on what belongs to it.
+        """
+        invite = self.ringing()
+        layer = self.node.controller.ua.layer
+        for transaction in tuple(layer._clients.table.values()):
+            layer.flowFailed(transaction.flow, "refused")
+        self.run_(1)
+        self.bob.answer(invite, 200, sdp("bob"))
+        self.peer.expectRequest(b"ACK")
+        self.alice.accepted(self.peer.expectResponse(200))
+        self.alice.acknowledge()
+        self.hangUp()
+        self.assertNoCall()
+
+    def test_cancelsOn(self) -> None:
+        """
+        Nor does it end a CANCEL, which is repeated until there is an answer.
+        """
+        invite = self.ringing()
+        self.alice.cancel()
+        self.peer.expectResponse(200)
+        self.peer.expectResponse(487)
+        cancel = self.peer.expectRequest(b"CANCEL")
+        layer = self.node.controller.ua.layer
+        for transaction in tuple(layer._clients.table.values()):
+            layer.flowFailed(transaction.flow, "refused")
+        sent = self.peer.count(b"CANCEL")
+        self.run_(0.6)
+        self.assertEqual(self.peer.count(b"CANCEL"), sent + 1)
+        self.peer.respond(cancel, 200)
+        self.bob.refuse(invite, 487)
+        self.peer.expectRequest(b"ACK")
+
+    def test_answersThroughAnother(self) -> None:
+        """
+        What belongs to calls of a SIP Proxy that is dead goes through the other one,
+        which knows its branches, until the caller is heard through it again.
+        """
+        invite = self.ringing()
+        self.proxyDies()
+        again = self.peer2.expectResponse(180)
+        self.assertEqual(again.via.host, PROXY1.encode())
+        self.bob.answer(invite, 200, sdp("bob"))
+        self.peer2.expectRequest(b"ACK")
+        self.peer.expectNothing()
+        self.alice.accepted(self.peer2.expectResponse(200))
+        self.alice.acknowledge()
+        self.node.memberInService(self.node.checker._checked["proxy1"].member)
+        self.hangUp()
+        self.assertNoCall()
+
+    def test_answersWhoAsksAgain(self) -> None:
+        """
+        When the INVITE comes again through the SIP Proxy that was thought dead, it
+        gets the answers.
+        """
+        invite = self.ringing()
+        self.proxyDies()
+        self.peer2.expectResponse(180)
+        assert self.alice.invite is not None
+        self.peer.send(self.alice.invite)
+        self.pump()
+        self.bob.answer(invite, 200, sdp("bob"))
+        self.peer2.expectRequest(b"ACK")
+        self.peer2.expectNothing()
+        self.alice.accepted(self.peer.expectResponse(200))
+        self.alice.acknowledge()
+        self.node.memberInService(self.node.checker._checked["proxy1"].member)
+        self.hangUp()
+        self.assertNoCall()
+
+    def proxyDies(self) -> None:
+        """
+        In a cluster with a store the first SIP Proxy is found dead.
+        """
+        store = cast(IClusterStore, object())
+        self.node.runtime = evolve(self.node.runtime, store=store)
+        self.node.memberOutOfService(self.node.checker._checked["proxy1"].member, "x")
 
     def test_overloaded(self) -> None:
         """
