@@ -160,7 +160,10 @@ class PairProcess(Service):
         self._seen: Callable[[], None] | None = None
         self._clock: LifeClock | None = None
         self._announcer: Announcer | None = None
+        self._joining: IDelayedCall | None = None
         self._handing: IDelayedCall | None = None
+        #: Fires when the calls of a member that stops are over.
+        self._parting: Deferred[None] | None = None
         self._switching: list[Deferred[str]] = []
 
     def watch(self, monitors: Monitors) -> None:
@@ -194,9 +197,7 @@ class PairProcess(Service):
         Let somebody else take the connections to a T-Library port.
         """
         port, _ = self.ports[name]
-        before, port.taker = port.taker, taker
-        if isinstance(before, BackupPort):
-            before.abandon()
+        port.taker = taker
 
     # IService and IMember
 
@@ -216,36 +217,55 @@ class PairProcess(Service):
         See L{IMember}.
         """
         # Once its ports are open: who becomes primary must be reachable.
-        self._handing = self.runtime.clock.callLater(0, self._join)
+        self._joining = self.runtime.clock.callLater(0, self._join)
         return succeed(None)
 
     def _join(self) -> None:
-        self._handing = None
+        self._joining = None
         self.member.start()
 
     def stopService(self) -> Deferred[None]:
         """
         Leave the role to the other member, if it is there and has everything;
-        else end all calls in order.
+        else end all calls in order.  A member that has been stopped is not started
+        again.
+
+        @return: fires in a bounded time, when the role has been given back and the
+            link is gone.
         """
         super().stopService()
-        if self._handing is not None and self._handing.active():
-            self._handing.cancel()
-        life = self.life
+        joining, self._joining = self._joining, None
+        if joining is not None:
+            joining.cancel()
         left: Deferred[Any] = succeed(None)
-        if life is not None and self.journal.inSync:
-            left = self.switchover()
+        if self.life is not None and self.journal.inSync:
+            left = self.switchover()  # or the end of the one that is under way
             left.addTimeout(PARTING, self.runtime.clock)
             left.addErrback(lambda _: None)
-        return left.addCallback(lambda _: self._endCalls()).addBoth(
-            lambda _: self._leave()
-        )
+        left.addCallback(lambda _: self._endCalls())
+        return left.addCallback(lambda _: self._leave())
 
     def _endCalls(self) -> Deferred[None]:
+        """
+        End all calls of this member, if it is primary.
+
+        @return: fires when they have ended, or when it is primary no more: the clock
+            that they are waited for by ends then.  Never fails.
+        """
         life = self.life
         if life is None:
             return succeed(None)
-        return life.stopService()
+        self._parting = parting = Deferred[None]()
+
+        def ended(_: object) -> None:
+            if self._parting is parting:
+                self._parting = None
+                parting.callback(None)
+
+        over: Deferred[Any] = maybeDeferred(life.stopService)
+        over.addErrback(lambda f: log.failure("ending calls", failure=f))
+        over.addCallback(ended)
+        return parting
 
     def _leave(self) -> Deferred[None]:
         ended = self.member.stop()
@@ -375,18 +395,23 @@ class PairProcess(Service):
         keeper, self.keeper = self.keeper, None
         life, self.life = self.life, None
         clock, self._clock = self._clock, None
-        if keeper is None or life is None or clock is None:
+        if clock is None:
             return
         self._receive(self._standby)
-        keeper.end()
+        if keeper is not None:
+            keeper.end()
         if self._announcer is not None:
             self._announcer.stop()
             self._announcer = None
         for name in self.ports:
             self._give(name, self._backupPort(name))
-        with log.failuresHandled("ending a life"):
-            life.abandon()
+        if life is not None:  # else it could not be made
+            with log.failuresHandled("ending a life"):
+                life.abandon()
         clock.end()
+        parting, self._parting = self._parting, None
+        if parting is not None:
+            self.runtime.clock.callLater(0, parting.callback, None)
         log.warn(
             "{number}: {member} is backup of {pair}: {why}",
             number=BACKUP,
