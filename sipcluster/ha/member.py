@@ -252,6 +252,12 @@ class PairMember(Asking):
         """
         self._quietUntil = max(self._quietUntil, self.clock.seconds() + seconds)
 
+    def quietOver(self) -> None:
+        """
+        Ask again when there is a reason to.
+        """
+        self._quietUntil = CLOSED
+
     def end(self) -> None:
         """
         Hear nothing more of the arbiter.

@@ -134,6 +134,9 @@ def _build() -> TypeMachine[Role, PairMember]:
         s.highest = max(s.highest, epoch)
         if s.doubtful:
             s.quiet(s.times.ttl)
+        else:
+            # It has what was left to it, and may leave it to this one again.
+            s.quietOver()
 
     @backup.upon(Role.unfit).to(unfit)
     def beOutOfService(role: Role, s: PairMember, why: str) -> None:

@@ -124,6 +124,17 @@ class TakeoverTests(PairTestCase):
         self.follow()
         self.end()
 
+    def test_switchoverAndBackAtOnce(self) -> None:
+        """
+        Who has given the role away takes it again as soon as the other one, which
+        has had it, gives it away.
+        """
+        for member, other in ((self.one, self.two), (self.two, self.one)) * 3:
+            done = member.switchover()
+            self.run_(0.6)
+            self.assertEqual(self.successResultOf(done), "")
+            self.assertIsNotNone(other.life)
+
     def test_noSwitchover(self) -> None:
         """
         The role is not given to who has not everything, nor by who has not got it.
