@@ -66,10 +66,11 @@ class Orders:
 
         def failed(failure: Failure) -> None:
             log.failure("an order", failure)
-            done(failure.getErrorMessage())
+            done(failure.getErrorMessage() or failure.type.__name__)
 
         log.info("asked for {path}", path=request.path.decode("ascii", "replace"))
-        maybeDeferred(order).addCallback(done).addErrback(failed)
+        answered = maybeDeferred(order).addCallbacks(done, failed)
+        answered.addErrback(lambda f: log.failure("answering an order", f))
         return NOT_DONE_YET
 
 

@@ -204,6 +204,9 @@ class Journal:
             self.counts["alone"] += 1
             self._send(send)
             return
+        if not self.primary:  # the arbiter has just been asked, and said so
+            self._late("a send")
+            return
         if len(self._waiting) >= self.limits.waiting:
             self._full()
             if len(self._waiting) >= self.limits.waiting or not self.primary:
@@ -361,7 +364,9 @@ class Journal:
             if self._waiting:
                 # Their time begins now.
                 now = self.clock.seconds()
-                self._waiting = deque([(at, now, one) for at, _, one in self._waiting])
+                again = [(at, now, one) for at, _, one in self._waiting]
+                self._waiting.clear()  # the same one: it may be being emptied
+                self._waiting.extend(again)
                 self._watch(self.limits.patience)
         self.acknowledged(position)
 

@@ -213,7 +213,10 @@ class Keeper:
     # Turns.
 
     def _wait(self) -> None:
-        if not self._over:
+        if self._over:
+            self._touched.clear()
+            self._batch.clear()
+        else:
             self._turn = self._clock.callLater(0, self._ended)
 
     def _ended(self) -> None:
@@ -232,6 +235,8 @@ class Keeper:
 
     def _send(self, batch: _Batch) -> None:
         for send, args in batch:
+            if self._over:  # by what was sent before
+                return
             try:
                 send(*args)
             except Exception:

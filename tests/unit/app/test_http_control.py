@@ -42,6 +42,7 @@ class OrdersTests(SynchronousTestCase):
             b"/control/work": work,
             b"/control/refused": lambda: succeed("not today"),
             b"/control/broken": lambda: fail(RuntimeError("broken")),
+            b"/control/late": lambda: fail(TimeoutError()),
             b"/control/slow": lambda: self.waiting,
         }
         made = Orders(password, orders)
@@ -107,7 +108,8 @@ class OrdersTests(SynchronousTestCase):
         """
         self.assertEqual(self.ask("/control/refused"), (409, "not today"))
         self.assertEqual(self.ask("/control/broken"), (409, "broken"))
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(self.ask("/control/late"), (409, "TimeoutError"))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError, TimeoutError)), 2)
 
     def test_unknown(self) -> None:
         """

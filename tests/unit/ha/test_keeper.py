@@ -4,7 +4,7 @@ Tests for L{sipcluster.ha.keeper} and L{sipcluster.ha.life}.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from attrs import define, field
 from twisted.internet.task import Clock
@@ -80,11 +80,13 @@ class Alone:
     """
 
     yes: bool = True
+    asked: Callable[[], object] = lambda: None
 
     def alone(self) -> bool:
         """
         See L{IAlone}.
         """
+        self.asked()
         return self.yes
 
 
@@ -281,6 +283,38 @@ class LifeTests(KeeperTestCase):
         self.turn()
         self.keeper.flush()
         self.assertEqual((self.sent, self.kept), ([], {}))
+
+    def test_endWithinTheSends(self) -> None:
+        """
+        When something that is sent ends the life, what comes after it is not sent,
+        nor is what was told to wait before the end.
+        """
+        self.mayBeAlone.yes = False
+        for each in (lambda: self.sent.append(1), self.keeper.end):
+            self.keeper.put(each)
+        self.keeper.put(self.sent.append, 2)
+        self.turn()
+        self.keeper.put(self.sent.append, 3)
+        self.keeper.flush()
+        self.assertEqual((self.sent, self.journal.waiting), ([], 2))
+        self.mayBeAlone.yes = True
+        self.journal.look()
+        self.assertEqual(self.sent, [1])
+
+    def test_endWhileTheArbiterIsAsked(self) -> None:
+        """
+        A send for which the arbiter had to be asked, and by whose answer this member
+        is primary no more, does not wait for the next time that it is.
+        """
+        self.mayBeAlone.yes = False
+        self.mayBeAlone.asked = self.journal.becameBackup
+        self.keeper.put(self.sent.append, 1)
+        self.turn()
+        self.assertEqual(self.journal.waiting, 0)
+        self.mayBeAlone.yes = True
+        self.journal.becamePrimary(2)
+        self.journal.look()
+        self.assertEqual(self.sent, [])
 
     def test_fenced(self) -> None:
         """
