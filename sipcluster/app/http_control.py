@@ -66,7 +66,7 @@ class Orders:
 
         def failed(failure: Failure) -> None:
             log.failure("an order", failure)
-            done(failure.getErrorMessage() or failure.type.__name__)
+            done(failure.getErrorMessage() or type(failure.value).__name__)
 
         log.info("asked for {path}", path=request.path.decode("ascii", "replace"))
         answered = maybeDeferred(order).addCallbacks(done, failed)

@@ -204,7 +204,7 @@ class Journal:
             self.counts["alone"] += 1
             self._send(send)
             return
-        if not self.primary:  # the arbiter has just been asked, and said so
+        if self._ceased():  # the arbiter has just been asked, and said so
             self._late("a send")
             return
         if len(self._waiting) >= self.limits.waiting:
@@ -236,6 +236,9 @@ class Journal:
             for key, value in now.items():
                 if before.get(key) != value:
                     self.change(kind, key, value)
+
+    def _ceased(self) -> bool:
+        return not self.primary
 
     def _late(self, what: str) -> None:
         self.counts["fenced"] += 1
