@@ -136,9 +136,30 @@ def placeOf(destination: Destination, hop: Hop) -> bytes:
     or the address.
     """
     if destination.uri and not destination.located:
-        return b"%08x" % zlib.crc32(destination.uri)
+        return contactPlace(destination)
     if hop.member is not None:
         return b"%08x" % zlib.crc32(hop.member.pair.encode())
     target = hop.target
     text = f"{target.transportName} {target.host} {target.port}"
     return b"%08x" % zlib.crc32(text.encode() + destination.uri)
+
+
+def contactPlace(destination: Destination) -> bytes:
+    """
+    The place of a contact, unless it was located by name.
+    """
+    return b"%08x" % zlib.crc32(destination.uri)
+
+
+def placeIn(branch: bytes) -> bytes:
+    """
+    The place in a branch that verifies.
+    """
+    return branch[_REST : _REST + 8]
+
+
+def loopKeyIn(branch: bytes) -> bytes:
+    """
+    What such a branch ends with.
+    """
+    return branch[_REST + 8 :]

@@ -123,6 +123,7 @@ class SIPProxy:
             parts.store,
             self.contacts,
             parts.branches,
+            self._forwarding.forward,
             self.counters,
             parts.clock.seconds,
         )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = Logger()
 
 #: Why a branch is cancelled (RFC 3326 section 3.1).
-_ELSEWHERE = ((b"Reason", b'SIP;cause=200;text="Call completed elsewhere"'),)
+ELSEWHERE = ((b"Reason", b'SIP;cause=200;text="Call completed elsewhere"'),)
 _DECLINED = ((b"Reason", b"SIP;cause=600"),)
 
 
@@ -382,7 +382,7 @@ class ResponseContext:
             hook(self.context, response, self._reply)
         else:
             self._reply(response)
-        self._cancelBranches(_ELSEWHERE)
+        self._cancelBranches(ELSEWHERE)
 
     def _finish(self) -> None:
         best = self._best or BestResponse(487 if self._cancelled else 480)

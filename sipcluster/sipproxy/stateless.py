@@ -14,13 +14,17 @@ from twisted.logger import Logger
 from sipcluster.registrar.iregistrar import IRegistrationStore
 from sipcluster.servicecheck.iservicecheck import IServiceRegistry
 from sipcluster.sip.errors import NoTransport
+from sipcluster.sip.headers import Headers
 from sipcluster.sip.isip import IFlow, ITransportLayer, Target
-from sipcluster.sip.message import Response
+from sipcluster.sip.message import Request, Response
 from sipcluster.sip.uri import SIPURI
 from sipcluster.sip.via import Via
-from sipcluster.sipproxy.branches import Branches
+from sipcluster.sipproxy.branches import Branches, contactPlace, loopKeyIn, placeIn
+from sipcluster.sipproxy.context import RequestContext
+from sipcluster.sipproxy.destinations import Destination
 from sipcluster.sipproxy.location import Contacts
 from sipcluster.sipproxy.outgoing import upstream
+from sipcluster.sipproxy.response_context import ELSEWHERE
 from sipcluster.sipproxy.topology import Topology
 
 log = Logger()
@@ -52,10 +56,12 @@ class StatelessResponses:
         store: IRegistrationStore,
         contacts: Contacts,
         branches: Branches,
+        forward: Callable[[RequestContext, Destination], None],
         counters: Counter[str],
         seconds: Callable[[], float],
     ) -> None:
         """
+        @param forward: sends a CANCEL on.
         @param seconds: of the clock.
         """
         self._topology = topology
@@ -64,6 +70,7 @@ class StatelessResponses:
         self._store = store
         self._contacts = contacts
         self._branches = branches
+        self._forward = forward
         self._counters = counters
         self._seconds = seconds
         self._logged = -_LOGGED_EVERY
@@ -85,10 +92,15 @@ class StatelessResponses:
             self._counters["strayResponses"] += 1
         elif not self._branches.verifies(response):
             self._unasked(response, flow)
-        elif self._isOneOfSeveral(response):
-            self._counters["refusalsHeldBack"] += 1
         else:
+            others = self._others(response)
+            if others and 300 <= response.status < 600 and response.status != 487:
+                # It says nothing: another one may answer.
+                self._counters["refusalsHeldBack"] += 1
+                return
             self._pass(response, vias[1])
+            if others and 200 <= response.status < 300:
+                self._cancel(others, response, flow)
 
     def _unasked(self, response: Response, flow: IFlow) -> None:
         self._counters["unaskedResponses"] += 1
@@ -137,22 +149,69 @@ class StatelessResponses:
             return None
         return Target(name, host, port)
 
-    def _isOneOfSeveral(self, response: Response) -> bool:
+    def _others(self, response: Response) -> list[Destination]:
         """
-        Whether others of the same DN may still ring: the refusal of one of them
-        says nothing then.
+        Which other telephones of the same DN may still ring, when one gives a final
+        response to an INVITE of a node.
         """
-        status = response.status
         if (
-            status < 300
-            or status >= 600
-            or status == 487
+            response.status < 200
             or response.cseq.method != b"INVITE"
             or response.vias[1].host.lower() not in self._topology.pairHosts
         ):
-            return False
+            return []
         uri = response.toAddress.uri
         if not isinstance(uri, SIPURI) or not self._topology.isOurDomain(uri):
-            return False
+            return []
         bindings = self._store.bindings(self._topology.aor(uri))
-        return any(len(group) > 1 for group in self._contacts.groups(bindings))
+        if len(bindings) < 2:
+            return []
+        own = placeIn(response.via.branch)
+        return [
+            destination
+            for group in self._contacts.groups(bindings)
+            if len(group) > 1
+            for destination in group
+            if contactPlace(destination) != own
+        ]
+
+    def _cancel(
+        self, others: list[Destination], response: Response, flow: IFlow
+    ) -> None:
+        """
+        Somebody has answered: the others are to ring no longer.
+        """
+        headers = response.headers
+        to = _withoutTag(headers.first(b"To") or b"")
+        cancel = Request(
+            b"CANCEL",
+            b"sip:" + self._topology.domain,  # each gets its own
+            Headers.of(
+                *((b"Via", via) for via in headers.values(b"Via")[1:]),
+                (b"Max-Forwards", b"70"),
+                (b"From", headers.first(b"From") or b""),
+                (b"To", to),
+                (b"Call-ID", response.callID),
+                (b"CSeq", b"%d CANCEL" % response.cseq.number),
+                *ELSEWHERE,
+                (b"Content-Length", b"0"),
+            ),
+        )
+        for destination in others:
+            context = RequestContext(cancel, flow, True, False)
+            context.loopKey = loopKeyIn(response.via.branch)
+            self._counters["statelessCancels"] += 1
+            self._forward(context, destination)
+
+
+def _withoutTag(to: bytes) -> bytes:
+    """
+    To as it was in the request.
+    """
+    address, bracket, parameters = to.rpartition(b">")
+    kept = [
+        parameter
+        for parameter in parameters.split(b";")
+        if parameter.partition(b"=")[0].strip().lower() != b"tag"
+    ]
+    return address + bracket + b";".join(kept)

@@ -295,14 +295,22 @@ class CalledTests(KilledTestCase):
 
     def test_answeredByOneOfSeveral(self) -> None:
         """
-        One of several answers.
+        When one of several answers, the others are told to ring no longer.
         """
         carol = self.phone(CAROL)
-        _, [_, second] = self.isCalled(self.bob, carol)
+        _, [first, second] = self.isCalled(self.bob, carol)
         self.restart()
         carol.respond(second, 200)
         self.settle()
         self.node1.take(200)
+        self.assertEqual(carol.names(), [])
+        cancel = self.bob.take(b"CANCEL")
+        self.assertEqual(cancel.via.branch, first.via.branch)
+        self.assertEqual(cancel.uri, first.uri)
+        for name in (b"From", b"To", b"Call-ID"):
+            self.assertEqual(cancel.headers.first(name), first.headers.first(name))
+        self.assertEqual(cancel.cseq.number, first.cseq.number)
+        self.assertEqual(cancel.vias[1].branch, first.vias[1].branch)
 
 
 class NoRelayTests(KilledTestCase):
