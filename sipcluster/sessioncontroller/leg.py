@@ -14,7 +14,6 @@ from twisted.logger import Logger
 from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.events import Fields, RelayAnswered, Relayed
 from sipcluster.sessioncontroller.fields import relayedFields
-from sipcluster.sessioncontroller.in_dialog import sendAck
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_changes import Changes
 from sipcluster.sessioncontroller.leg_client import ClientSide
@@ -113,8 +112,7 @@ class Leg(ServerSide, ClientSide, Changes):
             and dialog.remoteTag == response.toTag
             and response.cseq.number <= dialog.localSequence
         ):
-            # Another process has sent the re-INVITE, and perhaps no ACK.
-            sendAck(self.ua, dialog.ack(response.cseq.number), self.proxy)
+            self.acknowledgeAgain(response.cseq.number)
 
     @property
     def heard(self) -> bytes:

@@ -16,11 +16,13 @@ from sipcluster.sessioncontroller.events import (
     ModificationWithdrawn,
 )
 from sipcluster.sessioncontroller.fields import commonMethods, sessionFields
+from sipcluster.sessioncontroller.in_dialog import sendAck
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_base import LegBase, sessionDescription
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SDP
 from sipcluster.sessioncontroller.session_refresh import agreed
+from sipcluster.sessioncontroller.values import LITTLE
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sip.server_transaction import ServerTransaction
@@ -287,8 +289,43 @@ class Changes(LegBase):
         assert self.dialog is not None
         fields = ((b"Session-ID", self.sessionID()),)
         change.acknowledge(self.dialog, body, fields)
+        until = self.ua.timers.clock.seconds() + 64 * self.ua.t.t1
+        self.acked = change.number, until, bool(body)
         change.forget()
         self.change = None
+
+    def acknowledgeAgain(self, number: int) -> None:
+        """
+        Send the ACK of a re-INVITE that another process has sent, and perhaps no ACK.
+
+        @param number: its CSeq number.
+        """
+        acked, dialog = self.acked, self.dialog
+        assert dialog is not None
+        body = b""
+        if acked is not None and acked[0] == number and acked[2]:
+            body = self.origin.last
+        fields = ((b"Session-ID", self.sessionID()),)
+        sendAck(self.ua, dialog.ack(number, fields, body, SDP), self.proxy)
+
+    def goOn(self) -> None:
+        """
+        Send again what another process has sent, if it did, when nobody would ask for
+        it in time: ACKs and the BYE.  A far end that gets the BYE of the other one
+        before the ACK of its 2xx would not know what to make of it.
+        """
+        first, acked = self.invite, self.acked
+        if isinstance(first, OutgoingInvite):
+            first.acknowledgeAgain()
+        now = self.ua.timers.clock.seconds()
+        if (
+            self.dialog is not None
+            and acked is not None
+            and acked[1] > now + 2 * LITTLE
+        ):
+            self.acknowledgeAgain(acked[0])
+        if self.state == "Disconnecting":
+            self.sendBye(self.reason)
 
     def _changeOver(self) -> None:
         """

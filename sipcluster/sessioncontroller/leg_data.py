@@ -69,6 +69,8 @@ class LegData:
     @ivar withdrawn: our far end gave a change up that is still under way on the
         other leg.
     @ivar reason: for the BYE that has to wait.
+    @ivar acked: the last re-INVITE of ours whose 2xx was acknowledged: its CSeq number,
+        until when that 2xx may come again, and whether the ACK answers its offer.
     @ivar answered: the last answer to a request of the far end inside the dialog that
         is no INVITE and does something.
     """
@@ -78,6 +80,7 @@ class LegData:
         "_expiring",
         "_ringing",
         "_serial",
+        "acked",
         "allow",
         "answered",
         "call",
@@ -156,6 +159,7 @@ class LegData:
         self.reason = b""
         self.withdrawn = False
         self.answered: Response | None = None
+        self.acked: tuple[int, float, bool] | None = None
         self.relays: dict[int, ServerTransaction] | None = None
         self._serial = 0
         self._ringing: Timer | None = None

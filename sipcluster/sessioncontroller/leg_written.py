@@ -11,12 +11,19 @@ from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.isessioncontroller import ProxyAddress
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SessionOrigin
-from sipcluster.sessioncontroller.values import LegValue, OutgoingInviteValue
+from sipcluster.sessioncontroller.values import (
+    LITTLE,
+    AcknowledgedValue,
+    LegValue,
+    OutgoingInviteValue,
+)
 from sipcluster.sip.adoption import InviteServerValue
 from sipcluster.sip.dialog import DialogSet, withoutTag
 from sipcluster.sip.message import Request, Response, parseMessage
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from sipcluster.sessioncontroller.call import Call
     from sipcluster.sessioncontroller.leg import Leg
 
@@ -44,6 +51,7 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         asked = change.value()
     elif isinstance(change, OutgoingInvite):
         asking = change.value(call is not None and call.isOwn(leg))
+    acked = leg.acked
     ringing, media, state = leg._ringing, leg.earlyMedia, leg.state
     return LegValue(
         id=leg.id,
@@ -81,7 +89,15 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         originAddress=origin.address,
         expiring=leg.expiring,
         answered=b"" if leg.answered is None else leg.answered.render(),
+        acked=None if acked is None else _writeAcked(acked, leg.ua.timers.clock),
     )
+
+
+def _writeAcked(
+    acked: tuple[int, float, bool], clock: IReactorTime
+) -> AcknowledgedValue:
+    number, until, answers = acked
+    return AcknowledgedValue(number, max(LITTLE, until - clock.seconds()), answers)
 
 
 def canGoOn(value: LegValue) -> bool:
@@ -142,6 +158,10 @@ def restoreLeg(call: Call, value: LegValue) -> None:
     leg.withdrawn = value.withdrawn
     leg.reason = value.reason
     answered = parseMessage(value.answered) if value.answered else None
+    acked = value.acked
+    if acked is not None:
+        until = ua.timers.clock.seconds() + acked.left
+        leg.acked = acked.number, until, acked.answers
     leg.answered = answered if isinstance(answered, Response) else None
     if value.dialog is not None:
         leg.settled(value.dialog)

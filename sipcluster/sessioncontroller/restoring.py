@@ -83,6 +83,5 @@ def goOn(call: Call, value: CallValue, findDN: FindDN) -> bool:
         second.meet(first)
     call.resume(value, findDN)
     for leg in list(call.legs):
-        if leg.state == "Disconnecting":
-            leg.sendBye(leg.reason)  # the one that was sent may not have arrived
+        leg.goOn()
     return True

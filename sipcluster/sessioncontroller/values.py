@@ -67,6 +67,21 @@ class OutgoingInviteValue(Struct, frozen=True, omit_defaults=True, gc=False):
     own: bool = False
 
 
+class AcknowledgedValue(Struct, frozen=True, omit_defaults=True, gc=False):
+    """
+    A re-INVITE of ours whose 2xx was acknowledged.
+
+    @ivar number: its CSeq number.
+    @ivar left: seconds in which the far end may send its 2xx again.
+    @ivar answers: the ACK has the last SDP that was sent, as the answer to the far
+        end's offer.
+    """
+
+    number: int
+    left: float
+    answers: bool = False
+
+
 class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     One UA side of a call.
@@ -83,6 +98,7 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     @ivar inviting: our INVITE that makes it, as long as its transaction lives.
     @ivar asked: a re-INVITE of the far end, like C{invited}.
     @ivar asking: a re-INVITE of ours, like C{inviting}.
+    @ivar acked: the last re-INVITE of ours that was acknowledged, if there was one.
     @ivar offered: the SDP in the far end's change that is not answered yet.
     @ivar destination: where our INVITE went, while it is not answered.
     @ivar earlyMedia: the SDP of 1xx, by fork, in the order in which they came.
@@ -146,6 +162,7 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     originAddress: bytes = b""
     expiring: float = 0.0
     answered: bytes = b""
+    acked: AcknowledgedValue | None = None
 
 
 class AskedValue(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -248,7 +265,7 @@ class CallValue(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 #: What is left at least of a time that runs: 0 is one that does not.
-_LITTLE = 0.001
+LITTLE = 0.001
 
 
 def later(left: float, age: float) -> float:
@@ -256,7 +273,7 @@ def later(left: float, age: float) -> float:
     What is left of a time that runs, or 0 of one that does not, when it was written
     down some seconds ago.
     """
-    return max(_LITTLE, left - age) if left else 0.0
+    return max(LITTLE, left - age) if left else 0.0
 
 
 def _agedInvited(value: InviteServerValue | None, age: float) -> Any:
@@ -271,6 +288,10 @@ def _agedInviting(value: OutgoingInviteValue | None, age: float) -> Any:
     return replace(value, transaction=evolve(transaction, left=left))
 
 
+def _agedAcked(value: AcknowledgedValue | None, age: float) -> Any:
+    return value and replace(value, left=later(value.left, age))
+
+
 def _agedLeg(value: LegValue, age: float) -> LegValue:
     return replace(
         value,
@@ -280,6 +301,7 @@ def _agedLeg(value: LegValue, age: float) -> LegValue:
         asking=_agedInviting(value.asking, age),
         ringing=later(value.ringing, age),
         expiring=later(value.expiring, age),
+        acked=_agedAcked(value.acked, age),
     )
 
 

@@ -60,9 +60,11 @@ class Telephone:
 
     # What a person does
 
-    def call(self, number: str, domain: str = "") -> None:
+    def call(self, number: str, domain: str = "", offers: bool = True) -> None:
         """
         Dial a number.
+
+        @param offers: with an offer; else that is up to the called side.
         """
         self.phone.dialog = None
         if domain:
@@ -74,7 +76,8 @@ class Telephone:
             self.phone.invite = request
             self._peer.send(request)
         else:
-            request = self.phone.request(b"INVITE", number, body=self.description())
+            body = self.description() if offers else b""
+            request = self.phone.request(b"INVITE", number, body=body)
         self._calls = request
         self._callIDs.add(request.callID)
 
@@ -124,8 +127,14 @@ class Telephone:
         self.direction = "sendrecv"
         self._reinvite()
 
-    def _reinvite(self) -> None:
-        body = self.description()
+    def ask(self) -> None:
+        """
+        Have the other side offer something.
+        """
+        self._reinvite(False)
+
+    def _reinvite(self, offers: bool = True) -> None:
+        body = self.description() if offers else b""
         self._reinvites = self.phone.within(b"INVITE", body=body)
 
     # What the telephone does by itself
@@ -228,7 +237,7 @@ class Telephone:
                 self.phone.acknowledgeRefusal(response, self._reinvites)
                 self._reinvites = None
             elif response.status >= 200:
-                self.phone.acknowledge(number=self._reinvites.cseq.number)
+                self._acknowledge(self._reinvites)
                 self._reinvites = None
             return
         if self._calls is None or response.status < 200:
@@ -237,11 +246,18 @@ class Telephone:
         if response.status < 300:
             self.phone.invite = calls
             self.phone.accepted(response)
-            self.phone.acknowledge()
+            self._acknowledge(calls)
             self.talks = True
         else:
             self.phone.acknowledgeRefusal(response, calls)
             self.phone.dialog = None
+
+    def _acknowledge(self, invite: Request) -> None:
+        """
+        Send the ACK of a 2xx, with the answer if that was an offer.
+        """
+        body = b"" if invite.body else self.description()
+        self.phone.acknowledge(body, invite.cseq.number)
 
 
 def settle(peers: Mapping[str, SIPPeer], telephones: Sequence[Telephone]) -> None:

@@ -121,16 +121,18 @@ class Line(Telephone):
     A telephone that is called anew while it rings, and takes the challenge of
     another member.
 
+    @ivar early: it was sent a BYE before such an ACK.
     @ivar unacknowledged: Call-ID and number of INVITEs that it has accepted, and that
-        were not acknowledged.
+        were not acknowledged, and whether it waits for the answer to its offer.
     """
 
+    early = False
     former: Request | None = None
     last = b""
 
     def __init__(self, phone: Phone, name: str, port: int) -> None:
         super().__init__(phone, name, port)
-        self.unacknowledged: set[tuple[bytes, int]] = set()
+        self.unacknowledged: set[tuple[bytes, int, bool]] = set()
 
     def answer(self) -> None:
         """
@@ -144,7 +146,8 @@ class Line(Telephone):
         """
         An ACK is to come.
         """
-        self.unacknowledged.add((invite.callID, invite.cseq.number))
+        late = not invite.body
+        self.unacknowledged.add((invite.callID, invite.cseq.number, late))
 
     def received(self, message: Message) -> None:
         """
@@ -159,8 +162,12 @@ class Line(Telephone):
                     self.accepts(message)
                 else:
                     self.former = self.rings
+            elif message.method == b"BYE":
+                waits = [each[0] for each in self.unacknowledged]
+                self.early |= message.callID in waits
             elif message.method == b"ACK":
-                self.unacknowledged.discard((message.callID, message.cseq.number))
+                late = bool(message.body)
+                self.unacknowledged.discard((message.callID, message.cseq.number, late))
             former = self.former
             if (
                 message.method == b"CANCEL"
@@ -408,7 +415,9 @@ class TakeoverTestCase(ControlTestCase):
         SIP Proxies send what the dead member has had to the one that lives, as far as
         it does not seem to have been dealt with: requests without a final response,
         INVITEs without one above 100, the last provisional response to an INVITE, and
-        final ones without ACK.  Telephones send an ACK again when the 2xx comes again.
+        refusals without ACK.  Telephones send an ACK again when the 2xx comes again.
+        A 2xx that the other member knows of does not come again in time: whoever has
+        sent it gets the ACK, and perhaps a BYE, before it sends it again.
 
         @param sent: how many datagrams were carried before the dead one was silent.
         """
@@ -434,7 +443,7 @@ class TakeoverTestCase(ControlTestCase):
                 again = (message.branch, method) not in answers
             else:
                 status = message.status
-                unsent = last and self.cut is Cut.UNSENT and status > 199
+                unsent = last and self.cut is Cut.UNSENT and status > 299
                 again = method == b"INVITE" and status > 100 and (unsaved or unsent)
             if again:
                 self._arrive(data, source, (self.alive, destination[1]))
@@ -467,6 +476,14 @@ class TakeoverTestCase(ControlTestCase):
         again, self.undone = self.undone, []
         for one in again:
             one()
+
+    def moves(self) -> None:
+        """
+        The first member dies while a call talks that was answered lately: its called
+        telephone hears the ACK once more.
+        """
+        self.takeOver()
+        self.peer.expectRequest(b"ACK")
 
     # The telephones
 

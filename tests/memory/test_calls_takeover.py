@@ -64,6 +64,19 @@ LIVES: dict[str, list[Step]] = {
     "callerEnds": [*TALKS, *ENDS],
     "calledEnds": [*TALKS, does("B", "hangUp")],
     "slowly": [*RINGS, waits(20), does("B", "answer"), waits(40), *ENDS],
+    "lateOffer": [
+        does("A", "call", "1002", "", False),
+        does("B", "answer"),
+        does("A", "ask"),
+        *ENDS,
+    ],
+    "lateOfferWhileHeld": [
+        *TALKS,
+        asks("hold", "1002"),
+        waits(5),
+        does("A", "ask"),
+        does("B", "hangUp"),
+    ],
     "refused": [*RINGS, does("B", "refuse", 486)],
     "cancelled": [*RINGS, does("A", "giveUp")],
     "notAnswered": [*RINGS, waits(60)],
@@ -140,7 +153,7 @@ LIVES: dict[str, list[Step]] = {
         does("B", "answer"),
         waits(40),
     ],
-    "asked": [*TALKS, does("A", "ask", "UPDATE"), does("B", "ask", "INFO"), *ENDS],
+    "asked": [*TALKS, does("A", "sends", "UPDATE"), does("B", "sends", "INFO"), *ENDS],
     "digits": [*TALKS, asks("sendDTMF", "1001", "12"), waits(3), *ENDS],
     "madeAndHeld": [
         *MAKES,
@@ -196,6 +209,8 @@ class TakeoverLives(TakeoverTestCase):
             for waits in ("_calls", "_reinvites", "rings"):
                 if getattr(telephone, waits) is not None:
                     self.hanging.append(f"{letter} {waits}")
+            if telephone.early:
+                self.hanging.append(f"{letter} BYE before ACK")
             if telephone.unacknowledged:
                 self.hanging.append(f"{letter} ACK")
         return self.told()
@@ -249,7 +264,7 @@ class TakeoverLives(TakeoverTestCase):
             self.switchedOn[telephone.phone.number] = features
         elif what == "acknowledgeNothing":
             self.unacknowledged = True
-        elif what == "ask":
+        elif what == "sends":
             telephone.phone.within(str(more[0]).encode())
         elif what == "earlyMedia":
             assert telephone.rings is not None
@@ -275,7 +290,7 @@ class TakeoverLives(TakeoverTestCase):
             return True
         if what == "giveUp":
             return telephone._calls is not None
-        if what in ("hold", "retrieve", "hangUp", "ask"):
+        if what in ("hold", "retrieve", "hangUp", "ask", "sends"):
             return telephone.talks and telephone._reinvites is None
         return telephone.rings is not None
 

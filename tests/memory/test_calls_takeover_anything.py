@@ -37,8 +37,9 @@ ANYTHING: list[Step] = [
     asks("redirect", "1002", "1003"),
     asks("release", "1002"),
     _digits,
-    does("A", "ask", "UPDATE"),
-    does("B", "ask", "INFO"),
+    does("A", "sends", "UPDATE"),
+    does("B", "sends", "INFO"),
+    does("B", "ask"),
     *[waits(seconds) for seconds in (1, 1, 5, 5, 20, 70)],
 ]
 BEGINNINGS = [

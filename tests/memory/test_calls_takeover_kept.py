@@ -85,7 +85,7 @@ class KeptCallTests(EntriesTestCase):
         telephone, no program.
         """
         self.established()
-        self.takeOver()
+        self.moves()
         told = len(self.sink.events)
         before = self.node
         self.peer.inbox.clear()
@@ -120,7 +120,7 @@ class KeptCallTests(EntriesTestCase):
         self.established()
         self.first.journal.change("call", "0" * 16, b"\xc1 no call")
         self.carry()
-        self.takeOver()
+        self.moves()
         self.assertEqual(self.keeper.counts, {"notRestored": 1})
         self.keeper.counts.clear()
         self.assertEqual(len(self.flushLoggedErrors()), 1)
@@ -273,7 +273,7 @@ class AskedTests(TakeoverTestCase):
         self.established()
         self.control.hold("1001", self.connID, WHO).addErrback(lambda _: None)
         invite = self.peer.expectRequest(b"INVITE")
-        self.takeOver()
+        self.moves()
         self.assertTrue(self.control.awaits(WHO))
         self.bob.answer(invite, 488)
         self.peer.expectRequest(b"ACK")
@@ -290,7 +290,7 @@ class AskedTests(TakeoverTestCase):
         Nor does it make up anything.
         """
         self.established()
-        self.takeOver()
+        self.moves()
         self.assertFalse(self.control.awaits(WHO))
         self.assertEqual(self.refused, [])
         self.hangUp()
@@ -301,7 +301,7 @@ class AskedTests(TakeoverTestCase):
         in such a way that it does not ask anybody for a password.
         """
         self.established()
-        self.takeOver()
+        self.moves()
         self.hangUp()
         invite = self.alice.build(b"INVITE", "1002", body=sdp())
         self.peer.send(invite)

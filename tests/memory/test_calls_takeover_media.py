@@ -72,7 +72,7 @@ class MediaTests(TakeoverTestCase):
         The origin line is that of the first member, whose address it has.
         """
         self.established()
-        self.takeOver()
+        self.moves()
         self.alice.within(b"INVITE", body=sdp("alice", 4000, "sendonly"))
         theirs = self.peer.expectRequest(b"INVITE")
         before, after = (
@@ -118,7 +118,7 @@ class MediaTests(TakeoverTestCase):
         self.alice.acknowledge()
         self.pump()
         self.peer.inbox.clear()
-        self.takeOver()
+        self.moves()
         self.desk.answer(invite, 200, sdp("desk", 6000), b"desk")
         self.assertEqual(self.peer.expectRequest(b"ACK").toTag, b"desk")
         self.peer.respond(self.peer.expectRequest(b"BYE"), 200)

@@ -33,6 +33,13 @@ class MovedCallTests(NodeTestCase):
         read = decodeCall(data)
         self.assertEqual(read, value)
         self.assertTrue(self.node.controller.restore(read))
+        for leg in read.legs:
+            # Nobody knows whether the ACK has arrived.
+            if leg.inviting is not None and leg.inviting.acknowledged:
+                self.assertEqual(self.peer.expectRequest(b"ACK").cseq.number, 1)
+            if leg.acked is not None:
+                again = self.peer.expectRequest(b"ACK")
+                self.assertEqual(again.cseq.number, leg.acked.number)
         return read
 
     def silence(self) -> None:
