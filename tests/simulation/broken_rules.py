@@ -119,21 +119,14 @@ def _sessionsUnwatched(patch: Patch) -> None:
 
 #: All of them.
 BROKEN_RULES = (
+    BrokenRule("a client resumes one event too early", 60, "", _resumesTooEarly),
+    BrokenRule("a journal leaves one event out", 27, "position", _journalHasAGap),
+    BrokenRule("a replica forgets deletions", 7, "stored is", _deletionForgotten),
     BrokenRule(
-        "a client resumes one event too early",
-        6,
-        "position 26 after 26",
-        _resumesTooEarly,
+        "a client that has closed its link stays", 7, "sessions are left", _clientsStay
     ),
-    BrokenRule(
-        "a journal leaves one event out", 6, "position 28 after 26", _journalHasAGap
-    ),
-    BrokenRule("a replica forgets deletions", 1, "stored is", _deletionForgotten),
-    BrokenRule(
-        "a client that has closed its link stays", 1, "sessions are left", _clientsStay
-    ),
-    BrokenRule("a release is told twice", 1, "Released after Released", _releasedTwice),
-    BrokenRule("a BYE without an answer ends nothing", 1, "is left", _byeUnanswered),
+    BrokenRule("a release is told twice", 28, "Released after Released", _releasedTwice),
+    BrokenRule("a BYE without an answer ends nothing", 12, "is left", _byeUnanswered),
     BrokenRule(
         "a session that nobody refreshes goes on", 129, "is left", _sessionsUnwatched
     ),
