@@ -246,8 +246,8 @@ def watchPair(
     commands: ICommands | None,
 ) -> Monitors:
     """
-    Make the monitors of a member of a pair, which starts and stops them, and tells
-    them its role.
+    Make the monitors of a member of a pair, which tells them its role.  Whoever runs
+    the member starts them before it, and stops them after it.
     """
     runtime = member.runtime
     settings, configuration = runtime.settings, runtime.configuration

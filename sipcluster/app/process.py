@@ -247,12 +247,17 @@ class Process(MultiService):
             self._beginning.cancel()
         if self._waiting is not None:
             self._waiting.cancel()
-        if self.monitors is not None:
-            self.monitors.stop()
+        monitors = self.monitors
+        if monitors is not None and monitors.ports is not None:
+            monitors.ports.stop()
         for close in self._closeFirst:
             yield bounded(self._reactor, ENDING / 4, close)
         if self.member.running:
             yield bounded(self._reactor, ENDING, self.member.stopService)
+        if monitors is not None:
+            # A primary has just given its role up, and perhaps an address with it.
+            yield bounded(self._reactor, ENDING / 4, monitors.settled)
+            monitors.stop()
         for close in reversed(self._closeLast):
             yield bounded(self._reactor, ENDING / 4, close)
         yield super().stopService()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from attrs import define, field
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from sipcluster.monitors.alarms import Alarms
@@ -14,6 +15,7 @@ from sipcluster.monitors.imonitors import IMonitor
 from sipcluster.monitors.ports import Ports
 from sipcluster.monitors.service import Service
 from sipcluster.monitors.sip_pass import SIPPassCheck
+from sipcluster.monitors.virtual_ip import VirtualIPMonitor
 
 log = Logger()
 
@@ -63,9 +65,23 @@ class Monitors:
             with log.failuresHandled("starting {name}", name=monitor.name):
                 monitor.start()
 
+    def settled(self) -> Deferred[None]:
+        """
+        Wait for what has been begun, after the role was given up and before all is
+        stopped.
+
+        @return: fires when no command that a monitor has begun runs any more.
+        """
+        running = [
+            monitor.settled()
+            for monitor in self.monitors
+            if isinstance(monitor, VirtualIPMonitor)
+        ]
+        return gatherResults(running).addCallback(lambda _: None)
+
     def stop(self) -> None:
         """
-        Look at nothing any more.
+        Look at nothing any more, and kill what runs.
         """
         self._running = False
         for monitor in self.monitors:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -64,6 +64,7 @@ class VirtualIPMonitor:
     _round: int = field(default=0, init=False)
     _script: Deferred[None] | None = field(default=None, init=False)
     _timer: IDelayedCall | None = field(default=None, init=False)
+    _waiting: list[Deferred[None]] = field(factory=list, init=False)
 
     def start(self) -> None:
         """
@@ -79,6 +80,26 @@ class VirtualIPMonitor:
         self._running = False
         self._never()
         self._killScript()
+        self._tellSettled()
+
+    def settled(self) -> Deferred[None]:
+        """
+        Wait for the script, so that a member that ends leaves the address to the other
+        one.
+
+        @return: fires when no script runs; never fails.
+        """
+        if self._script is None:
+            return succeed(None)
+        waiting = Deferred[None]()
+        self._waiting.append(waiting)
+        return waiting
+
+    def _tellSettled(self) -> None:
+        if self._script is None:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
 
     def roleChanged(self, primary: bool) -> None:
         """
@@ -106,6 +127,7 @@ class VirtualIPMonitor:
         self._wrong = ""
         if self._running:
             self._look()
+        self._tellSettled()
 
     def _look(self) -> None:
         """
@@ -191,6 +213,7 @@ class VirtualIPMonitor:
             # What it has done is seen at once; what it has not, is tried later.
             wait = 0.0 if not ended.why and self._whyWrong() == "" else self._pace
             self._later(wait)
+        self._tellSettled()
 
     @property
     def _pace(self) -> float:

@@ -19,6 +19,12 @@ from sipcluster.app.alarms import ProcessAlarms
 from sipcluster.app.log_streams import LogStreams
 from sipcluster.app.process import COUNTING, ENDING, LOADING, Process, refusal
 from sipcluster.app.settings import AlarmSettings, Log, Proxy
+from sipcluster.monitors.alarms import Alarms
+from sipcluster.monitors.imonitors import NIC, Ended
+from sipcluster.monitors.monitors import Monitors
+from sipcluster.monitors.service import Service as Serving
+from sipcluster.monitors.virtual_ip import VirtualIPMonitor
+from tests.unit.monitors.things import FakeCommands, FakeNICs
 
 
 class FakeMember(Service):
@@ -240,6 +246,35 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         lines = (self.folder / "proxy1.jsonl").read_text().splitlines()
         self.assertEqual(json.loads(lines[-1])["msg"], "proxy1 has stopped")
+
+    def test_stopGivesUpTheAddress(self) -> None:
+        """
+        The monitors end after the member: a primary that ends has given up its
+        virtual IP address by then, or had the time to.
+        """
+        alarms = Alarms(self.reactor, lambda: 0.0)
+        nics, commands = FakeNICs(), FakeCommands(ends=None)
+        address = VirtualIPMonitor(
+            *(self.reactor, Serving(alarms), nics, commands),
+            *("192.0.2.9", ("up",), ("down",)),
+        )
+        monitors = Monitors(alarms, Serving(alarms), [address])
+        process = self.build()
+        process.monitors = monitors
+        self.start(process)
+        nics.found["192.0.2.9"] = NIC("eth0")
+        monitors.roleChanged(True)
+        self.member.loading.callback(None)
+        self.member.ending = Deferred()
+        stopped = process.stopService()
+        monitors.roleChanged(False)
+        self.member.ending.callback(None)
+        self.assertEqual((commands.names, commands.cancelled), (["down"], 0))
+        self.assertEqual(self.closed, ["T-Library"])
+        nics.found.clear()
+        commands.waiting[-1].callback(Ended())
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_stopIsBounded(self) -> None:
         """

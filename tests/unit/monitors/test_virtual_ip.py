@@ -164,6 +164,28 @@ class VirtualIPTests(SynchronousTestCase):
         self.assertEqual(self.commands.names, ["up", "down"])
         self.assertEqual(self.monitor.status(), f"this host has not {VIP}")
 
+    def test_settled(self) -> None:
+        """
+        Who ends can wait for the script that gives the address up; one that is killed
+        is waited for no more, but the one that runs in its place is.
+        """
+        self.successResultOf(self.monitor.settled())
+        self.commands.ends = None
+        self.commands.effects = {}
+        self.monitor.roleChanged(True)
+        settled = self.monitor.settled()
+        self.take()
+        self.monitor.roleChanged(False)
+        self.assertEqual(self.commands.names, ["up", "down"])
+        self.assertNoResult(settled)
+        self.give()
+        self.commands.waiting[-1].callback(Ended())
+        self.successResultOf(settled)
+        self.monitor.roleChanged(True)
+        settled = self.monitor.settled()
+        self.monitor.stop()
+        self.successResultOf(settled)
+
     def test_withoutScripts(self) -> None:
         """
         Without scripts it is looked at only.
