@@ -4,7 +4,7 @@ One member of a pair: its fence, its lease, what it asks the arbiter.
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -25,6 +25,9 @@ class PairMember(Asking):
 
     It begins as backup, and nothing but the arbiter makes it primary.
     """
+
+    #: The role was given back while the arbiter was being asked for it.
+    _freedMeanwhile: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.fence = Fence(0, CLOSED, self.clock.seconds)
@@ -251,6 +254,21 @@ class PairMember(Asking):
         Leave the role to the other member for a while.
         """
         self._quietUntil = max(self._quietUntil, self.clock.seconds() + seconds)
+
+    def freed(self) -> None:
+        """
+        The role may be free: ask for it.  What is being asked already may have been
+        answered before.
+        """
+        self._freedMeanwhile = self._question is not None
+        self.acquire()
+
+    def untilAsked(self) -> float:
+        """
+        @return: seconds after a refusal until the next question.
+        """
+        freed, self._freedMeanwhile = self._freedMeanwhile, False
+        return 0.0 if freed else self.times.askAfter
 
     def quietOver(self) -> None:
         """

@@ -111,14 +111,17 @@ def _build() -> TypeMachine[Role, PairMember]:
     # A backup
 
     @backup.upon(Role.askDue).loop()
-    @backup.upon(Role.vacant).loop()
     def ask(role: Role, s: PairMember) -> None:
         s.acquire()
+
+    @backup.upon(Role.vacant).loop()
+    def askAtOnce(role: Role, s: PairMember) -> None:
+        s.freed()
 
     @backup.upon(Role.leaseRefused).loop()
     def goOnAsBackup(role: Role, s: PairMember, refusal: Refused) -> None:
         s.highest = max(s.highest, refusal.epoch)
-        s.later("ask", s.times.askAfter, role.askDue)
+        s.later("ask", s.untilAsked(), role.askDue)
 
     @backup.upon(Role.arbiterAway).loop()
     def waitForArbiter(role: Role, s: PairMember, why: str) -> None:

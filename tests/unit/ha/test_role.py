@@ -427,6 +427,27 @@ class MemberTests(SynchronousTestCase):
         self.assertIsNone(self.arbiter.vacant)
         self.successResultOf(self.member.stop())
 
+    def test_freedWhileItAsks(self) -> None:
+        """
+        The role is given back while the arbiter is being asked for it: when that
+        question was answered before, the next one is put at once; then as seldom as
+        ever.
+        """
+        self.member.start()
+        self.assertIsNotNone(self.arbiter.vacant)
+        assert self.arbiter.vacant is not None
+        self.arbiter.vacant()
+        self.assertEqual(len(self.arbiter.asked), 1)
+        self.arbiter.answer(Refused(7, "a"))
+        runFor(self.clock, 0.0)
+        self.assertEqual(self.arbiter.asked, [("acquire", 0), ("acquire", 7)])
+        self.arbiter.answer(Refused(7, "a"))
+        runFor(self.clock, 0.9)
+        self.assertEqual(len(self.arbiter.asked), 2)
+        runFor(self.clock, 0.2)
+        self.assertEqual(len(self.arbiter.asked), 3)
+        self.member.stop()
+
     def test_refused(self) -> None:
         """
         A primary whose role the arbiter has given away stops, and knows the
