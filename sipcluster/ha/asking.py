@@ -22,7 +22,7 @@ from sipcluster.ha.iha import (
     Refused,
     Verdict,
 )
-from sipcluster.ha.lease import CLOSED, Fence, LeaseTimes
+from sipcluster.ha.lease import CLOSED, LAST_EPOCH, Fence, LeaseTimes
 from sipcluster.ha.question import Question
 from sipcluster.ha.role import Role
 
@@ -224,8 +224,8 @@ class Asking:
             return
         until = asked + self.times.usable(verdict.seconds)
         why = ""
-        if verdict.epoch <= self.highest:
-            why = f"epoch {verdict.epoch} is not above {self.highest}"
+        if not self.highest < verdict.epoch <= LAST_EPOCH:
+            why = f"epoch {verdict.epoch} is not above {self.highest}, or none"
         elif until <= self.clock.seconds():
             why = f"a lease of {verdict.seconds:g} s is over when it comes"
         if why:

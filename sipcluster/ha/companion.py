@@ -19,6 +19,7 @@ from sipcluster.ha.fitness import Fitness
 from sipcluster.ha.iha import IPartner
 from sipcluster.ha.ireplica import IAlone
 from sipcluster.ha.journal import Journal
+from sipcluster.ha.lease import believable
 from sipcluster.ha.member import PairMember
 from sipcluster.ha.wire import (
     ALONE,
@@ -204,6 +205,15 @@ class Companion:
         if enough is not None:
             enough.cancel()
 
+    def believes(self, epoch: int) -> bool:
+        """
+        Whether there may be an epoch that somebody knows of.
+        """
+        known = self.journal.epoch
+        if self._member is not None:
+            known = max(known, self._member.highest)
+        return believable(epoch, known)
+
     def serving(self) -> bool:
         """
         Whether what leaves this member may leave.
@@ -212,9 +222,9 @@ class Companion:
 
     def fenced(self, epoch: int) -> None:
         """
-        The other member knows of a newer epoch than ours.
+        The other member, or a SIP Proxy, knows of a newer epoch than ours.
         """
-        if self._member is not None:
+        if self._member is not None and self.believes(epoch):
             self._member.peerClaims(epoch, self.name)
 
     # What the link says.

@@ -12,6 +12,20 @@ from attrs import define, frozen
 #: A fence with this end is closed for good.
 CLOSED = -math.inf
 
+#: The last epoch that there may be, and by how much the next one that is heard of may
+#: be higher than those before: what says more is wrong, or lies, and would leave no
+#: epochs for those that come after.
+LAST_EPOCH, EPOCH_LEAP = 10**18 - 1, 10**12
+
+
+def believable(epoch: int, highest: int) -> bool:
+    """
+    Whether there may be such an epoch.
+
+    @param highest: the highest that is known.
+    """
+    return epoch <= min(LAST_EPOCH, highest + EPOCH_LEAP)
+
 
 @frozen
 class LeaseTimes:

@@ -20,6 +20,7 @@ from sipcluster.ha.receiving import ReceiverCore, receiver
 from sipcluster.ha.sending import SenderCore, sender
 from sipcluster.ha.wire import (
     KIND_LIMIT,
+    LAST_POSITION,
     LIMIT,
     OLDEST,
     SILENT,
@@ -198,6 +199,8 @@ class Link:
             position = one.position
         if changes.upTo < position:
             raise BadMessage(f"position {position} behind {changes.upTo}")
+        if changes.upTo > LAST_POSITION:
+            raise BadMessage(f"position {changes.upTo}: none is left after it")
 
     def connectionLost(self, why: str) -> None:
         """
@@ -303,7 +306,12 @@ class Link:
         Something else came.
         """
         journal = self.journal
-        if isinstance(message, State):
+        if isinstance(message, State | Ask) and not self.companion.believes(
+            message.epoch
+        ):
+            why = f"epoch {message.epoch} cannot be, {journal.epoch} is here"
+            self.machine.cut(Refusal.MALFORMED, why)
+        elif isinstance(message, State):
             self.stateReceived(message)
         elif isinstance(message, Want):
             if journal.primary and message.epoch == journal.epoch:

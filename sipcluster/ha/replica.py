@@ -237,7 +237,7 @@ class Replica:
         @param snapshot: what it does not name before L{complete} is gone.
         """
         self.whole = False
-        self.ends = [*ends]
+        self.ends = ends[-EPOCHS:]
         if snapshot:
             self.epoch = 0
             self.position = 0
@@ -291,7 +291,8 @@ class Replica:
             self.count -= 1
             self.sum = (self.sum - entry.digest) & 0xFFFFFFFFFFFFFFFF
         if floor is not None:
-            self.floor = floor
+            # One that is above what it says of itself could never be reached.
+            self.floor = min(floor, self.position)
         self.epoch = epoch
         self.whole = True
         return unnamed

@@ -62,6 +62,9 @@ class Refusal(enum.IntEnum):
         return f"00-53{100 + self}"
 
 
+#: The last position that is taken of another: who goes on after it has room for more.
+LAST_POSITION = 1 << 62
+
 #: Numbers in the log of what refuses nothing.
 SILENT, MISMATCH, GAP, BROKEN_OWNER = "00-53120", "00-53121", "00-53122", "00-53123"
 FENCED, LINK_UP, LINK_DOWN = "00-53124", "00-53125", "00-53126"

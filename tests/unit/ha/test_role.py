@@ -26,7 +26,7 @@ from sipcluster.ha.iha import (
     Refused,
     Verdict,
 )
-from sipcluster.ha.lease import Fence
+from sipcluster.ha.lease import LAST_EPOCH, Fence
 from sipcluster.ha.member import PairMember
 from sipcluster.ha.role import _machine
 from sipcluster.servicecheck.iservicecheck import PeerRole
@@ -282,6 +282,13 @@ class MemberTests(SynchronousTestCase):
         self.assertFalse(self.member.fence.open)
         self.assertEqual(self.arbiter.asked[-1], ("release", 9))
         self.assertIn("error", self.levels())
+
+    def test_noEpoch(self) -> None:
+        """
+        Nor is one used that is more than an epoch can be.
+        """
+        self.beginPrimary(LAST_EPOCH + 1)
+        self.assertFalse(self.member.fence.open)
 
     def test_renewedInAnotherEpoch(self) -> None:
         """

@@ -12,8 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.ha import link, receiving, sending
 from sipcluster.ha.journal import Limits
+from sipcluster.ha.lease import EPOCH_LEAP
 from sipcluster.ha.wire import (
     Ack,
+    Ask,
     Begin,
     Change,
     Changes,
@@ -370,6 +372,41 @@ class LinkTests(PairCase):
             peer.send(hello)
             self.assertRefused(peer, code)
 
+    def test_lies(self) -> None:
+        """
+        A member that says that it knows of an epoch which cannot be changes nothing;
+        one that can be ends the primary.
+        """
+        peer = self.greeted(more=(State(0, EPOCH_LEAP + 2, 0, 0),))
+        self.assertTrue(peer.lost)
+        self.assertEqual((self.a.journal.primary, self.a.journal.epoch), (True, 1))
+        peer = self.greeted(more=(State(0, EPOCH_LEAP + 1, 0, 0),))
+        self.assertFalse(peer.lost)
+        self.assertFalse(self.a.journal.primary)
+
+    def test_primaryThatLies(self) -> None:
+        """
+        A backup that was told of more epochs and removals than there can be goes on
+        all the same, and gives the next one what there is.
+        """
+        peer = self.greeted(
+            more=(
+                State(1, 2, 0, 0),
+                Begin(2, 1, 1, 0, 2**64 - 1, [(1, 2**64 - 1)] * 1000),
+                Changes(1, 0, 9, [Change("thing", "1", b"x", 9, 0)]),
+                Complete(1, 9),
+            )
+        )
+        self.assertTrue(self.a.journal.whole)
+        peer.wire.reset()
+        self.run_()
+        self.assertTrue(self.a.journal.becamePrimary(3))
+        connect(self.clock, self.a, self.b)
+        self.run_()
+        self.assertTrue(self.a.journal.inSync)
+        self.assertEqual(self.b.all, {("thing", "1"): b"x"})
+        self.assertEqual(self.a.journal.counts["snapshotsSent"], 1)
+
     def test_neighbouringVersions(self) -> None:
         """
         Members of N and N-1 speak with each other.
@@ -411,6 +448,10 @@ class LinkTests(PairCase):
             (b"", (Changes(1, 5, 9, [Change("dn", "1", b"", 10, 0)]),)),
             (b"", (Changes(1, 5, 9, [Change("", "1", b"", 6, 0)]),)),
             (b"", (Want(1, 0, 0), Ack(1, 1, 0))),
+            (b"", (Changes(1, 0, 2**64 - 1, []),)),
+            (b"", (State(0, 2**64 - 1, 0, 0),)),
+            (b"", (State(1, EPOCH_LEAP + 2, 0, 0),)),
+            (b"", (Ask(1, 2**64 - 1, 5000),)),
         ]
         for data, messages in cases:
             self.a.journal.counts.clear()
