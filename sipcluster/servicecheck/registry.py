@@ -56,6 +56,9 @@ class _Checked:
     inService: bool | None = None
     role: PeerRole = _ALONE
     spoke: bool = False
+    #: It has said unasked that it is primary, in a higher epoch than this one; what
+    #: it answers has not shown it yet.
+    before: int | None = None
     history: deque[Change] = field(factory=lambda: deque(maxlen=HISTORY))
 
 
@@ -91,6 +94,7 @@ class ServiceRegistry:
         self._primaryObservers: list[IPrimaryObserver] = []
         self._primaries: dict[str, Member] = {}
         self.refused = 0
+        self._unasked = False
         self._pairs: tuple[str, ...] = ()
         for member in members:
             checked = _Checked(member)
@@ -180,13 +184,49 @@ class ServiceRegistry:
                 highest=self.epoch(pair),
             )
             return False
-        if checked.probe is not None:
-            checked.probe.said(role)
-        if checked.role != role or not checked.spoke:
-            # It is not being asked yet, or not any more.
-            self._learn(checked, role)
-            self._refresh()
+        if checked.before is not None and role == checked.role:
+            return True  # it is being asked
+        before = self.epoch(pair)
+        self._unasked = True
+        try:
+            if checked.probe is not None:
+                checked.probe.said(role)
+            if checked.role != role or not checked.spoke:
+                # It is not being asked yet, or not any more.
+                self._learn(checked, role)
+                self._refresh()
+        finally:
+            self._unasked = False
+        if role.primary and role.epoch > before:
+            # Whoever can send with its address can say this, and no primary in a
+            # lower epoch would ever be believed again.
+            if checked.before is None:
+                checked.before = before
+            if checked.probe is not None:
+                checked.probe.doubted()
         return True
+
+    def _proved(self, checked: _Checked, role: PeerRole) -> None:
+        """
+        It has answered: nobody who has been primary knows of lower epochs only.
+        """
+        before, checked.before = checked.before, None
+        claimed = checked.role.epoch
+        if before is None or role.epoch >= claimed:
+            return
+        pair = checked.member.pair
+        self.refused += 1
+        log.error(
+            "{number}: somebody has said for {member} that it is primary of {pair} in"
+            " epoch {epoch}; it says that the highest is {highest}",
+            number=STALE,
+            member=checked.member.name,
+            pair=pair,
+            epoch=claimed,
+            highest=role.epoch,
+        )
+        if self.epoch(pair) == claimed:
+            self._epochs[pair] = before
 
     def epoch(self, pair: str) -> int:
         """
@@ -265,6 +305,8 @@ class ServiceRegistry:
         See L{IProbeOwner}.
         """
         checked = self._checked[member.name]
+        if not self._unasked:
+            self._proved(checked, role)
         checked.inService = True
         checked.history.append(Change(self._wallTime(), True, "answers"))
         log.info("{member} is in service", member=member.name, epoch=role.epoch)
@@ -292,6 +334,8 @@ class ServiceRegistry:
         See L{IProbeOwner}.
         """
         checked = self._checked[member.name]
+        if not self._unasked:
+            self._proved(checked, role)
         if checked.role != role:
             log.info(
                 "{member} is {role} of {pair}, epoch {epoch}",

@@ -190,6 +190,30 @@ class ServiceRegistryTests(SynchronousTestCase):
         self.assertEqual(observer.told[1:], [("pair1", None), ("pair1", a)])
         self.assertEqual(registry.roleOf("a"), PeerRole(True, 9, "pair1"))
 
+    def test_toldBySomebodyElse(self) -> None:
+        """
+        A member that is said to serve is asked at once; if it knows nothing of it,
+        somebody else has said so, and who served before serves again.
+        """
+        a, b = member("a", "pair1"), member("b", "pair1")
+        registry = self.make(a, b)
+        self.says(0, PeerRole(True, 7, "pair1"))
+        self.says(1, PeerRole(False, 7, "pair1"))
+        for _ in range(2):
+            asked = len(self.asker.takers)
+            self.assertTrue(registry.told("b", PeerRole(True, 10**18, "pair1")))
+            self.assertTrue(registry.told("b", PeerRole(True, 10**18, "pair1")))
+            self.assertEqual(len(self.asker.takers), asked + 1)
+            self.says(-1, PeerRole(False, 7, "pair1"))
+            self.assertEqual(registry.primary("pair1"), a)
+            self.assertEqual(registry.epoch("pair1"), 7)
+        self.assertEqual(registry.refused, 2)
+        # What it says itself holds, also when it serves no more by then.
+        self.assertTrue(registry.told("b", PeerRole(True, 8, "pair1")))
+        self.says(-1, PeerRole(False, 9, "pair1"))
+        self.assertEqual(registry.epoch("pair1"), 8)
+        self.assertIsNone(registry.primary("pair1"))
+
     def test_toldBeforeItAsks(self) -> None:
         """
         A process that does not ask hears what is said; of whom nothing is known is
