@@ -112,7 +112,7 @@ class AlarmEvents:
         if (one := self._raises.get(number)) is not None:
             self._raise(one, event)
         elif (one := self._clears.get(number)) is not None:
-            self.alarms.clearAlarm(_key(one, event), formatEvent(event))
+            self.alarms.clearAlarm(_key(one, event), _text(number, event))
         elif event.get("log_level") is LogLevel.critical:
             self._raise(AlarmCondition(number, number, level=Level.CRITICAL), event)
 
@@ -128,10 +128,18 @@ class AlarmEvents:
     def _raise(self, one: AlarmCondition, event: LogEvent) -> None:
         key = _key(one, event)
         after = 0.0 if one.clears else self.clearAfter
-        self.alarms.raiseAlarm(key, one.raises, formatEvent(event), one.level, after)
+        text = _text(one.raises, event)
+        self.alarms.raiseAlarm(key, one.raises, text, one.level, after)
         if not one.clears:
             active = {alarm.key for alarm in self.alarms.active()}
             self._open = {known for known in (*self._open, key) if known in active}
+
+
+def _text(number: str, event: LogEvent) -> str:
+    """
+    What an event says, without its number: alarms have that for themselves.
+    """
+    return formatEvent(event).removeprefix(f"{number}: ")
 
 
 def _key(one: AlarmCondition, event: LogEvent) -> str:

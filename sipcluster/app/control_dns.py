@@ -96,6 +96,8 @@ def dn(cluster: Cluster, arguments: argparse.Namespace) -> Told:
     unknown = [name for name, answer in answers if _unknown(answer)]
     if len(unknown) == len(answers):
         raise Refused(f"there is no DN {arguments.number} at {', '.join(unknown)}")
+    # A backup says of no DN what it is like.
+    answers = [(name, answer) for name, answer in answers if name not in unknown]
 
     def lines() -> Iterator[str]:
         for name, answer in answers:
@@ -145,7 +147,9 @@ def _agent(agent: Mapping[str, Any]) -> Iterator[str]:
     reasons = " ".join(f"{key}={value}" for key, value in agent["reasons"].items())
     yield _line("work mode", " ".join(filter(None, (agent["workMode"], reasons))))
     if agent["wrapUpLeft"] is not None:
-        yield _line("after-call work", f"{_seconds(agent['wrapUpLeft'])} left")
+        left = agent["wrapUpLeft"]
+        word = f"{left} s left" if isinstance(left, int) else str(left)
+        yield _line("after-call work", word)
     elif agent["wrapUpAsked"] is not None:
         asked = f"{_seconds(agent['wrapUpAsked'])} asked for after this call"
         yield _line("after-call work", asked)

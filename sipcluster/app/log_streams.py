@@ -70,7 +70,7 @@ _WARN = _LEVELS[LogLevel.warn]
 
 #: Whose information is for those who debug: Twisted's own about ports and
 #: factories.
-_CHATTER = ("log_legacy", "twisted.web.", "twisted.names.")
+_CHATTER = ("log_legacy", "twisted.application.", "twisted.web.", "twisted.names.")
 
 #: Whose information a person wants to see at once; not what comes with each call.
 _SHOWN = ("sipcluster.app.", "sipcluster.servicecheck.", "twisted.runner.procmon")

@@ -128,6 +128,7 @@ class DNCommandTests(TControllerTestCase):
         process: Any = FakeProcess(FakeMember(self.controller))
         self.site = monitorSite(process)
         self.silent = False
+        self.backup = False
         self.err = io.StringIO()
         self.patch(control_cluster, "fetch", self.fetch)
         self.patch(sys, "stderr", self.err)
@@ -149,6 +150,8 @@ class DNCommandTests(TControllerTestCase):
         What C{sipclusterctl} asks for: node1 answers by its HTTP port.
         """
         assert url.startswith(("http://192.0.2.21:8080/", "http://192.0.2.22:8080/"))
+        if "192.0.2.22" in url and self.backup:
+            raise control_cluster.Refused(f"{url}: 404 Not Found")
         if "192.0.2.22" in url and not self.silent:
             raise control_cluster.Refused(f"{url}: connection refused")
         status, answer = self.get("/" + url.split("/", 3)[3])
@@ -187,6 +190,32 @@ class DNCommandTests(TControllerTestCase):
         status, out = self.command("dn", "1001")
         self.assertEqual(status, 1)  # node2 gave no answer
         self.assertEqual(out, TOLD)
+
+    def test_backup(self) -> None:
+        """
+        A backup, which says of no DN what it is like, is no failure.
+        """
+        self.prepare()
+        self.backup = True
+        status, out = self.command("dn", "1001")
+        self.assertEqual(status, 0)
+        self.assertNotIn("node2", out)
+
+    def test_untimed(self) -> None:
+        """
+        After-call work that has no end is not said to have something left.
+        """
+        self.prepare()
+        self.happen(Released)
+        self.ask(
+            RequestAgentNotReady(
+                thisDN="1001",
+                workMode=AgentWorkMode.AFTER_CALL_WORK,
+                extensions=(("WrapUpTime", "untimed"),),
+            )
+        )
+        _, out = self.command("dn", "1001", "--app", "node1")
+        self.assertIn("after-call work  untimed\n", out)
 
     def test_inACall(self) -> None:
         """

@@ -204,7 +204,11 @@ class LogStreamsTests(SynchronousTestCase):
         """
         What Twisted says of its own ports and factories is for those who debug.
         """
-        for namespace in ("log_legacy", "twisted.web.client._HTTP11ClientFactory"):
+        for namespace in (
+            "log_legacy",
+            "twisted.application._client_service.ClientService",
+            "twisted.web.client._HTTP11ClientFactory",
+        ):
             event = {"log_namespace": namespace, "log_level": LogLevel.info}
             self.streams({**event, "log_format": "Starting factory"})
         self.assertEqual(self.clock.getDelayedCalls(), [])
