@@ -41,9 +41,6 @@ CALLERS = {
     "slow": "caller",
 }
 
-#: Seconds after which a slow telephone rings.
-SLOW = 2.0
-
 PROXIES = ("proxy1", "proxy2")
 
 
@@ -168,7 +165,7 @@ class Telephones:
             "hangs-up": plan.longest,
             "rings": plan.longest,
             "cancelled": 0.0,
-            "slow": SLOW,
+            "slow": 0.0,
         }
         for index, (kind, (port, scenario)) in enumerate(ANSWERING.items()):
             run = SIPp(
