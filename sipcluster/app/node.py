@@ -54,6 +54,7 @@ from sipcluster.sessioncontroller.values import CallValue
 from sipcluster.sip.digest import Challenger
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.uri import SIPURI, parseURI
+from sipcluster.sipproxy.topology import hostBytes
 from sipcluster.tcontroller.itcontroller import IDNStates
 
 log = Logger()
@@ -181,6 +182,9 @@ class NodeMember(Service):
             Limits(calls=settings.maxCalls, redirections=nodes.maxRedirections),
             role=renderRole(PeerRole(True, runtime.epoch, pair)),
             keeper=runtime.keeper,
+        )
+        self.controller.ua.layer.relays(
+            (hostBytes(proxy.host), proxy.port) for proxy in self.proxies
         )
         self.cti.control(self.controller)
         features = self.cti.controller

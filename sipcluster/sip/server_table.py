@@ -18,53 +18,15 @@ from sipcluster.sip.isip import IFlow, IRequestReceiver, ITransportLayer
 from sipcluster.sip.load import Load
 from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sip.noninvite_server import noninviteServer
+from sipcluster.sip.server_keys import Key, oldKey, serverKey
 from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.timers import TimerQueue, TimerSet, TimerValues
-from sipcluster.sip.via import MAGIC_COOKIE, Via
+from sipcluster.sip.via import Via
 
 log = Logger()
 
 #: Seconds for Retry-After when there are too many transactions.
 RETRY_AFTER = b"5"
-
-Key = tuple[object, ...]
-
-
-def _isUnique(branch: bytes) -> bool:
-    """
-    Whether a branch names its transaction (RFC 3261 section 8.1.1.7).  The
-    cookie alone does not.
-    """
-    return len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE)
-
-
-def serverKey(request: Request, method: bytes) -> Key:
-    """
-    What a server transaction is found by.
-
-    @param method: the method of the transaction: INVITE to find what an ACK or a
-        CANCEL is about.
-    """
-    via = request.via
-    branch = via.branch
-    if _isUnique(branch):
-        return (branch, method, via.host.lower(), via.port)
-    return _oldKey(request, method, request.toTag)
-
-
-def _oldKey(request: Request, method: bytes, toTag: bytes) -> Key:
-    """
-    The same for an RFC 2543 peer, whose branch says nothing.
-    """
-    return (
-        request.uri,
-        method,
-        toTag,
-        request.fromTag,
-        request.callID,
-        request.cseq.number,
-        request.headers.values(b"Via")[0],
-    )
 
 
 class ServerTable:
@@ -73,6 +35,8 @@ class ServerTable:
 
     @ivar invites: how many of them are INVITEs.
     @ivar others: how many are not.
+    @ivar relays: hosts and ports in Via of SIP Proxies that give the same branches:
+        what one of them has sent another one may cancel and acknowledge.
     """
 
     def __init__(
@@ -95,6 +59,7 @@ class ServerTable:
         self.rejectMerged = rejectMerged
         self.invites = 0
         self.others = 0
+        self.relays: frozenset[tuple[bytes, int]] = frozenset()
         self.table: dict[Key, ServerTransaction] = {}
         # Those that answer on a stream, by where it leads.
         self._answering: dict[tuple[str, int], dict[ServerTransaction, None]] = {}
@@ -213,9 +178,9 @@ class ServerTable:
 
     def _ackReceived(self, ack: Request, flow: IFlow) -> None:
         key = serverKey(ack, b"INVITE")
-        transaction = self.table.get(key)
+        transaction = self.table.get(key) or self._relayed(key)
         if transaction is None and len(key) > 4:
-            transaction = self.table.get(_oldKey(ack, b"ACK", ack.toTag))
+            transaction = self.table.get(oldKey(ack, b"ACK", ack.toTag))
         if transaction is not None:
             if transaction.machine is not None:
                 cast(InviteServer, transaction.machine).acknowledged(ack)
@@ -229,7 +194,8 @@ class ServerTable:
         The answer is the same for each retransmission, so no transaction has to
         remember it.
         """
-        invite = self.table.get(serverKey(cancel, b"INVITE"))
+        key = serverKey(cancel, b"INVITE")
+        invite = self.table.get(key) or self._relayed(key)
         machine = None if invite is None else invite.machine
         if invite is None or machine is None:
             if not self.receiver.strayCancel(cancel, flow):
@@ -237,6 +203,15 @@ class ServerTable:
             return
         self.respond(cancel, flow, 200, toTag=invite.toTag)
         cast(InviteServer, machine).cancelled(cancel)
+
+    def _relayed(self, key: Key) -> ServerTransaction | None:
+        """
+        An INVITE that came through another SIP Proxy than its CANCEL or its ACK.
+        """
+        if key[2:] not in self.relays:
+            return None
+        keys = ((*key[:2], *relay) for relay in self.relays)
+        return next(filter(None, map(self.table.get, keys)), None)
 
     def statelessTag(self, request: Request) -> bytes:
         """
@@ -314,7 +289,7 @@ class ServerTable:
         load.waiting -= 1
         if len(transaction.key) > 4 and transaction.request.method == b"INVITE":
             # An RFC 2543 peer's ACK has the To tag of the response.
-            transaction.ackKey = key = _oldKey(
+            transaction.ackKey = key = oldKey(
                 transaction.request, b"ACK", transaction.toTag
             )
             self.table[key] = transaction

@@ -211,6 +211,13 @@ class TransactionLayer:
         """
         self._servers.respond(request, flow, status, headers)
 
+    def relays(self, relays: Iterable[tuple[bytes, int]]) -> None:
+        """
+        Say which hosts and ports in Via are those of SIP Proxies that go on for each
+        other, with the same branches.
+        """
+        self._servers.relays = frozenset(relays)
+
     def answerElsewhere(self, isThere: Callable[[Via], bool]) -> None:
         """
         Another process is to get the responses to some requests: the ways found for

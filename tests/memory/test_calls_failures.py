@@ -14,6 +14,7 @@ from sipcluster.cluster.icluster import IClusterStore
 from sipcluster.sessioncontroller.events import CallEvent
 from sipcluster.sessioncontroller.isessioncontroller import IEventSink
 from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sip.invite_client import makeAck, makeCancel
 from sipcluster.sip.message import Request, Response
 from sipcluster.testing.sip_peer import sdp
 from tests.memory.nodes import NODE, PROXY1, PROXY2, NodeTestCase
@@ -336,6 +337,26 @@ class ProxyFailureTests(NodeTestCase):
         self.node.memberInService(self.node.checker._checked["proxy1"].member)
         self.hangUp()
         self.assertNoCall()
+
+    def test_cancelledThroughAnother(self) -> None:
+        """
+        The CANCEL and the ACK of a caller may come through the other SIP Proxy.
+        """
+        self.ringing()
+        assert self.alice.invite is not None
+        invite = self.alice.invite
+        via = invite.headers.values(b"Via")[0].replace(PROXY1.encode(), PROXY2.encode())
+        self.proxyDies()
+        self.peer2.expectResponse(180)
+        headers = invite.headers.replaceFirstValue(b"Via", via)
+        other = invite.replacing(headers=headers)
+        self.peer2.send(makeCancel(other))
+        self.peer2.expectResponse(200)
+        refusal = self.peer2.expectResponse(487)
+        self.peer2.send(makeAck(other, refusal))
+        self.peer.respond(self.peer.expectRequest(b"CANCEL"), 200)
+        self.run_(2)
+        self.assertEqual(self.peer2.count(487), 1)
 
     def proxyDies(self) -> None:
         """
