@@ -57,10 +57,24 @@ class WatchedProcess(PairProcess):
     A member that is looked at.
     """
 
-    def __init__(self, pair: Pair, server: Server, *arguments: Any) -> None:
+    def __init__(
+        self,
+        pair: Pair,
+        server: Server,
+        runtime: NodeRuntime,
+        arbiter: IArbiter,
+        times: LeaseTimes,
+    ) -> None:
         self._watching = (pair, server)
         self._whole = False
-        super().__init__(*arguments, make=self._node)
+        super().__init__(
+            runtime,
+            arbiter,
+            lambda taker: linkOf(pair, server, taker),
+            times,
+            [EventsOfPair(pair, server)],
+            make=self._node,
+        )
         self.journal._alone = Watched(self.journal._alone, pair, server)
 
     def becamePrimary(self, fence: Fence) -> None:
@@ -108,9 +122,7 @@ class ServedMember:
             server,
             runtime,
             arbiterOf(server, pair, runtime, times.ttl),
-            lambda taker: linkOf(pair, server, taker),
             times,
-            [EventsOfPair(pair, server)],
         )
         self.process.startService()
         self.process.load()

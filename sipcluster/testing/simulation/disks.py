@@ -69,7 +69,7 @@ class Thread:
                     raise OSError(errno.EIO, "Input/output error")
             except OSError:
                 outcome = Failure()
-            self._soon(lambda: result.callback(outcome))  # type: ignore[arg-type] # a Failure is taken too
+            self._soon(lambda: result.callback(outcome))
 
         self._soon(go)
         return result
