@@ -148,12 +148,16 @@ class Attempt:
         """
         A SIP Proxy is out of service: wait no longer if it is ours and nobody
         has answered.
+
+        Where no other one serves it may be this node that nobody hears: then it is
+        sent again until its time is up, or another process goes on with it, which
+        somebody hears.
         """
         current = self._try
         if current is None or self.proxy is None or self.proxy.name != name:
             return
         self.touch()
-        if not current.answered:
+        if not current.answered and self._ua.proxies.serves(self._tried):
             self.another(current, "out of service", 408)
 
     def touch(self) -> None:

@@ -178,6 +178,13 @@ class IProxies(Interface):
             a probe may be wrong; L{None} when all were tried.
         """
 
+    def serves(besides: Collection[str]) -> bool:
+        """
+        Whether one is in service that was not tried yet.
+
+        @param besides: names of those that were.
+        """
+
 
 @frozen
 class Asked:

@@ -48,6 +48,12 @@ class Proxies:
         self._next += 1
         return serving[self._next % len(serving)]
 
+    def serves(self, besides: Collection[str]) -> bool:
+        return any(
+            proxy.name not in besides and proxy.name not in self._out
+            for proxy in self._all
+        )
+
     def setInService(self, name: str, inService: bool) -> None:
         """
         Take note of what the service checker found.

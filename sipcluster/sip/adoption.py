@@ -53,8 +53,9 @@ class InviteClientValue:
 
     @ivar state: C{"Calling"}, C{"Proceeding"} or C{"Accepted"}.
     @ivar request: as it was sent, our Via on top.
-    @ivar left: seconds in which something must come: any response, the final one
-        after a CANCEL, further 2xx; 0: no such bound.
+    @ivar left: seconds in which something must come: the final response after a
+        CANCEL, further 2xx; 0: no such bound.  Any response may take as long as ever:
+        nobody may have heard the INVITE yet.
     @ivar cancel: fields of the CANCEL; L{None}: it is not cancelled.
     """
 
@@ -109,12 +110,9 @@ def writeClient(transaction: ClientTransaction) -> InviteClientValue | None:
         return None
     timers, cancel = transaction.timers, transaction.cancelFields
     state = stateName(machine)
-    if state == "Calling":
-        left = timers.left("B")
-        if not timers.running("B"):
-            elapsed = transaction.interval - timers.left("A")
-            left = 64 * transaction.t.t1 - elapsed
-    elif state == "Idle" or (state == "Proceeding" and transaction.responded == 100):
+    if state in ("Calling", "Idle") or (
+        state == "Proceeding" and transaction.responded == 100
+    ):
         # It could not be sent, and the user has not heard of that yet; or a 100 came,
         # which comes again when the INVITE does, so that it changes nothing.
         state, left = "Calling", 64 * transaction.t.t1
@@ -187,7 +185,7 @@ def adoptClient(
         return transaction
     transaction.cancelFields = value.cancel
     if value.state == "Calling":
-        _callAgain(transaction, machine, value.left)
+        _callAgain(transaction, machine)
     else:
         transaction.responded = 180  # more than 100: else it had been sent again
         if value.cancel is not None:
@@ -197,15 +195,13 @@ def adoptClient(
     return transaction
 
 
-def _callAgain(
-    transaction: ClientTransaction, machine: InviteClient, left: float
-) -> None:
+def _callAgain(transaction: ClientTransaction, machine: InviteClient) -> None:
     timers, flow = transaction.timers, transaction.flow
     if flow.closed:
         timers.start("failed", 0.0, machine.transportError, "no way to it")
         return
     transaction.send()
-    timers.start("B", left, machine.timerB)
+    timers.start("B", 64 * transaction.t.t1, machine.timerB)
     if not flow.reliable:
         transaction.interval = transaction.t.t1
         timers.start("A", transaction.interval, machine.timerA)
