@@ -48,6 +48,10 @@ _LOSSES = frozenset(
     ]
 )
 
+#: Seconds after somebody hangs up, in which what a node asks of that telephone may
+#: find no call there before the BYE is at the node.
+_CROSSES = 2.0
+
 #: Seconds for which a pair may have no primary then.
 _VACANT = 7.0
 
@@ -72,6 +76,7 @@ class Checks:
         self._times: dict[tuple[str, str, str], int] = {}
         self._loose: set[tuple[str, str, str]] = set()
         self._served: dict[str, float] = {}
+        self._hungUp = -_CROSSES
         self.tlib = ClientChecks(world)
 
     def broken(self, what: str) -> None:
@@ -100,13 +105,16 @@ class Checks:
             self.broken(f"{name} after {last or 'nothing'} for {party.thisDN}")
         self._parties[one] = name
         unwanted = isinstance(event, Released) and event.cause in _UNWANTED
-        if self._world.gentle and unwanted:
+        now = self._world.clock.seconds()
+        if self._world.gentle and unwanted and now > self._hungUp + _CROSSES:
             self.broken(f"{party.thisDN} is released: {event}")
 
     def hasEnded(self, phone: str, why: str) -> None:
         """
         A telephone has no call any more.
         """
+        if why == "hangs up":
+            self._hungUp = self._world.clock.seconds()
         if self._world.gentle and why in _LOSSES:
             self.broken(f"{phone} has lost a call: {why}")
 
