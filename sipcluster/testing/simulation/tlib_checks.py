@@ -218,7 +218,7 @@ class ClientChecks:
         sent = known.sent.get(position)
         got = (type(message).__name__, envelope.reference)
         if sent is None or sent.name != got[0]:
-            self.broken(f"{client.name}: {got} at {position}, sent was {sent}")
+            self._anew(known, f"{client.name}: {got} at {position}, sent was {sent}")
         dn = getattr(message, "thisDN", None) or ""
         call = getattr(message, "connID", None) or ""
         if call and dn:
