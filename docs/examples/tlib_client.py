@@ -1,9 +1,10 @@
 """
 Writes down every event of some DNs, and misses none: neither when the connection is
-lost nor when it is itself killed and started again.
+lost, nor when it is itself killed and started again, nor when another member of a
+pair serves: ports are those of both members.
 
-    python docs/examples/tlib_client.py tcp:127.0.0.21:3001 desktop \
-        desktop.password events.jsonl 1001 1002
+    python docs/examples/tlib_client.py tcp:127.0.0.21:3001,tcp:127.0.0.23:3001 \
+        desktop desktop.password events.jsonl 1001 1002
 """
 
 import json
@@ -25,11 +26,11 @@ class Recorder(Service):
     One line for each event: its text, and where to go on after it.
     """
 
-    def __init__(self, reactor, port, application, password, path, dns, **more):
+    def __init__(self, reactor, ports, application, password, path, dns, **more):
         self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self.dns = dns
         self.client = TLibraryClient(
-            [clientFromString(reactor, port)],
+            [clientFromString(reactor, port) for port in ports.split(",")],
             reactor,
             application,
             password,
@@ -78,10 +79,10 @@ class Recorder(Service):
         return self.client.stopService()
 
 
-def main(reactor, port, application, passwordFile, path, *dns):
+def main(reactor, ports, application, passwordFile, path, *dns):
     with open(passwordFile) as file:
         password = file.read().strip()
-    recorder = Recorder(reactor, port, application, password, path, dns)
+    recorder = Recorder(reactor, ports, application, password, path, dns)
     recorder.startService()
     reactor.addSystemEventTrigger("before", "shutdown", recorder.stopService)
     return Deferred()

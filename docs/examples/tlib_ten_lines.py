@@ -11,9 +11,10 @@ def printed(event):
     print(render(event.message, event.position, event.reference))
 
 
-port = clientFromString(reactor, "tcp:127.0.0.21:3001")
+members = ("tcp:127.0.0.21:3001", "tcp:127.0.0.23:3001")  # of the pair node1
+ports = [clientFromString(reactor, member) for member in members]
 client = TLibraryClient(
-    [port], reactor, "desktop", "secret-desktop", printed, chance=random.random
+    ports, reactor, "desktop", "secret-desktop", printed, chance=random.random
 )
 client.startService()
 client.register("1001").addErrback(print)

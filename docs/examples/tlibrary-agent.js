@@ -17,15 +17,21 @@ const { TLibraryClient, text } = require('./tlibrary.js');
 
 function readArguments(words) {
   const found = { password: '', ca: null, agent: 'agent', hold: 0.5, timeout: 30 };
+  // Two for a pair: whichever serves is taken.
+  found.addresses = [];
   for (let i = 0; i < words.length; i += 2) {
     const name = words[i].replace(/^--/, '');
     const value = words[i + 1];
     if (name === 'password-file') [found.password] = fs.readFileSync(value, 'utf8').split(/\r?\n/);
-    else found[name] = value;
+    else if (name === 'address') {
+      const colon = value.lastIndexOf(':');
+      found.addresses.push({ host: value.slice(0, colon), port: Number(value.slice(colon + 1)) });
+    } else found[name] = value;
   }
-  for (const name of ['address', 'application', 'dn', 'to']) {
+  for (const name of ['application', 'dn', 'to']) {
     if (found[name] === undefined) throw new Error(`--${name} is wanted`);
   }
+  if (!found.addresses.length) throw new Error('--address is wanted');
   return found;
 }
 
@@ -81,12 +87,8 @@ async function work(client, seen, { dn, agent, to, hold }) {
 
 async function main(words) {
   const options = readArguments(words);
-  const colon = options.address.lastIndexOf(':');
   const client = new TLibraryClient({
-    addresses: [{
-      host: options.address.slice(0, colon),
-      port: Number(options.address.slice(colon + 1)),
-    }],
+    addresses: options.addresses,
     application: options.application,
     password: options.password,
     tls: options.ca ? { ca: fs.readFileSync(options.ca) } : false,
