@@ -105,6 +105,7 @@ class SessionController(CallControl):
         if isinstance(keeper, Unkept):
             self._touch = None
         self._refusals.touch = keeper.keep(self._refusals)
+        self.numbers.touch = keeper.keep(self.numbers)
 
     @property
     def full(self) -> bool:
@@ -166,7 +167,7 @@ class SessionController(CallControl):
             value, self.agentOf(connID), self._plan, self._publish, self.callEnded
         )
         self.calls[connID] = call
-        self._lastCallID = max(self._lastCallID, value.callID)
+        self.numbers.given(value.callID)
         return call
 
     def _goOn(self, call: Call, value: CallValue) -> bool:

@@ -24,6 +24,7 @@ from sipcluster.sessioncontroller.authentication import (
     numberOf,
 )
 from sipcluster.sessioncontroller.call import Call
+from sipcluster.sessioncontroller.call_numbers import CallNumbers
 from sipcluster.sessioncontroller.events import CallEvent, Role
 from sipcluster.sessioncontroller.in_dialog import refusalAck
 from sipcluster.sessioncontroller.isessioncontroller import (
@@ -75,6 +76,7 @@ class Reception:
     @ivar calls: live calls by ConnID.
     @ivar role: the value of C{X-SIPCluster-Role} in answers to OPTIONS.
     @ivar stopping: nothing new is taken.
+    @ivar numbers: those of the calls.
     @ivar subscriptions: takes SUBSCRIBEs; L{None} where nothing can be subscribed
         to.
     """
@@ -97,7 +99,7 @@ class Reception:
         self.role = role
         self.stopping = False
         self.calls: dict[str, Call] = {}
-        self._lastCallID = 0
+        self.numbers = CallNumbers()
 
     @property
     def full(self) -> bool:
@@ -105,13 +107,6 @@ class Reception:
         Whether no new call is taken.
         """
         return self.stopping or len(self.calls) >= self.ua.limits.calls
-
-    def nextCallID(self) -> int:
-        """
-        The number of a new call: never 0, and below 2**31.
-        """
-        self._lastCallID = self._lastCallID % 0x7FFFFFFF + 1
-        return self._lastCallID
 
     def newCall(self, ani: str, dnis: str) -> Call:
         """
@@ -129,7 +124,7 @@ class Reception:
             ani,
             dnis,
             self.ua.wallTime(),
-            self.nextCallID(),
+            self.numbers.next(),
         )
 
     def agentOf(self, connID: str) -> UserAgent:

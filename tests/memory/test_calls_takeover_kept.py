@@ -56,6 +56,23 @@ class KeptCallTests(EntriesTestCase):
         self.hangUp()
         self.assertEqual(self.entries(), [])
 
+    def test_number(self) -> None:
+        """
+        No number is given to a second call, also when no call is left of those that had
+        one.
+        """
+        self.established()
+        self.hangUp()
+        self.takeOver()
+        self.alice.dialog = self.bob.dialog = None
+        self.alice.challenges = []
+        self.established()
+        self.hangUp()
+        numbers = {event.party.connID: event.party.callID for event in self.sink.events}
+        first, second = numbers.values()
+        self.assertEqual(first, 1)
+        self.assertGreater(second, first)
+
     def test_challengedIsNoCall(self) -> None:
         """
         Of an INVITE that is only challenged nothing is written down.

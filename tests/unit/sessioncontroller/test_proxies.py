@@ -52,6 +52,17 @@ class ProxiesTests(SynchronousTestCase):
         self.proxies.setInService("two", True)
         self.assertIs(self.proxies.choose(TWO, ()), TWO)
 
+    def test_serves(self) -> None:
+        """
+        Whether another one is in service can be asked, and changes nothing.
+        """
+        self.assertTrue(self.proxies.serves(()))
+        self.assertTrue(self.proxies.serves(["one"]))
+        self.assertFalse(self.proxies.serves(["one", "two"]))
+        self.proxies.setInService("two", False)
+        self.assertFalse(self.proxies.serves(["one"]))
+        self.assertTrue(self.proxies.serves(["two"]))
+
     def test_inTurn(self) -> None:
         """
         Without a preference they take turns.
