@@ -1,1 +1,1 @@
-The SIP stack, a SIP Proxy or a node can be put into another Twisted application in a few lines: ``Listening(makeProxy(...))`` is a service with SIP ports, and the documentation has examples that its tests run. A table says for every RFC where it is and what of it is partial.
+The SIP stack, a SIP Proxy, a node or a member of a pair can be put into another Twisted application in a few lines: ``Listening(makeProxy(...))`` is a service with SIP ports, and the documentation has examples that its tests run. A table says for every RFC where it is and what of it is partial.

@@ -157,7 +157,8 @@ class Listening(Service):
 
     The ports are opened once the member has loaded.  They are closed, and all
     flows ended, after the member has stopped.  Like the member it is started once.
-    A node's T-Library ports are among them where its clock is a reactor.
+    A node's T-Library ports are among them where its clock is a reactor.  A member of
+    a pair whose ports cannot be opened leaves the role to the other one.
 
     @ivar member: the node or SIP Proxy.
     """
@@ -219,6 +220,10 @@ class Listening(Service):
     def _notOpened(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             log.failure("{name} cannot start", failure=failure, name=self.member.name)
+            # Of a pair the other member may be reached.
+            fitness: Any = getattr(self.member, "fitness", None)
+            if fitness is not None:
+                fitness.unfit("ports", failure.getErrorMessage())
         self._outcome = failure
         self._tell()
 

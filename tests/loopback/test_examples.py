@@ -8,10 +8,12 @@ import io
 import runpy
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from twisted.application.service import IService, Service
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
@@ -19,11 +21,13 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from sipcluster.app.lab_files import LabFiles
 from sipcluster.app.listening import Listening
-from sipcluster.app.settings import Proxy
+from sipcluster.app.settings import Proxy, Store, readConfiguration
 from sipcluster.net.transport import SIPTransport
 from sipcluster.sip.message import Response, parseMessage
 from sipcluster.tlib.messages import EventRinging
+from tests.loopback.processes import base, loopback
 from tests.loopback.tlib_port import Port
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -49,14 +53,14 @@ class Asker(DatagramProtocol):
     def __init__(self) -> None:
         self._answer: Deferred[Response] | None = None
 
-    def ask(self, method: str, port: int) -> Deferred[Response]:
+    def ask(
+        self, method: str, port: int, host: str = "127.0.0.1"
+    ) -> Deferred[Response]:
         """
         Ask who listens at a port of this host.
         """
         assert self.transport is not None
-        self.transport.write(
-            REQUEST.format(method=method).encode(), ("127.0.0.1", port)
-        )
+        self.transport.write(REQUEST.format(method=method).encode(), (host, port))
         self._answer = Deferred()
         return self._answer
 
@@ -143,6 +147,45 @@ class ExampleTests(TestCase):
         answer = yield self.asker().ask("OPTIONS", port(member.runtime.transport))
         self.assertEqual(answer.status, 200)
         self.assertEqual(len(list(ours)), 2)
+
+    @inlineCallbacks
+    def test_pair(self) -> Generator[Deferred[Any], Any, None]:
+        """
+        One member serves and the other one says that it does not, until the first one
+        is stopped.
+        """
+        makeService = self.load("pair.py")["makeService"]
+        files = LabFiles(Path(self.mktemp()).absolute(), base())
+        files.make(datetime.now(UTC))
+        whole = readConfiguration(files.configuration)
+        # Nobody runs the lab's store, and a pair with a lock file needs none.
+        parts = [one for one in whole.applications if not isinstance(one, Store)]
+        configuration = evolve(whole, applications=tuple(parts))
+        said: list[str] = []
+        services, pairs = {}, {}
+        for name in ("node1a", "node1b"):
+            ours = makeService(reactor, configuration, name, said.append)
+            services[name] = ours
+            listening = next(each for each in ours if isinstance(each, Listening))
+            self.begin(ours)
+            pairs[name] = yield listening.whenReady()
+
+        def until(so: Callable[[], bool]) -> Deferred[Any]:
+            def look() -> Any:
+                return None if so() else deferLater(reactor, 0.02, look)
+
+            return maybeDeferred(look)
+
+        one, two = pairs["node1a"], pairs["node1b"]
+        yield until(lambda: one.life is not None and one.inSync and two.inSync)
+        self.assertIsNone(two.life)
+        asker = self.asker()
+        for last, status in ((21, 403), (23, 503)):
+            answer = yield asker.ask("REGISTER", 5060, loopback(last))
+            self.assertEqual(answer.status, status)
+        yield services["node1a"].stopService()
+        yield until(lambda: two.life is not None)
+        self.assertIn("node1a is backup, and knows 0 calls", said)
 
     @inlineCallbacks
     def test_tlibClient(self) -> Generator[Deferred[Any], Any, None]:

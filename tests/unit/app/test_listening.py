@@ -10,16 +10,43 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from sipcluster.app.listening import Listening
 from sipcluster.app.node import NodeMember, makeNode
 from sipcluster.app.runtime import NodeRuntime
 from sipcluster.app.settings import Configuration, Node, Switch
+from sipcluster.ha.fitness import Fitness
+from sipcluster.ha.iha import IFitness
 from sipcluster.sip.isip import Target
 from sipcluster.testing.clock import runFor
 from sipcluster.testing.network import MemoryNetwork, MemoryTransport
 
 NODE = Node(name="node1", sipAddress="192.0.2.21")
+
+
+@implementer(IFitness)
+class RoleOfOne:
+    """
+    The role of one member of a pair.
+
+    @ivar told: why it cannot serve; empty when it can again.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def unfit(self, why: str) -> None:
+        """
+        See L{IFitness}.
+        """
+        self.told.append(why)
+
+    def fit(self) -> None:
+        """
+        See L{IFitness}.
+        """
+        self.told.append("")
 
 
 class ListeningTests(SynchronousTestCase):
@@ -118,6 +145,20 @@ class ListeningTests(SynchronousTestCase):
         listening = self.listening()
         self.tree.startService()
         self.failureResultOf(listening.whenReady(), CannotListenError)
+        self.assertEqual(len(self.flushLoggedErrors(CannotListenError)), 1)
+        self.stop()
+
+    def test_portTakenOfAPair(self) -> None:
+        """
+        A member of a pair whose port is taken leaves the role to the other one.
+        """
+        self.network.host("192.0.2.21")
+        listening = self.listening()
+        member = RoleOfOne()
+        listening.member.fitness = Fitness(member)  # type: ignore[attr-defined]
+        self.tree.startService()
+        (why,) = member.told
+        self.assertIn("listen", why)
         self.assertEqual(len(self.flushLoggedErrors(CannotListenError)), 1)
         self.stop()
 
