@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from attrs import define, field, frozen
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import (
     ILogObserver,
     LogEvent,
@@ -44,12 +45,14 @@ class AlarmCondition:
     @ivar raises: number of the event.
     @ivar clears: number of the event that clears it; empty: time does, or an
         operator.
+    @ivar lasting: seconds after which it is raised, unless it is over by then.
     """
 
     key: str
     raises: str
     clears: str = ""
     level: Level = Level.MAJOR
+    lasting: float = 0.0
 
 
 #: Refusals on the HA link that somebody must see to: wrong configurations and
@@ -64,9 +67,12 @@ _REFUSED = (
     Refusal.MALFORMED,
 )
 
+#: A switchover is none: between the two members there is no primary for a moment.
+_VACANT = 1.0
+
 CONDITIONS: tuple[AlarmCondition, ...] = (
     AlarmCondition("critical", CRITICAL, level=Level.CRITICAL),
-    AlarmCondition("pair {pair}", NO_PRIMARY, NEW_PRIMARY, Level.CRITICAL),
+    AlarmCondition("pair {pair}", NO_PRIMARY, NEW_PRIMARY, Level.CRITICAL, _VACANT),
     AlarmCondition("ha-link-mismatch", MISMATCH),
     AlarmCondition("ha-link-stranger", STRANGER),
     AlarmCondition("ha-link-stale-epoch", STALE_EPOCH),
@@ -95,6 +101,7 @@ class AlarmEvents:
     _raises: dict[str, AlarmCondition] = field(init=False)
     _clears: dict[str, AlarmCondition] = field(init=False)
     _open: set[str] = field(factory=set, init=False)
+    _coming: dict[str, IDelayedCall] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._raises = {one.raises: one for one in self.conditions}
@@ -112,7 +119,9 @@ class AlarmEvents:
         if (one := self._raises.get(number)) is not None:
             self._raise(one, event)
         elif (one := self._clears.get(number)) is not None:
-            self.alarms.clearAlarm(_key(one, event), _text(number, event))
+            key = _key(one, event)
+            self._comes(key)
+            self.alarms.clearAlarm(key, _text(number, event))
         elif event.get("log_level") is LogLevel.critical:
             self._raise(AlarmCondition(number, number, level=Level.CRITICAL), event)
 
@@ -129,10 +138,35 @@ class AlarmEvents:
         key = _key(one, event)
         after = 0.0 if one.clears else self.clearAfter
         text = _text(one.raises, event)
+        if one.lasting:
+            self._comes(key)
+            self._coming[key] = self.alarms.clock.callLater(
+                one.lasting, self._lasts, key, one, text
+            )
+            return
         self.alarms.raiseAlarm(key, one.raises, text, one.level, after)
         if not one.clears:
             active = {alarm.key for alarm in self.alarms.active()}
             self._open = {known for known in (*self._open, key) if known in active}
+
+    def _lasts(self, key: str, one: AlarmCondition, text: str) -> None:
+        del self._coming[key]
+        self.alarms.raiseAlarm(key, one.raises, text, one.level)
+
+    def _comes(self, key: str) -> None:
+        """
+        What was to come is over, or begins again.
+        """
+        timer = self._coming.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
+    def stop(self) -> None:
+        """
+        Nothing comes any more.
+        """
+        for key in list(self._coming):
+            self._comes(key)
 
 
 def _text(number: str, event: LogEvent) -> str:
@@ -181,6 +215,7 @@ class ProcessAlarms:
         Take none any more, and run no command.
         """
         globalLogPublisher.removeObserver(self.events)
+        self.events.stop()
         self.alarms.stop()
         if self._command is not None:
             self._command.stop()

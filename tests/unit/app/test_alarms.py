@@ -60,6 +60,8 @@ class AlarmEventsTests(SynchronousTestCase):
         """
         for pair in ("node1", "node2"):
             self.log.error("{number}: {pair}: none", number="00-53302", pair=pair)
+        self.assertEqual(self.active, {})
+        self.clock.advance(1)
         self.assertEqual(
             self.active,
             {
@@ -71,6 +73,21 @@ class AlarmEventsTests(SynchronousTestCase):
         self.log.info("{number}: {pair}", number="00-53301", pair="node1")
         self.assertEqual(list(self.active), ["pair node2"])
         self.assertEqual([one.ending for one in self.alarms.history()], ["node1"])
+
+    def test_switchover(self) -> None:
+        """
+        A pair that is without a primary for a moment, as at each switchover, is none;
+        nor is one of a process that ends.
+        """
+        for _ in range(3):
+            self.log.error("{number}: {pair}", number="00-53302", pair="node1")
+            self.clock.advance(0.9)
+            self.log.info("{number}: {pair}", number="00-53301", pair="node1")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.log.error("{number}: {pair}", number="00-53302", pair="node1")
+        self.events.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual((self.active, list(self.alarms.history())), ({}, []))
 
     def test_clearedByTime(self) -> None:
         """
@@ -88,6 +105,7 @@ class AlarmEventsTests(SynchronousTestCase):
         self.log.error("{number}: {why}", number="00-53102", why="wrong pair")
         self.log.error("{number}: {why}", number="00-53206", why="both primary")
         self.log.error("{number}: {pair}", number="00-53302", pair="node1")
+        self.clock.advance(1)
         self.assertEqual(self.events.clear(), 2)
         self.assertEqual(list(self.active), ["pair node1"])
         self.assertEqual(self.events.clear(), 0)
@@ -125,6 +143,7 @@ class AlarmEventsTests(SynchronousTestCase):
         Values with braces in them are values.
         """
         self.log.error("{number}: {pair}", number="00-53302", pair="{0.__class__}")
+        self.clock.advance(1)
         self.assertEqual(list(self.active), ["pair {0.__class__}"])
 
 
