@@ -45,6 +45,8 @@ class Limits:
     @ivar chunk: bytes after which a message to the other member ends.
     @ivar window: bytes that may be on their way to it.
     @ivar turn: bytes that are sent to it in one turn of the reactor.
+    @ivar aside: bytes of changes that belong together and are kept aside until the
+        last of them is there.
     """
 
     waiting: int = 10_000
@@ -57,6 +59,7 @@ class Limits:
     chunk: int = 32_768
     window: int = 262_144
     turn: int = 65_536
+    aside: int = 67_108_864
 
 
 class Wire(Protocol):
@@ -64,8 +67,8 @@ class Wire(Protocol):
     What a journal knows of its link.
     """
 
-    def changed(self, before: int) -> None:
-        "An entry was changed; where it stood before."
+    def changed(self) -> None:
+        "An entry was changed."
 
     def roleChanged(self) -> None:
         "This member is something else."
@@ -85,6 +88,7 @@ class Journal:
     @ivar counts: what happened how often.
     @ivar saved: the position up to which the other member has everything.
     @ivar inSync: the other member has all that there is, or will in a moment.
+    @ivar anew: the next stream is to be a snapshot, whatever is held.
     @ivar lostAt: since when nothing was heard that would show that the other member
         does not take over with what it has, in seconds of the clock.
     """
@@ -113,6 +117,7 @@ class Journal:
         self.counts: Counter[str] = Counter()
         self.saved = 0
         self.inSync = False
+        self.anew = False
         self.lostAt = NEVER
         self._alone = alone
         self._fenced = fenced
@@ -183,9 +188,9 @@ class Journal:
             return 0
         if value is None and self.replica.get(kind, key) is None:
             return self.replica.position
-        before = self.replica.put(kind, key, value)
+        self.replica.put(kind, key, value)
         if self._link is not None:
-            self._link.changed(before)
+            self._link.changed()
         return self.replica.position
 
     def then(self, send: Callable[[], object]) -> None:

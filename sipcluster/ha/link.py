@@ -142,7 +142,7 @@ class Link:
         journal, me = self.journal, self.identity
         self.name = f"{self.transport.peer}"
         self.sender = sender(journal, self.write)
-        self.receiver = receiver(journal, self.write)
+        self.receiver = receiver(journal, self.write, self.cut)
         self._reader = FrameReader(LIMIT)
         self.keepAlive = KeepAlive(
             journal.clock,
@@ -214,11 +214,11 @@ class Link:
 
     # What the journal says.
 
-    def changed(self, before: int) -> None:
+    def changed(self) -> None:
         """
         An entry was changed.
         """
-        self.sender.changed(before)
+        self.sender.changed()
 
     def roleChanged(self) -> None:
         """

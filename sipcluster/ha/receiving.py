@@ -2,6 +2,8 @@
 The stream of changes from the primary to the backup: the backup's end of it.
 
 What a backup holds follows without a gap on what it held, or it asks for a snapshot.
+What belongs together is kept aside until its end is there, and applied at once then: in
+between the backup holds what it held before, and can take over with that.
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ from sipcluster.ha.wire import (
     MISMATCH,
     Ack,
     Begin,
+    Change,
     Changes,
     Check,
     Complete,
+    Refusal,
     Want,
     encode,
+    weight,
 )
 from sipcluster.sip.machine import indexed
 
@@ -58,6 +63,21 @@ class Receiver(Protocol):
 
 
 @define(eq=False)
+class Group:
+    """
+    What has come of changes that belong together.
+
+    @ivar upTo: it goes up to this position as yet.
+    @ivar weight: of all of them.
+    @ivar parts: when they came, and what they were.
+    """
+
+    upTo: int
+    weight: int = 0
+    parts: list[tuple[float, list[Change]]] = field(factory=list)
+
+
+@define(eq=False)
 class ReceiverCore:
     """
     The backup's end of a stream.
@@ -65,15 +85,18 @@ class ReceiverCore:
     @ivar epoch: of the primary.
     @ivar begin: how the stream began; L{None}: there is none.
     @ivar owed: something is to be acknowledged.
+    @ivar group: what is kept aside; L{None}: nothing.
     """
 
     journal: Journal
     write: Callable[[bytes], object]
+    cut: Callable[[Refusal, str], object]
     machine: Receiver = field(init=False)
     epoch: int = 0
     begin: Begin | None = None
     done: bool = False
     owed: bool = False
+    group: Group | None = None
 
     # What comes from outside.
 
@@ -99,12 +122,15 @@ class ReceiverCore:
             # It was on its way when the stream ended here.
             self.journal.counts["staleChanges"] += 1
             return
-        position = self.journal.replica.position
+        group = self.group
+        position = self.journal.replica.position if group is None else group.upTo
         if isinstance(message, Changes):
             if message.after != position:
                 self.machine.gap(f"after {message.after}, not {position}")
             else:
                 self.machine.changes(message)
+        elif group is not None:
+            self.machine.gap(f"something else before the end of a group at {position}")
         elif message.position != position:
             self.machine.gap(f"{message.position} is told, {position} is here")
         elif isinstance(message, Complete):
@@ -118,8 +144,9 @@ class ReceiverCore:
         """
         if self.owed and self.begin is not None:
             self.owed = False
-            position = self.journal.replica.position
-            self.write(encode(Ack(self.begin.stream, position, int(self.done))))
+            position, group = self.journal.replica.position, self.group
+            came = 0 if group is None else group.upTo
+            self.write(encode(Ack(self.begin.stream, position, int(self.done), came)))
 
     # What the machine does.
 
@@ -130,34 +157,74 @@ class ReceiverCore:
         @param anew: with a snapshot.
         """
         replica = self.journal.replica
-        self.begin = None
-        self.owed = self.done = False
-        held = (0, 0) if anew else (replica.epoch, replica.position)
+        self.stop()
+        held = (
+            (0, 0) if anew or self.journal.anew else (replica.epoch, replica.position)
+        )
         self.write(encode(Want(self.epoch, *held)))
 
     def start(self, begin: Begin) -> None:
         """
         A stream begins.
         """
+        self.stop()
         self.begin = begin
-        self.owed = self.done = False
-        replica = self.journal.replica
+        journal = self.journal
         if begin.snapshot:
-            self.journal.counts["snapshotsTaken"] += 1
-        replica.begin(begin.epoch, bool(begin.snapshot), begin.ends)
+            journal.anew = False
+            journal.counts["snapshotsTaken"] += 1
+        journal.replica.begin(
+            begin.epoch, bool(begin.snapshot), begin.ends, bool(begin.groups)
+        )
 
     def take(self, changes: Changes) -> None:
         """
-        Apply what came.
+        Apply what came, or keep it aside until all is there that belongs to it.
         """
+        self.owed = True
+        group = self.group
+        if changes.more:
+            self._keepAside(changes)
+            return
+        if group is not None:
+            self.group = None
+            now = self.journal.clock.seconds()
+            for came, entries in group.parts:
+                self._apply(entries, now - came)
+        self._apply(changes.entries, 0.0)
+        self.journal.replica.position = changes.upTo
+
+    def _apply(self, entries: list[Change], kept: float) -> None:
+        # For how many seconds they were kept aside.
         journal = self.journal
         take, tell = journal.replica.take, journal.tell
-        for one in changes.entries:
-            age = one.age / 1000
+        for one in entries:
+            age = one.age / 1000 + kept
             if take(one.kind, one.key, one.value, one.position, age):
                 tell(one.kind, one.key, one.value, age)
-        journal.replica.position = changes.upTo
-        self.owed = True
+
+    def _keepAside(self, changes: Changes) -> None:
+        journal = self.journal
+        group = self.group
+        if group is None:
+            group = self.group = Group(changes.upTo)
+        group.upTo = changes.upTo
+        group.weight += weight(changes.entries)
+        if changes.entries:
+            group.parts.append((journal.clock.seconds(), changes.entries))
+        if group.weight > journal.limits.aside:
+            journal.anew = True
+            self.cut(
+                Refusal.TOO_MUCH,
+                f"{group.weight} bytes that belong together, up to {group.upTo}",
+            )
+
+    def stop(self) -> None:
+        """
+        There is no stream; what was kept aside of one is dropped.
+        """
+        self.begin = self.group = None
+        self.owed = self.done = False
 
     def finish(self) -> None:
         """
@@ -236,8 +303,7 @@ def _buildReceiver() -> TypeMachine[Receiver, ReceiverCore]:
     @receiving.upon(Receiver.ended).to(idle)
     @inSync.upon(Receiver.ended).to(idle)
     def end(receiver: Receiver, s: ReceiverCore) -> None:
-        s.begin = None
-        s.owed = s.done = False
+        s.stop()
 
     # Nobody is asked, or what comes was on its way before that.
     receiving.upon(Receiver.checked).loop().returns(None)
@@ -253,10 +319,16 @@ def _buildReceiver() -> TypeMachine[Receiver, ReceiverCore]:
 _receiverMachine = indexed(_buildReceiver())
 
 
-def receiver(journal: Journal, write: Callable[[bytes], object]) -> ReceiverCore:
+def receiver(
+    journal: Journal,
+    write: Callable[[bytes], object],
+    cut: Callable[[Refusal, str], object],
+) -> ReceiverCore:
     """
     Make the backup's end of the streams of one connection.
+
+    @param cut: called when no more of it is wanted.
     """
-    core = ReceiverCore(journal, write)
+    core = ReceiverCore(journal, write, cut)
     core.machine = _receiverMachine(core)
     return core

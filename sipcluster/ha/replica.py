@@ -180,11 +180,9 @@ class Replica:
 
     # The primary's changes.
 
-    def put(self, kind: str, key: str, value: bytes | None) -> int:
+    def put(self, kind: str, key: str, value: bytes | None) -> None:
         """
         Change an entry.
-
-        @return: position of its change before; 0: there was none.
 
         @raise EntryTooLong: it could not be sent.
         @raise ValueError: its key is none.  Nothing is changed then.
@@ -194,17 +192,17 @@ class Replica:
             entry = Entry(kind, key, headOf(kind, key))
         if len(entry.head) + (len(value) if value else 0) > ENTRY_LIMIT:
             raise EntryTooLong(f"{kind} {key[:80]!r} has more than {ENTRY_LIMIT} bytes")
-        before = entry.position
         self.position += 1
         self._set(entry, value, self.position, self._clock.seconds())
-        return before
 
     def promote(self, epoch: int) -> None:
         """
         Go on as primary with what there is.
         """
         if self.whole:
-            self.ends = [*self.ends, (self.epoch, self.position)][-EPOCHS:]
+            # Of an epoch before there may have been more than is here.
+            ends = [(epoch, min(end, self.position)) for epoch, end in self.ends]
+            self.ends = [*ends, (self.epoch, self.position)][-EPOCHS:]
         else:
             # Its positions are worth nothing to anybody.
             self._renumber()
@@ -230,13 +228,18 @@ class Replica:
 
     # What the backup is told.
 
-    def begin(self, epoch: int, snapshot: bool, ends: list[tuple[int, int]]) -> None:
+    def begin(
+        self, epoch: int, snapshot: bool, ends: list[tuple[int, int]], groups: bool
+    ) -> None:
         """
         A stream begins.
 
         @param snapshot: what it does not name before L{complete} is gone.
+        @param groups: what belongs together is taken together, so that what is whole
+            stays so.
         """
-        self.whole = False
+        if snapshot or not groups:
+            self.whole = False
         self.ends = ends[-EPOCHS:]
         if snapshot:
             self.epoch = 0

@@ -2,15 +2,22 @@
 The stream of changes from the primary to the backup: the primary's end of it.
 
 The backup asks for it (Want), saying what it holds; the primary begins it there when
-it can, else with a snapshot, and goes on with each change.  Entries are read when
-they are sent, in the order of their positions: snapshot and changes are one thing,
-and nothing that was removed can come after its removal.
+it can, else with a snapshot, and goes on with each change, in the order of their
+positions: snapshot and changes are one thing, and nothing that was removed can come
+after its removal.
+
+All that is to be sent at one moment between turns is a I{group}: the backup applies it
+at once, with its last message, or not at all.  So it never holds half of a turn.  What
+one message has no room for is put down as it is at that moment; what changes later is
+in the next group, once, however often.  Only a snapshot is read as it is sent: it does
+not count before it is complete.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Protocol
 
 from attrs import define, field
@@ -19,7 +26,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from sipcluster.ha.journal import Journal
+from sipcluster.ha.replica import Entry
 from sipcluster.ha.wire import (
+    OVERHEAD,
     Ack,
     Begin,
     Change,
@@ -29,14 +38,14 @@ from sipcluster.ha.wire import (
     Message,
     Want,
     encode,
+    weight,
 )
 from sipcluster.sip.machine import indexed
 
 log = Logger()
 
-#: Entries that one message has at most, and bytes that each is taken to have
-#: besides its key and value.
-MANY, OVERHEAD = 500, 32
+#: Entries that one message has at most.
+MANY = 500
 
 #: The oldest age that can be told, in milliseconds.
 _OLDEST = 0xFFFFFFFF
@@ -79,6 +88,11 @@ class SenderCore:
     @ivar start: removals up to here are not told.
     @ivar completed: Complete was sent.
     @ivar active: there is a stream.
+    @ivar whole: what is sent now is no snapshot, but groups.
+    @ivar rest: what is still to be sent of a group, of which something was sent, as
+        it was then; the group is all C{upTo} a position.
+    @ivar parts: of groups of several messages that the backup may not have: after
+        which position they begin, and where they end.
     @ivar under: position and bytes of what is on its way, and C{size} of all.
     """
 
@@ -92,26 +106,20 @@ class SenderCore:
     active: bool = False
     under: deque[tuple[int, int]] = field(factory=deque)
     size: int = 0
-    #: What was changed at the first position, or later, was changed again up to the
-    #: second one before it was sent: who has what was sent up to a position between
-    #: them does not have all that there was then.  The open one is still to be sent.
-    open: tuple[int, int] | None = None
-    closed: deque[tuple[int, int]] = field(factory=deque)
+    whole: bool = False
+    rest: deque[Entry] = field(factory=deque)
+    upTo: int = 0
+    parts: deque[tuple[int, int]] = field(factory=deque)
     pumping: IDelayedCall | None = None
     watching: IDelayedCall | None = None
     watched: int = 0
 
     # What comes from outside.
 
-    def changed(self, before: int) -> None:
+    def changed(self) -> None:
         """
         An entry was changed.
-
-        @param before: where it stood; 0: nowhere.
         """
-        if before > self.cursor:
-            first = before if self.open is None else min(self.open[0], before)
-            self.open = (first, self.journal.replica.position)
         if self.active and self.pumping is None:
             self.wake()
 
@@ -123,10 +131,11 @@ class SenderCore:
         """
         if ack.stream != self.stream or not self.active:
             return True
-        if ack.position > self.cursor:
+        received = max(ack.position, ack.received)
+        if received > self.cursor:
             return False
         under = self.under
-        while under and under[0][0] <= ack.position:
+        while under and under[0][0] <= received:
             self.size -= under.popleft()[1]
         if self.cursor < self.journal.replica.position:
             self.wake()
@@ -149,10 +158,11 @@ class SenderCore:
         self.cursor = 0 if snapshot else want.position
         self.start = replica.position if snapshot else want.position
         self.completed = False
+        self.whole = not snapshot
         self.under.clear()
         self.size = 0
-        self.open = None
-        self.closed.clear()
+        self.rest.clear()
+        self.parts.clear()
         journal.counts["snapshotsSent" if snapshot else "resumed"] += 1
         log.info(
             "{what} for the other member, after {position}",
@@ -163,7 +173,9 @@ class SenderCore:
         floor = self.start if snapshot else 0
         ends = [*replica.ends]
         self.send(
-            Begin(replica.epoch, self.stream, int(snapshot), self.cursor, floor, ends)
+            Begin(
+                replica.epoch, self.stream, int(snapshot), self.cursor, floor, ends, 1
+            )
         )
         self.wake()
 
@@ -177,23 +189,46 @@ class SenderCore:
             if turn >= limits.turn:
                 self.wake()
                 return
-            upTo, changes = self._batch()
-            size = self.send(Changes(self.stream, self.cursor, upTo, changes))
-            self._sent(upTo)
+            changes = self._batch()
+            if changes is None:
+                self.machine.outrun()
+                return
+            size = self.send(changes)
+            self.cursor = upTo = changes.upTo
             self.under.append((upTo, size))
             self.size += size
             turn += size
         if self.cursor == replica.position and not self.completed:
-            self.completed = True
+            self.completed = self.whole = True
             self.send(Complete(self.stream, self.cursor))
 
-    def _batch(self) -> tuple[int, list[Change]]:
-        replica = self.journal.replica
+    def _batch(self) -> Changes | None:
+        # None: more belongs together than may be kept aside.
+        replica, rest = self.journal.replica, self.rest
+        if rest:
+            upTo = self.upTo
+            changes, left = self._fill(rest)
+            for _ in changes:
+                rest.popleft()
+            more = left is not None
+        else:
+            upTo = replica.position
+            entries = replica.after(self.cursor)
+            changes, left = self._fill(entries)
+            more = self.whole and left is not None
+            if more and not self._putDown(changes, left, entries, upTo):
+                return None
+        if left is not None:
+            upTo = changes[-1].position
+        return Changes(self.stream, self.cursor, upTo, changes, int(more))
+
+    def _fill(self, entries: Iterable[Entry]) -> tuple[list[Change], Entry | None]:
+        # What one message has room for, and the first that it has none for.
         now = self.journal.clock.seconds()
         room = self.journal.limits.chunk
-        start, upTo = self.start, replica.position
+        start = self.start
         changes: list[Change] = []
-        for entry in replica.after(self.cursor):
+        for entry in entries:
             value = entry.value
             if value is None:
                 if entry.position <= start:
@@ -202,40 +237,51 @@ class SenderCore:
             else:
                 size = OVERHEAD + len(entry.head) + len(value)
             if changes and (room < size or len(changes) >= MANY):
-                upTo = changes[-1].position
-                break
+                return changes, entry
             room -= size
             age = min(max(0, int((now - entry.written) * 1000)), _OLDEST)
             changes.append(Change(entry.kind, entry.key, value, entry.position, age))
-        return upTo, changes
+        return changes, None
 
-    def _sent(self, upTo: int) -> None:
-        hole = self.open
-        if hole is not None and upTo >= hole[1]:
-            self.open = None
-            if self.cursor >= hole[0]:
-                self.closed.append(hole)
-            # Else it went in one piece, and no acknowledgement can be inside of it.
-        self.cursor = upTo
+    def _putDown(
+        self,
+        changes: list[Change],
+        left: Entry | None,
+        entries: Iterable[Entry],
+        upTo: int,
+    ) -> bool:
+        # What the first message of a group has no room for, as it is now.
+        room = self.journal.limits.aside - weight(changes)
+        rest = self.rest
+        for one in chain(() if left is None else (left,), entries):
+            room -= weight((one,))
+            if room < 0:
+                rest.clear()
+                return False
+            copy = Entry(
+                one.kind, one.key, one.head, one.value, one.position, one.written
+            )
+            rest.append(copy)
+        self.upTo = upTo
+        self.parts.append((self.cursor, upTo))
+        return True
 
     def safe(self, position: int) -> int:
         """
         Up to where the backup has all that there was, when it has all that it was
         sent up to a position.
         """
-        while self.closed and position >= self.closed[0][1]:
-            self.closed.popleft()
-        for hole in (*self.closed, self.open):
-            if hole is not None:
-                return min(position, hole[0] - 1)
-        return position
+        parts = self.parts
+        while parts and parts[0][1] <= position:
+            parts.popleft()
+        return min(position, parts[0][0]) if parts else position
 
     def check(self) -> None:
         """
         Say what we hold, or wait until nothing is on its way.
         """
         replica = self.journal.replica
-        if self.watched != replica.position or self.under:
+        if not self.watched == replica.position == self.cursor or self.under:
             self.watch()
         else:
             self.send(Check(self.stream, replica.position, replica.count, replica.sum))
@@ -259,7 +305,8 @@ class SenderCore:
 
     def _turn(self) -> None:
         self.pumping = None
-        if self.journal.replica.floor > max(self.cursor, self.start):
+        taken = self.upTo if self.rest else self.cursor
+        if self.journal.replica.floor > max(taken, self.start):
             self.machine.outrun()
         else:
             self.machine.turn()

@@ -5,7 +5,8 @@ Messages of the HA link as bytes: docs/protocols/ha.md.
 from __future__ import annotations
 
 import enum
-from typing import Annotated, TypeAlias
+from collections.abc import Iterable
+from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
@@ -21,6 +22,9 @@ LIMIT = 1 << 20
 
 #: Bytes of kind, key and value together that one entry may have.
 ENTRY_LIMIT = LIMIT - 1024
+
+#: Bytes that a change is taken to have besides its kind, key and value.
+OVERHEAD = 32
 
 #: Characters of a kind.
 KIND_LIMIT = 64
@@ -53,6 +57,7 @@ class Refusal(enum.IntEnum):
     REPLACED = 10
     TOO_SLOW = 11
     STOPPING = 12
+    TOO_MUCH = 13
 
     @property
     def number(self) -> str:
@@ -153,6 +158,7 @@ class Begin(msgspec.Struct, array_like=True, frozen=True, tag=5):
     @ivar after: the first change is the one after this position; 0 for a snapshot.
     @ivar floor: in a snapshot, the position up to which removals are not told.
     @ivar ends: epochs before, oldest first, each with its last position.
+    @ivar groups: 1: what belongs together is marked; 0: by an older member.
     """
 
     epoch: _UInt
@@ -161,6 +167,7 @@ class Begin(msgspec.Struct, array_like=True, frozen=True, tag=5):
     after: _UInt
     floor: _UInt
     ends: list[tuple[_UInt, _UInt]]
+    groups: _UInt16 = 0
 
 
 class Change(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -178,15 +185,36 @@ class Change(msgspec.Struct, array_like=True, frozen=True, gc=False):
     age: _UInt32
 
 
+class Changed(Protocol):
+    """
+    A change, or what it is made of.
+    """
+
+    @property
+    def kind(self) -> str:
+        "See L{Change}."
+
+    @property
+    def key(self) -> str:
+        "See L{Change}."
+
+    @property
+    def value(self) -> bytes | None:
+        "See L{Change}."
+
+
 class Changes(msgspec.Struct, array_like=True, frozen=True, tag=6):
     """
     What happened after one position, up to another one.
+
+    @ivar more: 1: what is in the next one belongs to it.
     """
 
     stream: _UInt32
     after: _UInt
     upTo: _UInt
     entries: list[Change]
+    more: _UInt16 = 0
 
 
 class Complete(msgspec.Struct, array_like=True, frozen=True, tag=7):
@@ -203,11 +231,14 @@ class Ack(msgspec.Struct, array_like=True, frozen=True, tag=8):
     The backup holds what it was sent up to a position.
 
     @ivar complete: 1: it has had Complete.
+    @ivar received: up to here came what is not all there yet; not above the position:
+        there is no such thing.
     """
 
     stream: _UInt32
     position: _UInt
     complete: _UInt16
+    received: _UInt = 0
 
 
 class Check(msgspec.Struct, array_like=True, frozen=True, tag=9):
@@ -341,6 +372,16 @@ def decode(payload: bytes) -> Message:
             return Unknown(number)
         raise BadMessage(f"no message: {str(e)[:120]}") from e
     return message
+
+
+def weight(changes: Iterable[Changed]) -> int:
+    """
+    The bytes that changes are taken to have.
+    """
+    return sum(
+        OVERHEAD + len(one.kind) + len(one.key) + len(one.value or b"")
+        for one in changes
+    )
 
 
 def agreed(hello: Hello, version: int = VERSION, oldest: int = OLDEST) -> int | Refusal:

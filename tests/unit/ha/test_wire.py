@@ -50,8 +50,9 @@ GOOD: dict[str, Message] = {
     "state-short": State(0, 7, 6, 4700),
     "want": Want(7, 6, 4700),
     "want-snapshot": Want(7, 0, 0),
-    "begin-changes": Begin(7, 1, 0, 4700, 0, [(5, 310), (6, 4705)]),
-    "begin-snapshot": Begin(7, 2, 1, 0, 4711, [(6, 4705)]),
+    "begin-changes": Begin(7, 1, 0, 4700, 0, [(5, 310), (6, 4705)], 1),
+    "begin-snapshot": Begin(7, 2, 1, 0, 4711, [(6, 4705)], 1),
+    "begin-short": Begin(7, 1, 0, 4700, 0, [(5, 310), (6, 4705)]),
     "changes": Changes(
         1,
         4700,
@@ -61,9 +62,15 @@ GOOD: dict[str, Message] = {
             Change("dn", "1001", None, 4711, 0),
         ],
     ),
+    "changes-more": Changes(
+        1, 4711, 4712, [Change("call", "0000000000000001", b"\x81\x01\x03", 4712, 0)], 1
+    ),
     "changes-empty": Changes(2, 0, 4711, []),
+    "changes-short": Changes(1, 4711, 4712, [Change("dn", "1001", None, 4712, 0)]),
     "complete": Complete(1, 4711),
     "ack": Ack(1, 4711, 1),
+    "ack-received": Ack(1, 4711, 1, 4712),
+    "ack-short": Ack(1, 4711, 1),
     "check": Check(1, 4711, 1, 0xFEDCBA9876543210),
     "poll": Poll(),
     "poll-answer": PollAnswer(),
@@ -74,7 +81,7 @@ GOOD: dict[str, Message] = {
 }
 
 #: Those that we read, but do not write.
-READ_ONLY = {"unknown", "state-short"}
+READ_ONLY = {"unknown", "state-short", "begin-short", "changes-short", "ack-short"}
 
 #: What is no message.
 BAD = (
@@ -180,8 +187,8 @@ class MessageTests(SynchronousTestCase):
         Elements that a later version has added are left out.
         """
         pack = msgspec.msgpack.encode
-        self.assertEqual(decode(pack([8, 1, 2, 1, "new", {}])), Ack(1, 2, 1))
-        changes = decode(pack([6, 1, 0, 1, [["dn", "1", b"x", 1, 0, "new"]], 0]))
+        self.assertEqual(decode(pack([8, 1, 2, 1, 0, "new", {}])), Ack(1, 2, 1))
+        changes = decode(pack([6, 1, 0, 1, [["dn", "1", b"x", 1, 0, "new"]], 0, 0]))
         self.assertEqual(changes, Changes(1, 0, 1, [Change("dn", "1", b"x", 1, 0)]))
 
     def test_laterMessages(self) -> None:
