@@ -11,11 +11,16 @@ from typing import Any, TypeVar
 from attrs import define, field
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ClientEndpoint,
+    TCP6ServerEndpoint,
+)
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from sipcluster.app.pair import PairProcess
@@ -27,7 +32,7 @@ from sipcluster.ha.iha import IArbiter
 from sipcluster.ha.ireplica import ILinkTaker
 from sipcluster.ha.lease import LeaseTimes
 from sipcluster.net.guardian import Guardian
-from sipcluster.net.ha_link import HALinkFactory, dialHALink
+from sipcluster.net.ha_link import dialHALink, listenHALink
 from sipcluster.net.lock_files import LockFiles
 from sipcluster.net.sip_tls import TLSContexts
 
@@ -128,7 +133,11 @@ def _link(
     assert isinstance(other, Node)
     name = configuration.pairHost(other.name)
     if own.name == pair.members[0]:
-        return Listener(reactor, own.haHost, own.haPort, taker, contexts, name)
+        serves = TCP6ServerEndpoint if ":" in own.haHost else TCP4ServerEndpoint
+        port = serves(reactor, own.haPort, 10, own.haHost)
+        return Listener(
+            reactor, lambda: listenHALink(reactor, port, taker, contexts, name)
+        )
     made = TCP6ClientEndpoint if ":" in other.haHost else TCP4ClientEndpoint
     endpoint = made(reactor, other.haHost, other.haPort, timeout=2)
     chance = lambda: int.from_bytes(runtime.entropy(4), "big") / 2**32  # noqa: E731
@@ -142,23 +151,16 @@ class Listener(Service):
     """
 
     def __init__(
-        self,
-        reactor: Any,
-        host: str,
-        port: int,
-        taker: ILinkTaker,
-        contexts: TLSContexts,
-        name: str,
+        self, clock: IReactorTime, listen: Callable[[], Deferred[IListeningPort]]
     ) -> None:
-        self._reactor = reactor
-        self._host = host
-        self._port = port
-        inner = HALinkFactory(taker, name, reactor)
-        self._factory = TLSMemoryBIOFactory(
-            contexts.server(), False, inner, clock=reactor
-        )
+        """
+        @param listen: opens the port; called again when it has failed.
+        """
+        self._clock = clock
+        self._listen = listen
+        self._opening: Deferred[None] | None = None
         self._listening: IListeningPort | None = None
-        self._again: Any = None
+        self._again: IDelayedCall | None = None
         self._told = False
 
     def startService(self) -> None:
@@ -170,31 +172,41 @@ class Listener(Service):
 
     def _open(self) -> None:
         self._again = None
-        try:
-            self._listening = self._reactor.listenTCP(
-                self._port, self._factory, 10, self._host
+        opening = self._opening = maybeDeferred(self._listen).addCallbacks(
+            self._opened, self._failed
+        )
+        opening.addErrback(lambda f: log.failure("HA link", failure=f))
+
+    def _opened(self, port: IListeningPort) -> None:
+        self._listening = port
+        self._told = False
+        at: Any = port.getHost()
+        log.info("HA link on {host}:{port}", host=at.host, port=at.port)
+
+    def _failed(self, failure: Failure) -> None:
+        if not self.running:
+            return
+        if not self._told:
+            self._told = True
+            log.error(
+                "{number}: no port for the HA link: {why}",
+                number="00-53142",
+                why=failure.getErrorMessage(),
             )
-        except Exception as e:
-            if not self._told:
-                self._told = True
-                log.error(
-                    "{number}: no port for the HA link: {why}",
-                    number="00-53142",
-                    why=str(e),
-                )
-            self._again = self._reactor.callLater(_AGAIN, self._open)
-        else:
-            self._told = False
-            log.info("HA link on {host}:{port}", host=self._host, port=self._port)
+        self._again = self._clock.callLater(_AGAIN, self._open)
 
     def stopService(self) -> Deferred[Any]:
         """
         Close it.
+
+        @return: fires when it is closed.
         """
         super().stopService()
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
+        again, self._again = self._again, None
+        if again is not None:
+            again.cancel()
+        if self._opening is not None:
+            self._opening.cancel()
         listening, self._listening = self._listening, None
         return maybeDeferred(lambda: listening and listening.stopListening())
 
