@@ -46,9 +46,8 @@ class ListenerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.port = Port()
-        self.open: Any = self.port
         self.tries = 0
-        self.next: Deferred[IListeningPort] = succeed(self.open)
+        self.next: Deferred[Any] = succeed(self.port)
         self.listener = Listener(self.clock, self.listen)
         self.logged = numbersLogged(self)
 
@@ -83,7 +82,7 @@ class ListenerTests(SynchronousTestCase):
         self.listener.startService()
         self.taken()
         self.clock.advance(2)
-        self.next = succeed(self.open)
+        self.next = succeed(self.port)
         self.clock.advance(2)
         self.assertEqual((self.tries, self.logged), (3, ["00-53142"]))
         self.clock.advance(10)
