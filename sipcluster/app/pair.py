@@ -505,7 +505,9 @@ class PairProcess(Service):
         if self.life is not None:
             found.append(self.life.devices.degraded)
         if not self.inSync:
-            found.append(f"{self.other} has not everything")
+            # Whoever serves has everything.
+            lacks = self.runtime.name if self.life is None else self.other
+            found.append(f"{lacks} has not everything")
         if self.member.away:
             found.append(f"arbiter away: {self.member.away}")
         return "; ".join(one for one in found if one)

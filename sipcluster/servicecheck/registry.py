@@ -368,7 +368,7 @@ class ServiceRegistry:
                     log.error(
                         "{number}: {pair}: no primary", number=NO_PRIMARY, pair=pair
                     )
-                else:
+                elif self._checked[member.name].spoke:  # else it is only tried
                     log.info(
                         "{number}: {pair}: {member} is primary, epoch {epoch}",
                         number=NEW_PRIMARY,

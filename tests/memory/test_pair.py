@@ -188,7 +188,8 @@ class LinkTests(PairTestCase):
         """
         self.line.cut()
         self.run_(2)
-        self.assertIn("node1b has not everything", str(self.one.status()["degraded"]))
+        for one in (self.one, self.two):
+            self.assertIn("node1b has not everything", str(one.status()["degraded"]))
         self.established()
         self.assertEqual(list(self.two.calls()), [])
         self.line.join()

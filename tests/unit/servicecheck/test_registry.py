@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from attrs import define, field
 from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
+from twisted.test.proto_helpers import EventLoggingObserver
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -140,6 +142,18 @@ class ServiceRegistryTests(SynchronousTestCase):
         self.says(1, PeerRole(True, 1, "pair1"))
         self.assertEqual(registry.primary("pair1"), b)
         self.assertEqual(registry.pairs(), ("pair1",))
+
+    def test_onlyTried(self) -> None:
+        """
+        Of one that has not been heard of, and is tried, the log does not say that
+        it is primary.
+        """
+        seen = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.make(member("a", "pair1"), member("b", "pair1"))
+        self.says(0, "refused")
+        self.says(1, "refused")
+        told = [event["number"] for event in seen if "number" in event]
+        self.assertEqual(told, ["00-53302"])
 
     def test_highestEpochWins(self) -> None:
         """
