@@ -40,11 +40,13 @@ class LockFiles:
         See L{ILockFiles}.
         """
         start = self._name + "."
-        found = (
-            name.removeprefix(start)
-            for name in os.listdir(self._directory)
-            if name.startswith(start)
-        )
+        with os.scandir(self._directory) as entries:
+            # No claim is a directory, or leads to a file elsewhere.
+            found = [
+                entry.name.removeprefix(start)
+                for entry in entries
+                if entry.name.startswith(start) and entry.is_file(follow_symlinks=False)
+            ]
         return sorted(
             int(each)
             for each in found

@@ -295,8 +295,15 @@ class LockFileArbiter:
         files = self._files
         if not files.mine(epoch):
             return Refused()
-        until = self._clock.seconds() + self._ttl
-        files.write(epoch, Claim(until, self._member).render())
+        record = Claim(self._clock.seconds() + self._ttl, self._member).render()
+        found = files.epochs()
+        if (found and found[-1] > epoch) or epoch in found:
+            files.write(epoch, record)
+        else:
+            # Somebody has deleted it: the other member would see no claim.
+            files.drop(epoch)
+            if not files.claim(epoch, record):
+                return Refused()
         later = max(files.epochs(), default=0)
         if later > max(epoch, self._unused):
             files.drop(epoch)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
@@ -16,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.ha.arbiters.lock_file import RECORD, Claim, LockFileArbiter
 from sipcluster.ha.iha import ArbiterAway, Granted, Refused, Verdict
+from sipcluster.net.lock_files import LockFiles
 from sipcluster.testing.arbiters import Disk, MemoryLockFiles
 
 
@@ -240,6 +242,28 @@ class DiskTests(SynchronousTestCase):
         self.failureResultOf(self.b.acquire(0), ArbiterAway)
         self.disk.readOnly = False
         self.assertEqual(self.successResultOf(self.b.acquire(0)), Granted(2, 2.0))
+
+    def test_deleted(self) -> None:
+        """
+        A file that somebody has deleted is there again after the next renewal; if the
+        other member was granted the role meanwhile, the holder gives way.
+        """
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        a, b = (
+            LockFileArbiter(LockFiles(str(directory / "p")), self.clock, name, 2.0)
+            for name in "ab"
+        )
+        self.successResultOf(a.acquire(0))
+        self.addCleanup(a.release, 1)
+        (directory / "p.1").unlink()
+        self.assertEqual(self.successResultOf(a.renew(1)), Granted(1, 2.0))
+        self.assertEqual(self.successResultOf(b.acquire(0)), Refused(1, "a"))
+        (directory / "p.1").unlink()
+        self.assertEqual(self.successResultOf(b.acquire(1)), Granted(2, 2.0))
+        self.addCleanup(b.release, 2)
+        self.assertEqual(self.successResultOf(a.renew(1)), Refused(2, "b"))
+        self.assertEqual(self.successResultOf(b.renew(2)), Granted(2, 2.0))
 
     def test_damaged(self) -> None:
         """

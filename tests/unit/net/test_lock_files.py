@@ -53,6 +53,17 @@ class LockFilesTests(SynchronousTestCase):
         self.assertEqual(self.other.read(3), b"later")
         self.assertEqual(os.listdir(self.directory), ["node1.3"])
 
+    def test_noClaims(self) -> None:
+        """
+        Directories, links, and names that are no numbers are no claims.
+        """
+        (self.directory / "node1.7").mkdir()
+        (self.directory / "node1.8").symlink_to("nowhere")
+        for name in ("node1.x", "node1.-9", "node1.9.9", f"node1.{2**64}", "node2.9"):
+            (self.directory / name).touch()
+        self.assertEqual(self.ours.epochs(), [])
+        self.assertFalse(self.ours.claim(7, b"ours"))
+
     def test_drop(self) -> None:
         """
         A claim that was dropped is held by nobody, and remembered.
