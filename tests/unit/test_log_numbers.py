@@ -25,8 +25,8 @@ class LogNumbersTests(SynchronousTestCase):
 
     def test_allAreExplained(self) -> None:
         """
-        Every number that stands in the code is in the page, and no other but the first and the
-        last of refusals.
+        Every number that stands in the code is in the page, and no other but the
+        first and the last of refusals.
         """
         source = "".join(
             path.read_text()
