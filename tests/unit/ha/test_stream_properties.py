@@ -1,6 +1,7 @@
 """
 Tests for the HA link as a whole: whatever happens to a pair, nothing that was sent is
-unknown to who is left, and both hold the same in the end.
+unknown to who is left, a turn is known as a whole or not at all, and both hold the
+same in the end.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ KEYS = ("k1", "k2", "k3", "k4", "k5", "k6")
 CHOICES: list[tuple[str, int, list[object]]] = [
     ("change", 30, [*KEYS]),
     ("remove", 10, [*KEYS]),
+    ("turn", 20, [2, 3, 5, 9]),
     ("then", 20, [*KEYS]),
     ("run", 25, [0.0, 0.001, 0.002, 0.01, 0.05]),
     ("run", 2, [0.3, 1.0, 3.0]),
@@ -68,6 +70,10 @@ def stepsOf(seed: int) -> list[tuple[str, object]]:
     ]
 
 
+#: What a member holds.
+Held = frozenset[tuple[tuple[str, str], bytes]]
+
+
 class Story:
     """
     A pair, and what happens to it.
@@ -90,6 +96,8 @@ class Story:
         self.released: list[tuple[Member, str, int]] = []
         self.sent: dict[Member, list[int]] = {}
         self.errors: list[str] = []
+        #: What a primary held at the ends of its turns.
+        self.turns: set[Held] = set()
         self.ends: dict[End, Member] = {}
 
     def other(self, member: Member) -> Member:
@@ -104,6 +112,38 @@ class Story:
         """
         self.wire = wire = connect(self.clock, near, far, 0.001, self.chance)
         self.ends[wire.near], self.ends[wire.far] = near, far
+
+    def turnEnded(self) -> None:
+        """
+        The primary has done what it does in one turn.
+        """
+        if self.serving.journal.primary:
+            self.turns.add(frozenset(self.serving.all.items()))
+
+    def look(self) -> None:
+        """
+        Who has had everything once holds what there was at the end of some turn.
+        """
+        for member in self.members:
+            if member.journal.whole:
+                held = frozenset(member.all.items())
+                if held not in self.turns:
+                    self.errors.append(f"{member.name} holds a part of a turn")
+                    self.turns.add(held)
+
+    def run(self, seconds: float) -> None:
+        """
+        Time passes; look whenever something happens.
+        """
+        clock = self.clock
+        end = clock.seconds() + seconds
+        while due := [
+            call.getTime() for call in clock.getDelayedCalls() if call.getTime() <= end
+        ]:
+            clock.advance(max(0.0, min(due) - clock.seconds()))
+            self.look()
+        clock.advance(max(0.0, end - clock.seconds()))
+        self.look()
 
     def known(self, member: Member, key: str, number: int) -> bool:
         """
@@ -163,12 +203,19 @@ class Story:
         """
         if what == "change":
             self.put(str(which), b"")
+        elif what == "turn":
+            # A call, its events and its DNs, some of them gone, and what it is told.
+            for number in range(int(str(which))):
+                value = b"" if self.chance() < 0.75 else None
+                self.put(KEYS[int(self.chance() * len(KEYS))], value)
+                if number == 1:
+                    self.send(KEYS[0])
         elif what == "remove":
             self.put(str(which), None)
         elif what == "then":
             self.send(str(which))
         elif what == "run":
-            runFor(self.clock, float(str(which)))
+            self.run(float(str(which)))
         elif what == "cut" and self.wire is not None:
             if which:
                 self.wire.reset()
@@ -188,6 +235,8 @@ class Story:
         elif what == "may":
             self.serving.alone.may = bool(which)
             self.serving.journal.look()
+        self.turnEnded()
+        self.look()
 
     def takeOver(self, member: Member) -> None:
         """
@@ -203,6 +252,7 @@ class Story:
         if not member.journal.becamePrimary(self.epoch):
             self.errors.append("a new epoch is refused")
         member.journal.rebase()
+        self.turnEnded()
 
     def crash(self, member: Member) -> None:
         """
@@ -229,7 +279,7 @@ class Story:
             self.wire.reset()
         self.connect(*self.members)
         for _ in range(3):
-            runFor(self.clock, 3.0)
+            self.run(3.0)
             if self.wire is None or self.wire.closed:
                 # It had met another one, and each side took the other's.
                 self.connect(*self.members)
@@ -248,8 +298,9 @@ class PairTests(SynchronousTestCase):
         """
         For any changes, losses of the link, crashes and role changes: what C{then}
         sends while there is another member is known to that one, then and when it
-        takes over; sends keep their order; and when all is well again both hold the
-        same, their owners too, without a mismatch ever.
+        takes over; who has had everything once never holds a part of a turn; sends
+        keep their order; and when all is well again both hold the same, their owners
+        too, without a mismatch ever.
         """
         self.live(steps, seed)
 
