@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from sipcluster.sessioncontroller.isessioncontroller import ProxyAddress
 from sipcluster.sip.adoption import InviteClientValue, writeClient
-from sipcluster.sip.isip import ITransactionUser
+from sipcluster.sip.isip import ITransactionUser, Target
 from sipcluster.sip.message import Request, Response
 
 if TYPE_CHECKING:
@@ -135,6 +135,30 @@ class Attempt:
             self._make = None
             current.transaction.broken = _outlives
         ua.attempts.add(self)
+
+    @property
+    def sent(self) -> tuple[bytes, Target] | None:
+        """
+        A request that is no INVITE as it was sent last, and where to; L{None} once
+        its transaction is over.
+        """
+        current = self._try
+        if current is None or current.transaction is None:
+            return None
+        return current.transaction.data, current.transaction.target
+
+    def repeat(self, request: Request, target: Target) -> None:
+        """
+        Send a request that is no INVITE again that another process has sent.
+
+        @param request: our Via on top.
+        """
+        ua = self._ua
+        self.proxy = proxy = ua.proxies.at(target.host)
+        self._tried = () if proxy is None else (proxy.name,)
+        ua.attempts.add(self)
+        current = self._try = _Try(self)
+        current.transaction = ua.layer.repeat(request, target, current)
 
     def cancel(self, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """

@@ -11,13 +11,11 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from sipcluster.sessioncontroller.attempt import Attempt
-from sipcluster.sessioncontroller.events import Fields, RelayAnswered, Relayed
-from sipcluster.sessioncontroller.fields import relayedFields
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_changes import Changes
 from sipcluster.sessioncontroller.leg_client import ClientSide
 from sipcluster.sessioncontroller.leg_inputs import LegInputs
+from sipcluster.sessioncontroller.leg_relays import Relays
 from sipcluster.sessioncontroller.leg_server import ServerSide
 from sipcluster.sessioncontroller.leg_written import writeLeg
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
@@ -38,7 +36,7 @@ _INPUTS: dict[bytes, Callable[[LegInputs, ServerTransaction], None]] = {
 }
 
 
-class Leg(ServerSide, ClientSide, Changes):
+class Leg(ServerSide, ClientSide, Changes, Relays):
     """
     One UA side of a call.
     """
@@ -123,101 +121,6 @@ class Leg(ServerSide, ClientSide, Changes):
         if self.earlyMedia:
             return next(iter(self.earlyMedia.values()))
         return self.received
-
-    # INFO, MESSAGE, NOTIFY
-
-    def takeOther(self, transaction: ServerTransaction) -> None:
-        """
-        Something for the other far end came.
-        """
-        relays = self.relays
-        if relays is None:
-            relays = self.relays = {}
-        if len(relays) >= self.ua.limits.relays:
-            self.respondLater(transaction, 500)
-            return
-        self._serial += 1
-        relays[self._serial] = transaction
-        request = transaction.request
-        self.emit(
-            Relayed(
-                self.party.view,
-                self.ua.wallTime(),
-                self._serial,
-                request.method,
-                request.body,
-                relayedFields(request),
-            )
-        )
-
-    def answerOther(self, event: RelayAnswered) -> None:
-        """
-        The other far end has answered it.
-        """
-        transaction = (self.relays or {}).pop(event.serial, None)
-        if transaction is not None:
-            self.respond(
-                transaction, event.status, event.reason, event.fields, event.body
-            )
-
-    def sendOther(self, event: Relayed) -> None:
-        """
-        Send our far end what the other one has for it.
-        """
-        invite = self.invite
-        if self.dialog is None or (
-            isinstance(invite, IncomingInvite) and not invite.progressed
-        ):
-            self.tellRelayAnswered(event.serial, 480)
-            return
-        serial = event.serial
-        fields: Fields = ((b"Session-ID", self.sessionID()), *event.fields)
-        request = self.request(event.method, fields, event.body, b"")
-
-        def answered(response: Response, request: Request) -> None:
-            if response.status >= 200:
-                self.tellRelayAnswered(
-                    serial,
-                    response.status,
-                    response.reason,
-                    response.body,
-                    relayedFields(response),
-                )
-                # A NOTIFY is of another usage of the dialog (RFC 5057).
-                if response.status == 481 and event.method != b"NOTIFY":
-                    self.machine.vanished("481 inside the dialog")
-
-        def lost(status: int, why: str) -> None:
-            self.tellRelayAnswered(serial, 408)
-
-        Attempt(
-            self.ua, lambda proxy: self.through(request, proxy), answered, lost
-        ).start(self.proxy)
-
-    def tellRelayAnswered(
-        self,
-        serial: int,
-        status: int,
-        reason: bytes = b"",
-        body: bytes = b"",
-        fields: Fields = (),
-    ) -> None:
-        """
-        Tell the other side what became of what it sent.
-        """
-        if serial > 0 and status in (401, 407, 408, 481):
-            status = 480
-        self.emit(
-            RelayAnswered(
-                self.party.view,
-                self.ua.wallTime(),
-                serial,
-                status,
-                reason,
-                body,
-                fields,
-            )
-        )
 
     # Writing down
 

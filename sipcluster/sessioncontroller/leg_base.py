@@ -301,7 +301,7 @@ class LegBase(LegData):
             if isinstance(invite, IncomingInvite | OutgoingInvite):
                 invite.forget()
         self.invite = self.change = None
-        relays, self.relays = self.relays, None
+        relays, self.relays, self.relaying = self.relays, None, None
         if relays:
             for transaction in relays.values():
                 self.respond(transaction, 480)

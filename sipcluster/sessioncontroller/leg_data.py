@@ -14,6 +14,7 @@ from sipcluster.sessioncontroller.leg_inputs import LegInputs
 from sipcluster.sessioncontroller.leg_states import legMachine
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SessionOrigin
+from sipcluster.sessioncontroller.values import RelayingValue
 from sipcluster.sip.machine import stateName
 from sipcluster.sip.message import Response
 from sipcluster.sip.server_transaction import ServerTransaction
@@ -69,6 +70,11 @@ class LegData:
     @ivar withdrawn: our far end gave a change up that is still under way on the
         other leg.
     @ivar reason: for the BYE that has to wait.
+    @ivar relays: requests that go through, of our far end, that are not answered.
+    @ivar relaying: those of the other one, by the serial that they have there.
+    @ivar repeats: serials of those that our far end has sent to another process, by
+        branch and CSeq number.
+    @ivar unanswered: what another process has sent our far end of the other one.
     @ivar acked: the last re-INVITE of ours whose 2xx was acknowledged: its CSeq number,
         until when that 2xx may come again, and whether the ACK answers its offer.
     @ivar answered: the last answer to a request of the far end inside the dialog that
@@ -110,9 +116,12 @@ class LegData:
         "reason",
         "received",
         "refresh",
+        "relaying",
         "relays",
+        "repeats",
         "secure",
         "ua",
+        "unanswered",
         "withdrawn",
     )
 
@@ -161,6 +170,9 @@ class LegData:
         self.answered: Response | None = None
         self.acked: tuple[int, float, bool] | None = None
         self.relays: dict[int, ServerTransaction] | None = None
+        self.relaying: dict[int, Attempt] | None = None
+        self.repeats: dict[tuple[bytes, int], int] | None = None
+        self.unanswered: dict[int, RelayingValue] | None = None
         self._serial = 0
         self._ringing: Timer | None = None
         self._expiring: Timer | None = None

@@ -89,6 +89,8 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         originAddress=origin.address,
         expiring=leg.expiring,
         answered=b"" if leg.answered is None else leg.answered.render(),
+        relayed=leg.relayedValues() if leg.relays or leg.repeats else (),
+        relaying=leg.relayingValues() if leg.relaying or leg.unanswered else (),
         acked=None if acked is None else _writeAcked(acked, leg.ua.timers.clock),
     )
 
@@ -158,6 +160,7 @@ def restoreLeg(call: Call, value: LegValue) -> None:
     leg.withdrawn = value.withdrawn
     leg.reason = value.reason
     answered = parseMessage(value.answered) if value.answered else None
+    leg.restoreRelays(value.relayed, value.relaying)
     acked = value.acked
     if acked is not None:
         until = ua.timers.clock.seconds() + acked.left

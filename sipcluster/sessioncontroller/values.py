@@ -26,6 +26,7 @@ from sipcluster.sessioncontroller.isessioncontroller import Destination, DTMFMet
 from sipcluster.sessioncontroller.session_refresh import Refresh
 from sipcluster.sip.adoption import InviteClientValue, InviteServerValue
 from sipcluster.sip.dialog import Dialog
+from sipcluster.sip.isip import Target
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import asKVList
 
@@ -82,6 +83,32 @@ class AcknowledgedValue(Struct, frozen=True, omit_defaults=True, gc=False):
     answers: bool = False
 
 
+class RelayedValue(Struct, frozen=True, omit_defaults=True, gc=False):
+    """
+    A request of the far end that goes through, INFO or MESSAGE, and is not answered.
+
+    @ivar serial: it has this one on the other leg, too.
+    @ivar branch: of its top Via.
+    @ivar number: its CSeq number.
+    """
+
+    serial: int
+    branch: bytes
+    number: int
+
+
+class RelayingValue(Struct, frozen=True, omit_defaults=True, gc=False):
+    """
+    Such a request of the other far end, as it was sent to this one.
+
+    @ivar request: our Via on top.
+    """
+
+    serial: int
+    request: bytes
+    target: Target
+
+
 class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     One UA side of a call.
@@ -98,6 +125,8 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     @ivar inviting: our INVITE that makes it, as long as its transaction lives.
     @ivar asked: a re-INVITE of the far end, like C{invited}.
     @ivar asking: a re-INVITE of ours, like C{inviting}.
+    @ivar relayed: requests of the far end that go through and are not answered.
+    @ivar relaying: those of the other one.
     @ivar acked: the last re-INVITE of ours that was acknowledged, if there was one.
     @ivar offered: the SDP in the far end's change that is not answered yet.
     @ivar destination: where our INVITE went, while it is not answered.
@@ -163,6 +192,8 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     expiring: float = 0.0
     answered: bytes = b""
     acked: AcknowledgedValue | None = None
+    relayed: tuple[RelayedValue, ...] = ()
+    relaying: tuple[RelayingValue, ...] = ()
 
 
 class AskedValue(Struct, frozen=True, omit_defaults=True, gc=False):

@@ -24,6 +24,7 @@ from sipcluster.sip.server_transaction import ServerTransaction
 if TYPE_CHECKING:
     from sipcluster.sip.client_table import ClientTable
     from sipcluster.sip.invite_server import InviteServer
+    from sipcluster.sip.noninvite_client import NoninviteClient
     from sipcluster.sip.server_table import ServerTable
 
 
@@ -205,3 +206,23 @@ def _callAgain(transaction: ClientTransaction, machine: InviteClient) -> None:
     if not flow.reliable:
         transaction.interval = transaction.t.t1
         timers.start("A", transaction.interval, machine.timerA)
+
+
+def repeatClient(
+    clients: ClientTable, request: Request, target: Target, user: ITransactionUser
+) -> ClientTransaction:
+    """
+    Send a request that is no INVITE again that another process has sent, under the
+    same branch, and for as long as a new one.
+
+    @param request: our Via on top.
+
+    @raise ValueError: it was sent here.
+    """
+    transaction = clients.adopt(request, target, user)
+    machine = cast("NoninviteClient", transaction.machine)
+    if transaction.flow.closed:
+        transaction.timers.start("failed", 0.0, machine.transportError, "no way to it")
+    else:
+        machine.start()
+    return transaction

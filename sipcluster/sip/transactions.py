@@ -16,6 +16,7 @@ from sipcluster.sip.adoption import (
     InviteServerValue,
     adoptClient,
     adoptServer,
+    repeatClient,
 )
 from sipcluster.sip.client_table import ClientTable
 from sipcluster.sip.client_transaction import ClientTransaction
@@ -176,6 +177,19 @@ class TransactionLayer:
         @raise ValueError: it was sent here.
         """
         return adoptClient(self._clients, value, user)
+
+    def repeat(
+        self, request: Request, target: Target, user: ITransactionUser
+    ) -> ClientTransaction:
+        """
+        Send a request that is no INVITE again that another process has sent, under the
+        same branch.
+
+        @param request: our Via on top.
+
+        @raise ValueError: it was sent here.
+        """
+        return repeatClient(self._clients, request, target, user)
 
     def follow(
         self, transaction: ClientTransaction, target: Target, again: bool

@@ -122,6 +122,7 @@ class Line(Telephone):
     another member.
 
     @ivar early: it was sent a BYE before such an ACK.
+    @ivar told: branches of the INFO and MESSAGE requests that it was sent.
     @ivar unacknowledged: Call-ID and number of INVITEs that it has accepted, and that
         were not acknowledged, and whether it waits for the answer to its offer.
     """
@@ -133,6 +134,7 @@ class Line(Telephone):
     def __init__(self, phone: Phone, name: str, port: int) -> None:
         super().__init__(phone, name, port)
         self.unacknowledged: set[tuple[bytes, int, bool]] = set()
+        self.told: set[bytes] = set()
 
     def answer(self) -> None:
         """
@@ -162,6 +164,8 @@ class Line(Telephone):
                     self.accepts(message)
                 else:
                     self.former = self.rings
+            elif message.method in (b"INFO", b"MESSAGE"):
+                self.told.add(message.branch)
             elif message.method == b"BYE":
                 waits = [each[0] for each in self.unacknowledged]
                 self.early |= message.callID in waits
@@ -409,6 +413,20 @@ class TakeoverTestCase(ControlTestCase):
                 self.taken.append((data, source, destination, self.turns))
             destination = (self.alive, destination[1])
         self._arrive(data, source, destination)
+        if source[0] == OTHER_NODE and data.startswith((b"INFO", b"MESSAGE")):
+            self.answersAgain(parseMessage(data), destination, source)
+
+    def answersAgain(
+        self, request: Message, source: Address, destination: Address
+    ) -> None:
+        """
+        Whoever has answered a request gives the same answer when it comes again.
+        """
+        for data, who, *_ in self.taken:
+            if who == source and data.startswith(b"SIP/"):
+                answer = parseMessage(data)
+                if (answer.branch, answer.cseq) == (request.branch, request.cseq):
+                    self._arrive(data, source, destination)
 
     def sendAgain(self, sent: int) -> None:
         """

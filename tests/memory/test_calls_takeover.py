@@ -154,6 +154,13 @@ LIVES: dict[str, list[Step]] = {
         waits(40),
     ],
     "asked": [*TALKS, does("A", "sends", "UPDATE"), does("B", "sends", "INFO"), *ENDS],
+    "messages": [
+        *TALKS,
+        does("A", "sends", "INFO"),
+        does("B", "sends", "MESSAGE"),
+        does("A", "sends", "MESSAGE"),
+        *ENDS,
+    ],
     "digits": [*TALKS, asks("sendDTMF", "1001", "12"), waits(3), *ENDS],
     "madeAndHeld": [
         *MAKES,
@@ -184,11 +191,13 @@ class TakeoverLives(TakeoverTestCase):
 
     @ivar hanging: what telephones still wait for at the end.
     @ivar rang: what the caller has heard of the called telephone.
+    @ivar heard: how many INFO and MESSAGE requests each telephone was sent.
     @ivar failures: why what programs asked was refused.
     @ivar failedIn: the turns in which that was.
     """
 
     hanging: list[str]
+    heard: list[int]
     failures: list[Why]
     failedIn: list[int]
     rang: set[bytes | int]
@@ -203,6 +212,7 @@ class TakeoverLives(TakeoverTestCase):
             step(self)
             self.settle()
         self.finish()
+        self.heard = [len(each.told) for each in self.telephones.values()]
         self.rang = {what for what in self.telephones["A"].seen if what in (180, 183)}
         for letter, telephone in self.telephones.items():
             self.assertFalse(telephone.talks, letter)
@@ -362,6 +372,7 @@ class LifeTests(TakeoverLives):
         whole = self.lead(steps)
         self.assertEqual(self.hanging, [])
         turns, failures, rang = self.turns, self.failures, self.rang
+        heard = self.heard
         self.assertTrue(turns)
         for cutAt in range(1, turns + 1):
             for cut in Cut:
@@ -370,6 +381,8 @@ class LifeTests(TakeoverLives):
                     got = self.lead(steps)
                     self.compare(whole, got, failures)
                     self.assertLessEqual(rang, self.rang)
+                    if name != "digits":
+                        self.assertEqual(self.heard, heard)
                     self.assertAnswered()
                 except Exception as e:
                     where = f"{name}, turn {cutAt} of {turns}, {cut.value}"

@@ -253,6 +253,24 @@ class ClientTests(AdoptionTestCase):
         self.assertEqual(user.told, ["timed out", "terminated"])
         self.assertNothingLeft()
 
+    def test_repeated(self) -> None:
+        """
+        A request that is no INVITE is sent again under its branch, for as long as a new
+        one.
+        """
+        user = RecordingUser()
+        before = self.first.layer.request(
+            request(b"INFO"), self.target, RecordingUser(), sentBy=NAME
+        )
+        after = self.second.layer.repeat(before.request, self.target, user)
+        self.assertEqual(after.data, before.data)
+        self.assertEqual(self.second.sent(), [b"INFO"])
+        runFor(self.clock, 31.9)
+        self.assertEqual(user.told, [])
+        runFor(self.clock, 0.2)
+        self.assertEqual(user.told, ["timed out", "terminated"])
+        self.assertNothingLeft()
+
     def test_proceeding(self) -> None:
         """
         With one it is not sent again, and its answers are found by the branch.
