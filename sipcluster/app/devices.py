@@ -135,7 +135,7 @@ class Devices:
             runtime.keeper,
         )
         controller.subscriptions = self.waiting
-        controller.digits = _digits(runtime)
+        controller.digits = self._digits = _digits(runtime)
         self.watch = DeviceWatch(
             runtime.clock,
             devicesOf(directory, runtime.store is not None),
@@ -191,6 +191,7 @@ class Devices:
         self.watch.stop()
         if self.view is not None:
             self.view.stop()
+        self._digits.abandon()
         self._controller.subscriptions = None
 
     @property

@@ -48,6 +48,12 @@ class DigitMethod(Protocol):
         @raise CallRefused: as for L{IDigitSender.send}.
         """
 
+    def abandon(self) -> None:
+        """
+        Another process goes on with all calls: give back what was taken, and send
+        nothing.
+        """
+
 
 @implementer(IDigitSender)
 class DigitSender:
@@ -76,6 +82,13 @@ class DigitSender:
             return fail(CallRefused(Why.UNSUPPORTED))
         return Deferred.fromCoroutine(method.send(target, wanted))
 
+    def abandon(self) -> None:
+        """
+        Another process goes on with all calls.
+        """
+        for method in self._methods.values():
+            method.abandon()
+
 
 class InfoDigits:
     """
@@ -102,6 +115,11 @@ class InfoDigits:
             status = await target.request(b"INFO", RELAY, body)
             if status >= 300:
                 raise _refused(status)
+
+    def abandon(self) -> None:
+        """
+        See L{DigitMethod}: nothing was taken.
+        """
 
 
 def _refused(status: int) -> CallRefused:

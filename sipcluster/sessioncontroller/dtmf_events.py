@@ -65,6 +65,7 @@ class EventDigits:
         self._clock = clock
         self._ports = ports
         self._entropy = entropy
+        self._open: set[IMediaPort] = set()
 
     async def send(self, target: IDigitTarget, digits: str) -> None:
         """
@@ -81,9 +82,20 @@ class EventDigits:
         except OSError as e:
             log.warn("no RTP port: {why}", why=e)
             raise CallRefused(Why.LIMIT, "no RTP port is left") from e
+        self._open.add(port)
         try:
             await self._sendFrom(port, target, digits, sources)
         finally:
+            self._open.discard(port)
+            port.close()
+
+    def abandon(self) -> None:
+        """
+        See L{DigitMethod<sipcluster.sessioncontroller.dtmf.DigitMethod>}: what is
+        being sent waits for a clock that has ended, and never closes its port.
+        """
+        ports, self._open = self._open, set()
+        for port in ports:
             port.close()
 
     async def _sendFrom(
