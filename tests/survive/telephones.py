@@ -159,14 +159,14 @@ class Telephones:
         Be there for calls.
         """
         plan = self.plan
-        holds = {
-            "answers": 0.05,
-            "stays": 0.0,
-            "hangs-up": plan.longest,
-            "rings": plan.longest,
-            "cancelled": 0.0,
-            "slow": 0.0,
-        }
+        holds = {"answers": 0.05, "rings": plan.longest}
+        folder = self.folder / "scenarios"
+        folder.mkdir(parents=True, exist_ok=True)
+        for scenario in {scenario for _, scenario in ANSWERING.values()}:
+            text = (SCENARIOS / f"{scenario}.xml").read_text("utf-8")
+            (folder / f"{scenario}.xml").write_text(
+                text.replace('HOLD"', f'{1000 * plan.longest:.0f}"'), "utf-8"
+            )
         for index, (kind, (port, scenario)) in enumerate(ANSWERING.items()):
             run = SIPp(
                 scenario,
@@ -175,9 +175,9 @@ class Telephones:
                 calls=0,
                 seconds=int(plan.seconds) + 150,
                 mediaPort=17000 + 100 * index,
-                folder=SCENARIOS,
+                folder=folder,
             )
-            more = ["-d", str(round(1000 * holds[kind]))]
+            more = ["-d", str(round(1000 * holds.get(kind, 0.0)))]
             self.called.append(self._start(f"{kind}-called", run, "callees", more))
         for port, _ in ANSWERING.values():
             await until(
