@@ -4,14 +4,13 @@ Who is in service, and who is primary: what all probes of one process found.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.servicecheck.checked import Change, Checked
 from sipcluster.servicecheck.iservicecheck import (
     IAsker,
     IPrimaryObserver,
@@ -21,45 +20,13 @@ from sipcluster.servicecheck.iservicecheck import (
     PeerRole,
     ProbeTimes,
 )
-from sipcluster.servicecheck.probe import IProbeOwner, Probe, peerProbe
+from sipcluster.servicecheck.probe import IProbeOwner, peerProbe
 
 log = Logger()
-
-_ALONE = PeerRole()
 
 #: Numbers in the log: who serves under the name of a pair, that nobody does, and a
 #: member that says so and is not believed.
 NEW_PRIMARY, NO_PRIMARY, STALE = "00-53301", "00-53302", "00-53303"
-
-#: How many changes of one peer are remembered.
-HISTORY = 20
-
-
-@frozen
-class Change:
-    """
-    One change of one peer.
-
-    @ivar at: seconds since 1970, for people.
-    @ivar why: what was seen.
-    """
-
-    at: float
-    inService: bool
-    why: str
-
-
-@define
-class _Checked:
-    member: Member
-    probe: Probe | None = field(default=None, repr=False)
-    inService: bool | None = None
-    role: PeerRole = _ALONE
-    spoke: bool = False
-    #: It has said unasked that it is primary, in a higher epoch than this one; what
-    #: it answers has not shown it yet.
-    before: int | None = None
-    history: deque[Change] = field(factory=lambda: deque(maxlen=HISTORY))
 
 
 @implementer(IServiceRegistry, IProbeOwner)
@@ -87,8 +54,8 @@ class ServiceRegistry:
         """
         self.times = times
         self._wallTime = wallTime
-        self._checked: dict[str, _Checked] = {}
-        self._members: dict[str, list[_Checked]] = {}
+        self._checked: dict[str, Checked] = {}
+        self._members: dict[str, list[Checked]] = {}
         self._epochs: dict[str, int] = {}
         self._observers: list[IServiceObserver] = []
         self._primaryObservers: list[IPrimaryObserver] = []
@@ -97,7 +64,7 @@ class ServiceRegistry:
         self._unasked = False
         self._pairs: tuple[str, ...] = ()
         for member in members:
-            checked = _Checked(member)
+            checked = Checked(member)
             checked.probe = peerProbe(
                 member, asker, self, clock, lambda: self.times, chance
             )
@@ -206,7 +173,7 @@ class ServiceRegistry:
                 checked.probe.doubted()
         return True
 
-    def _proved(self, checked: _Checked, role: PeerRole) -> None:
+    def _proved(self, checked: Checked, role: PeerRole) -> None:
         """
         It has answered: nobody who has been primary knows of lower epochs only.
         """
@@ -347,7 +314,7 @@ class ServiceRegistry:
             self._learn(checked, role)
             self._refresh()
 
-    def _learn(self, checked: _Checked, role: PeerRole) -> None:
+    def _learn(self, checked: Checked, role: PeerRole) -> None:
         checked.role = role
         checked.spoke = True
         pair = checked.member.pair

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from sipcluster.servicecheck.checked import HISTORY
 from sipcluster.servicecheck.iservicecheck import (
     IPrimaryObserver,
     IServiceObserver,
@@ -21,7 +22,7 @@ from sipcluster.servicecheck.iservicecheck import (
     ProbeTimes,
 )
 from sipcluster.servicecheck.probe import IProbeOwner
-from sipcluster.servicecheck.registry import HISTORY, ServiceRegistry
+from sipcluster.servicecheck.registry import ServiceRegistry
 from sipcluster.sip.isip import Target
 from sipcluster.testing.clock import runFor
 from tests.unit.servicecheck.test_probe import Asker
