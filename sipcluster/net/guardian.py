@@ -27,8 +27,9 @@ log = Logger()
 #: Number in the log.
 NO_GUARDIAN = "00-53133"
 
-#: Seconds before the first attempt to begin it again, and before those after many;
-#: and how long it is given to end.
+#: Seconds before the first attempt to begin it again, and before those after many,
+#: which is also how long one must have lived that the next end is a first one; and
+#: how long it is given to end.
 SOON, RARELY, PATIENCE = 1.0, 60.0, 1.0
 
 #: The program.
@@ -60,6 +61,7 @@ class Guardian(Service):
     begun: int = 0
     _child: _Child | None = field(default=None, init=False)
     _pause: float = field(default=SOON, init=False)
+    _since: float = field(default=0.0, init=False)
     _again: IDelayedCall | None = field(default=None, init=False)
     _ended: Deferred[None] | None = field(default=None, init=False)
 
@@ -111,6 +113,7 @@ class Guardian(Service):
 
     def _begin(self) -> None:
         self._again = None
+        self._since = self.reactor.seconds()
         self.begun += 1
         plan = {
             "urls": list(self.urls),
@@ -145,6 +148,8 @@ class Guardian(Service):
         if ended is not None:
             ended.callback(None)
         elif self.running:
+            if self.reactor.seconds() - self._since > RARELY:
+                self._pause = SOON
             log.error(
                 "{number}: nothing watches over this process for {seconds:g} s: {why}",
                 number=NO_GUARDIAN,
