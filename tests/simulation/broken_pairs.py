@@ -103,9 +103,17 @@ def _positionsForgotten(patch: Patch) -> None:
 
 #: All of them.
 BROKEN_PAIRS = (
-    BrokenRule("nothing asks the fence", 1544, "is not primary", _noFencing),
+    BrokenRule(
+        "nothing asks the fence",
+        2462,
+        "is not primary",
+        _noFencing,
+        (3720, 1249, 1544),
+    ),
     BrokenRule("a lease is used for too long", 45, "two primaries", _leaseTooLong),
-    BrokenRule("what is sent is not saved before", 98, "is known", _sentBeforeSaved),
+    BrokenRule(
+        "what is sent is not saved before", 98, "is known", _sentBeforeSaved, (5, 45)
+    ),
     BrokenRule("epochs are ignored", 7, " after ", _epochIgnored),
     BrokenRule("removals are forgotten", 7, "members differ", _tombstonesForgotten),
     BrokenRule("a promise is not kept", 16, "two primaries", _promiseIgnored),
