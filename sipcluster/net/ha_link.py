@@ -120,8 +120,11 @@ class HALinkProtocol(Protocol):
         self._begin()
 
     def _begin(self) -> None:
-        with self.log.failuresHandled("HA link"):
+        try:
             self._user = self._taker.connectionMade(self)
+        except Exception:
+            self.log.failure("HA link")
+            self.abort()
 
     def _refuse(self, words: str) -> None:
         self._closed = True

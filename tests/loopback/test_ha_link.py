@@ -244,6 +244,27 @@ class HALinkTests(TestCase):
         protocol.connectionLost()
         self.assertEqual(clock.getDelayedCalls(), [])
 
+    def test_nobodyTakesIt(self) -> None:
+        """
+        A connection that could not be begun here is not kept.
+        """
+
+        class Taker:
+            def connectionMade(self, transport: object) -> None:
+                raise RuntimeError("not today")
+
+        class Transport:
+            aborted = False
+
+            def abortConnection(self) -> None:
+                self.aborted = True
+
+        transport: Any = Transport()
+        taker: Any = Taker()
+        HALinkProtocol(taker, "192.0.2.1:1", "").makeConnection(transport)
+        self.assertTrue(transport.aborted)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
     def test_pauses(self) -> None:
         """
         Attempts become rarer while no connection lasts; after one that did they
