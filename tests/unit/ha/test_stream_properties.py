@@ -29,8 +29,8 @@ SMALL = Limits(
     lifetime=2.0,
     tombstones=3,
     chunk=120,
-    window=400,
-    turn=200,
+    window=250,
+    turn=150,
 )
 
 KEYS = ("k1", "k2", "k3", "k4", "k5", "k6")
