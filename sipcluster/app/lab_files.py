@@ -34,7 +34,8 @@ PAIRED: Mapping[str, tuple[str, int]] = {
     "node2b": ("node", 24),
 }
 
-#: The pairs and their members; the first one of each serves at first.
+#: The pairs and their members; one of each serves, the first one if both start
+#: together.
 PAIRS: Mapping[str, tuple[str, str]] = {
     "node1": ("node1a", "node1b"),
     "node2": ("node2a", "node2b"),
@@ -268,8 +269,9 @@ lock-file = "state/{name}.lock"
 """
 
 _PAIRS_SAID = """\
-  node1 is the pair of node1a and node1b, node2 that of node2a and node2b: the first
-  one of each serves at first, the other one takes over; T-Library clients try both
+  node1 is the pair of node1a and node1b, node2 that of node2a and node2b: one of
+  each serves, mostly the first at first, and the other one takes over; "sipclusterctl
+  status" shows which.  T-Library clients try both
 """
 
 _INTRODUCTION = """\

@@ -173,6 +173,7 @@ class CheckOptions(_Role):
             if isinstance(one, SIPApplication) and name in (None, one.name):
                 try:
                     makeContexts(one)
+                    _identity(configuration, one)
                 except BadTLS as e:
                     faults.append(f"{configuration.source}: {one.name}: {e}")
         if faults:
@@ -184,6 +185,24 @@ class CheckOptions(_Role):
         )
         sys.stdout.flush()
         raise SystemExit(0)
+
+
+def _identity(configuration: Configuration, one: SIPApplication) -> None:
+    """
+    A member of a pair must show who it is.
+
+    @raise BadTLS: its certificate does not say so.
+    """
+    from sipcluster.net.sip_tls import BadTLS, certificateDomains
+
+    if configuration.pair(one.name) is None or one.certificate is None:
+        return
+    host = configuration.pairHost(one.name)
+    if host not in certificateDomains(str(one.certificate)):
+        raise BadTLS(
+            str(one.certificate),
+            f"does not carry sip:{host}: the other member would refuse the link",
+        )
 
 
 class LabOptions(usage.Options):

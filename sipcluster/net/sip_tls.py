@@ -298,6 +298,13 @@ def sipDomains(certificate: x509.Certificate) -> list[str]:
     return [domain for domain in domains if "@" not in domain]
 
 
+def certificateDomains(path: str) -> list[str]:
+    """
+    The SIP domains of the first certificate of a PEM file that can be used.
+    """
+    return sipDomains(x509.load_pem_x509_certificate(Path(path).read_bytes()))
+
+
 def peerNames(transport: Any) -> tuple[str, ...]:
     """
     Whom the peer's verified certificate names: SIP domains, then DNS names.

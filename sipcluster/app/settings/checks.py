@@ -64,6 +64,7 @@ def check(
                 reader.fault(path, "want one of listen and endpoints")
         elif isinstance(one, Pair):
             _members(reader, one, path, applications)
+    _pairs(reader, applications)
     asked = any(getattr(dn, "oosCheck", 0) for dn in dns.values())
     for path, one in applications.items():
         if isinstance(one, Node):
@@ -214,6 +215,27 @@ def _members(
         reader.fault(f"{path}.members", "want two different nodes")
     elif not unknown:
         _standby(reader, pair, path, applications)
+
+
+def _pairs(reader: Reader, applications: Mapping[str, Application]) -> None:
+    """
+    What two pairs must not share.
+    """
+    pairOf: dict[str, str] = {}
+    lockOf: dict[Path, str] = {}
+    for path, pair in applications.items():
+        if not isinstance(pair, Pair):
+            continue
+        for member in dict.fromkeys(pair.members):
+            other = pairOf.setdefault(member, pair.name)
+            if other != pair.name:
+                reader.fault(
+                    f"{path}.members", f"{member} is in the pair {other} already"
+                )
+        if pair.arbiter == "lock-file" and pair.lockFile is not None:
+            other = lockOf.setdefault(pair.lockFile, pair.name)
+            if other != pair.name:
+                reader.fault(f"{path}.lock-file", f"the pair {other} has the same one")
 
 
 def _standby(

@@ -274,6 +274,35 @@ members = ["node1", "nod2"]
             found, ["11: pair[1].members: no node 'nod2' (nearest: node1)"]
         )
 
+    def test_pairsShareNothing(self) -> None:
+        """
+        A node is in one pair, and a lock file is of one pair.
+        """
+        nodes = "".join(
+            f'[[node]]\nname = "{name}"\nsip-address = "192.0.2.{n}"\n'
+            'certificate = "c"\nprivate-key = "c"\nca = "c"\n'
+            for n, name in enumerate("abc", 1)
+        )
+        found = self.faults(f"""{nodes}
+[[pair]]
+name = "p"
+members = ["a", "b"]
+arbiter = "lock-file"
+lock-file = "one.lock"
+[[pair]]
+name = "q"
+members = ["a", "c"]
+arbiter = "lock-file"
+lock-file = "one.lock"
+""")
+        self.assertEqual(
+            [fault.split(": ", 1)[1] for fault in found if "pair[2]" in fault],
+            [
+                "pair[2].members: a is in the pair p already",
+                "pair[2].lock-file: the pair p has the same one",
+            ],
+        )
+
     def test_addressesAreTakenOnce(self) -> None:
         """
         Two listeners on one address and port are told once for each option; all

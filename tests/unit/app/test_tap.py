@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.app import assembly, lab, tap
+from sipcluster.app.ca import LabCA
 from sipcluster.app.process import Process
 
 CONFIGURATION = """
@@ -139,6 +141,33 @@ class OptionsTests(CommandLine):
         self.assertIn("is no PEM", why)
         self.assertEqual(self.refused("check", *config, "-n", "node2"), "0")
         self.assertIn("have: ", self.refused("check", *config, "-n", "nod"))
+
+    def test_checkIdentity(self) -> None:
+        """
+        A member of a pair whose certificate is another one's is told: the other
+        member would refuse the link.
+        """
+        self.patch(sys, "stdout", io.StringIO())
+        authority = LabCA(Path(self.mktemp()), datetime.now(UTC))
+        text = CONFIGURATION + PAIR
+        for name, shown in (("node1", "node1"), ("node2", "node1")):
+            files = authority.issue(
+                shown, [f"{shown}.lab.example", "127.0.0.1"], "lab.example"
+            )
+            rows = zip(
+                ("certificate", "private-key", "ca"),
+                (*files, authority.certificate),
+                strict=True,
+            )
+            tls = "".join(f'{key} = "{file.absolute()}"\n' for key, file in rows)
+            text = text.replace(f'name = "{name}"\n', f'name = "{name}"\n{tls}', 1)
+        self.path.write_text(text)
+        config = ("-c", str(self.path))
+        self.assertEqual(self.refused("check", *config, "-n", "node1"), "0")
+        self.assertIn(
+            "does not carry sip:node2.lab.example",
+            self.refused("check", *config),
+        )
 
     def test_pair(self) -> None:
         """

@@ -149,7 +149,9 @@ class ServiceRegistryTests(SynchronousTestCase):
         Of one that has not been heard of, and is tried, the log does not say that
         it is primary.
         """
-        seen = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        seen = EventLoggingObserver()
+        globalLogPublisher.addObserver(seen)
+        self.addCleanup(globalLogPublisher.removeObserver, seen)
         self.make(member("a", "pair1"), member("b", "pair1"))
         self.says(0, "refused")
         self.says(1, "refused")
