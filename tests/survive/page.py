@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.survive.configuration import TTL
+from tests.survive.configuration import SIP_PASS, TTL
 from tests.survive.telephones import Plan
 
 #: Where the page is, from the top of the repository.
@@ -46,12 +46,17 @@ What is promised
 Calls
     An established or ringing call goes on: it is answered, given up and hung up from
     either side as if nothing had happened. A call of which the caller has heard no more
-    than 100 is made all the same, by the SIP Proxy that still holds its INVITE.
+    than 100 is made all the same, by the SIP Proxy that still holds its INVITE. It may
+    be made anew at another pair: then the telephone is called twice, and the first of
+    the two is given up. Only a call that came to a primary which nobody hears, and that
+    had not rung, may be lost.
 New calls
     After a primary has died they are answered again within 1 s. A primary that stands
     still or is cut off is replaced when its lease ends: within the lease and 1 s, here
-    {lease:g} s. A lost store or lost quorum, and an asked-for switchover, interrupt
-    nothing.
+    {lease:g} s; one that no SIP message reaches leaves the role after the time of
+    ``sip-pass-check``, here {silent:g} s, and 1 s. A lost store or lost quorum, and an
+    asked-for switchover, interrupt nothing. Who has just been started takes over when
+    one lease has passed.
 T-Library clients
     What a client was told over all its connections is the exact stream: nothing is
     missing, nothing is there twice, and each DN's part of a call begins once and ends
@@ -127,7 +132,7 @@ def render(results: Mapping[str, Mapping[str, Any]], plan: Plan) -> str:
     @param results: verdicts as tables, by cell, in order; each with its C{title}.
     """
     parts = [
-        _HEAD.format(lease=TTL + 1),
+        _HEAD.format(lease=TTL + 1, silent=SIP_PASS),
         _TABLE_HEAD.format(
             established=plan.established,
             ringing=plan.ringing,
