@@ -333,6 +333,7 @@ class SenderCore:
                 call.cancel()
         self.pumping = self.watching = None
         self.active = False
+        self.rest.clear()
 
 
 def _buildSender() -> TypeMachine[Sender, SenderCore]:

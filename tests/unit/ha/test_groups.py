@@ -326,16 +326,15 @@ class BackupTests(PairCase):
         What does not follow on what is kept aside, and what cannot be in the middle
         of a group, are gaps: nothing of the group is held.
         """
-        for number, wrong in enumerate(
-            (
-                Changes(1, 7, 9, [call(9, "3")]),
-                Changes(1, 9, 10, [], 1),
-                Complete(1, 8),
-                Complete(1, 7),
-                Check(1, 8, 2, 0),
-                Check(1, 7, 1, 0),
-            )
-        ):
+        cases: list[Message] = [
+            Changes(1, 7, 9, [call(9, "3")]),
+            Changes(1, 9, 10, [], 1),
+            Complete(1, 8),
+            Complete(1, 7),
+            Check(1, 8, 2, 0),
+            Check(1, 7, 1, 0),
+        ]
+        for number, wrong in enumerate(cases):
             self.setUp()
             self.say(Changes(1, 7, 8, [call(8, "2")], 1), wrong, Changes(1, 8, 9, []))
             self.assertEqual(self.peer.got, [Want(4, 0, 0)], number)
