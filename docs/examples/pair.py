@@ -6,7 +6,6 @@ CONFIGURATION=lab/cluster.toml MEMBER=node1a twistd -ny docs/examples/pair.py
 import os
 from pathlib import Path
 
-from twisted.application.internet import TimerService
 from twisted.application.service import Application, MultiService
 from twisted.internet import reactor
 
@@ -29,13 +28,13 @@ def makeService(reactor, configuration, name, say=print):
     )
     pair = makePair(reactor, configuration, runtime)
 
-    def tell():
-        calls = len(list(pair.calls()))
-        say(f"{name} is {pair.status()['pair']['role']}, and knows {calls} calls")
+    def roleChanged(primary):
+        role = "primary" if primary else "backup"
+        say(f"{name} is {role}, with {len(list(pair.calls()))} calls")
 
+    pair.observe(roleChanged)
     ours = MultiService()
     Listening(pair).setServiceParent(ours)
-    TimerService(10.0, tell).setServiceParent(ours)
     return ours
 
 

@@ -157,6 +157,7 @@ class PairProcess(Service):
         self.keeper: Keeper | None = None
         self.restored: Restored | None = None
         self.monitors: Monitors | None = None
+        self._observers: list[Callable[[bool], object]] = []
         self._seen: Callable[[], None] | None = None
         self._clock: LifeClock | None = None
         self._announcer: Announcer | None = None
@@ -171,8 +172,19 @@ class PairProcess(Service):
         Have somebody look at what this member needs: before it is started.
         """
         self.monitors = monitors
+        self.observe(monitors.roleChanged)
         if monitors.watchesSIP:
             self._seen = monitors.sipSeen
+
+    def observe(self, changed: Callable[[bool], object]) -> None:
+        """
+        Tell somebody whenever this process has become primary, or has ceased to be:
+        when its life has begun, and when it has ended.
+
+        @param changed: called with whether it is primary now.  An exception that it
+            raises is logged.
+        """
+        self._observers.append(changed)
 
     def _receive(self, receiver: IMessageReceiver) -> None:
         seen = self._seen
@@ -330,7 +342,7 @@ class PairProcess(Service):
         for name in self.ports:
             self._give(name, life.cti.ports[name][0])
         self.counts["lives"] += 1
-        self._tellMonitors(True)
+        self._tellObservers(True)
         log.warn(
             "{number}: {member} is primary of {pair}, epoch {epoch}",
             number=PRIMARY,
@@ -419,12 +431,13 @@ class PairProcess(Service):
             pair=self.pair,
             why=why,
         )
-        self._tellMonitors(False)
+        self._tellObservers(False)
         self._tell("")
 
-    def _tellMonitors(self, primary: bool) -> None:
-        if self.monitors is not None:
-            self.monitors.roleChanged(primary)
+    def _tellObservers(self, primary: bool) -> None:
+        for changed in list(self._observers):
+            with log.failuresHandled("telling of the role"):
+                changed(primary)
 
     def _stopHanding(self) -> None:
         handing, self._handing = self._handing, None

@@ -4,7 +4,7 @@ What a member of a pair is given besides: its arbiter, and its link to the other
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +35,7 @@ from sipcluster.net.guardian import Guardian
 from sipcluster.net.ha_link import dialHALink, listenHALink
 from sipcluster.net.lock_files import LockFiles
 from sipcluster.net.sip_tls import TLSContexts
+from sipcluster.sessioncontroller.isessioncontroller import IEventSink
 
 log = Logger()
 
@@ -42,10 +43,15 @@ _T = TypeVar("_T")
 
 
 def makePair(
-    reactor: Any, configuration: Configuration, runtime: NodeRuntime
+    reactor: Any,
+    configuration: Configuration,
+    runtime: NodeRuntime,
+    sinks: Sequence[IEventSink] = (),
 ) -> PairProcess:
     """
     Build a member of a pair.
+
+    @param sinks: take the call-control events of every life, besides the log.
 
     @raise BadTLS: a certificate, key or CA file is not what it should be.
     """
@@ -61,6 +67,7 @@ def makePair(
         arbiter,
         lambda taker: _link(reactor, configuration, pair, runtime, taker),
         LeaseTimes(ttl=pair.lease, margin=pair.lease / 10),
+        sinks,
         preferred=runtime.name == pair.members[0],
         guardian=guardian,
     )

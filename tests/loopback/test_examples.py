@@ -185,7 +185,14 @@ class ExampleTests(TestCase):
             self.assertEqual(answer.status, status)
         yield services["node1a"].stopService()
         yield until(lambda: two.life is not None)
-        self.assertIn("node1a is backup, and knows 0 calls", said)
+        self.assertEqual(
+            said,
+            [
+                "node1a is primary, with 0 calls",
+                "node1a is backup, with 0 calls",
+                "node1b is primary, with 0 calls",
+            ],
+        )
 
     @inlineCallbacks
     def test_tlibClient(self) -> Generator[Deferred[Any], Any, None]:

@@ -58,8 +58,35 @@ class StoppingTests(PairTestCase):
             runtime.keeper.put(called.append, "a send")
             raise RuntimeError("no node today")
 
+        roles: list[bool] = []
+        self.two.observe(lambda primary: 1 / 0)
+        self.two.observe(roles.append)
         self.two._make = broken
         self.one.switchover()
         self.run_(6)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertEqual(called, [])
+        # It never was primary as far as anybody was told.
+        self.assertNotIn(True, roles)
+        self.flushLoggedErrors(ZeroDivisionError)
+
+    def test_observed(self) -> None:
+        """
+        Whoever wants to know is told when a life has begun, and when it has ended;
+        one that fails keeps nobody else from it.
+        """
+        told: list[tuple[str, bool, bool]] = []
+        broken = [True]
+        for member in (self.one, self.two):
+            name = member.runtime.name
+            member.observe(lambda primary: 1 / 0 if broken else None)
+            member.observe(
+                lambda primary, member=member, name=name: told.append(  # type: ignore[misc]
+                    (name, primary, member.life is not None)
+                )
+            )
+        self.one.switchover()
+        self.run_(1)
+        self.assertEqual(told, [("node1a", False, False), ("node1b", True, True)])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        broken.clear()
