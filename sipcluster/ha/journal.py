@@ -59,7 +59,7 @@ class Limits:
     chunk: int = 32_768
     window: int = 262_144
     turn: int = 65_536
-    aside: int = 67_108_864
+    aside: int = 16_777_216
 
 
 class Wire(Protocol):
