@@ -9,10 +9,10 @@ copy says and ends without a word to anybody.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall
@@ -21,10 +21,11 @@ from zope.interface import implementer
 
 from sipcluster import __version__
 from sipcluster.app.cti import admitted
-from sipcluster.app.node import NodeMember, makeNode, plainCall
+from sipcluster.app.node import NodeMember, makeNode
+from sipcluster.app.pair_status import PairStatus
 from sipcluster.app.proxy import proxyMembers
 from sipcluster.app.runtime import ISIPMember, NodeRuntime
-from sipcluster.app.standby import Standby
+from sipcluster.app.standby import Seeing, Standby
 from sipcluster.ha.companion import Companion
 from sipcluster.ha.fitness import Fitness
 from sipcluster.ha.iha import IArbiter, IRoleObserver
@@ -39,9 +40,7 @@ from sipcluster.monitors.monitors import Monitors
 from sipcluster.servicecheck.announce import Announcer
 from sipcluster.servicecheck.iservicecheck import PeerRole
 from sipcluster.sessioncontroller.isessioncontroller import IEventSink
-from sipcluster.sessioncontroller.values import decodeCall
-from sipcluster.sip.isip import IFlow, IMessageReceiver
-from sipcluster.sip.message import Request, Response
+from sipcluster.sip.isip import IMessageReceiver
 from sipcluster.tcontroller.itcontroller import IDNStates
 from sipcluster.tserver.itserver import IConnectionTaker
 from sipcluster.tserver.standby import BackupPort, SwitchablePort
@@ -51,19 +50,12 @@ log = Logger()
 #: Seconds that a member which ends waits for the other one to serve.
 PARTING = 1.5
 
-#: What a backup has none of.
-_NOTHING = {
-    "calls": 0,
-    "dialogs": 0,
-    "transactions": 0,
-    "timers": 0,
-    "attempts": 0,
-    "registrations": 0,
-}
+#: Seconds after which a member that could not begin to serve may try again.
+AGAIN = 30.0
 
 
 @implementer(ISIPMember, IRoleObserver, IDNStates)
-class PairProcess(Service):
+class PairProcess(PairStatus, Service):
     """
     One member.
 
@@ -161,6 +153,7 @@ class PairProcess(Service):
         self._seen: Callable[[], None] | None = None
         self._clock: LifeClock | None = None
         self._announcer: Announcer | None = None
+        self._revived: IDelayedCall | None = None
         self._joining: IDelayedCall | None = None
         self._handing: IDelayedCall | None = None
         #: Fires when the calls of a member that stops are over.
@@ -280,6 +273,8 @@ class PairProcess(Service):
         return parting
 
     def _leave(self) -> Deferred[None]:
+        if self._revived is not None and self._revived.active():
+            self._revived.cancel()
         ended = self.member.stop()
         self._end("it stops")
         self.journal.stop()
@@ -324,6 +319,10 @@ class PairProcess(Service):
             log.failure("{member} cannot serve", member=self.runtime.name)
             self.counts["stillborn"] += 1
             self.fitness.unfit("life", "it could not begin to serve: see the log")
+            # Whatever was in the way may be gone, and the other one no better.
+            self._revived = self.runtime.clock.callLater(
+                AGAIN, self.fitness.fit, "life"
+            )
 
     def _begin(self, epoch: int) -> None:
         runtime = self.runtime
@@ -472,133 +471,6 @@ class PairProcess(Service):
         waiting, self._switching = self._switching, []
         for each in waiting:
             each.callback(why)
-
-    # For people
-
-    def status(self) -> dict[str, object]:
-        """
-        See L{IMember}.
-        """
-        life, journal, fields = self.life, self.journal, self.member.fields
-        restored, state = self.restored, self.companion.state
-        return {
-            **(_NOTHING if life is None else life.status()),
-            "degraded": self._degraded(),
-            "pair": {
-                "name": self.pair,
-                "role": "primary" if fields.primary else "backup",
-                "epoch": fields.epoch,
-                "other": self.other,
-                "arbiter": self.member.away or "answers",
-                "inSync": self.inSync,
-                "linked": state is not None,
-                "reasons": {
-                    name: reason.why for name, reason in self.fitness.reasons.items()
-                },
-                "position": journal.position,
-                "entries": journal.replica.count,
-                "waiting": journal.waiting,
-                "restored": None
-                if restored is None
-                else {"entries": restored.entries, "failed": restored.failed},
-                "counters": {
-                    **self.counts,
-                    **journal.counts,
-                    **self._standby.counts,
-                    **({} if self.keeper is None else self.keeper.counts),
-                },
-            },
-        }
-
-    def _degraded(self) -> str:
-        """
-        What this member goes on without; empty when all is well.
-        """
-        found = []
-        if self.life is not None:
-            found.append(self.life.devices.degraded)
-        if not self.inSync:
-            # Whoever serves has everything.
-            lacks = self.runtime.name if self.life is None else self.other
-            found.append(f"{lacks} has not everything")
-        if self.member.away:
-            found.append(f"arbiter away: {self.member.away}")
-        return "; ".join(one for one in found if one)
-
-    @property
-    def inSync(self) -> bool:
-        """
-        Whether both members have everything.
-        """
-        journal = self.journal
-        if self.life is not None:
-            return journal.inSync
-        return journal.whole and self.companion.state is not None
-
-    def registrations(self) -> Iterable[dict[str, object]]:
-        """
-        See L{IMember}.
-        """
-        return () if self.life is None else self.life.registrations()
-
-    def calls(self) -> Iterable[dict[str, object]]:
-        """
-        See L{IMember}: on a backup those that it could go on with, marked as
-        copies.
-        """
-        if self.life is not None:
-            yield from self.life.calls()
-            return
-        for value in self.journal.snapshot("call").values():
-            yield {**plainCall(decodeCall(value)), "copy": True}
-
-    def explained(self) -> Iterable[dict[str, object]]:
-        """
-        See L{IDNStates}.
-        """
-        return () if self.life is None else self.life.explained()
-
-    def agents(self) -> Iterable[dict[str, object]]:
-        """
-        See L{IDNStates}.
-        """
-        return () if self.life is None else self.life.agents()
-
-    def explain(self, dn: str) -> dict[str, object] | None:
-        """
-        See L{IDNStates}.
-        """
-        return None if self.life is None else self.life.explain(dn)
-
-    def clients(self) -> Iterable[dict[str, object]]:
-        """
-        The T-Library clients.
-        """
-        return () if self.life is None else self.life.clients()
-
-
-@implementer(IMessageReceiver)
-@frozen
-class Seeing:
-    """
-    Tells somebody of each message that comes.
-    """
-
-    _receiver: IMessageReceiver
-    _seen: Callable[[], None]
-
-    def messageReceived(self, message: Request | Response, flow: IFlow) -> None:
-        """
-        See L{IMessageReceiver}.
-        """
-        self._seen()
-        self._receiver.messageReceived(message, flow)
-
-    def flowFailed(self, flow: IFlow, why: str) -> None:
-        """
-        See L{IMessageReceiver}.
-        """
-        self._receiver.flowFailed(flow, why)
 
 
 #: Seconds between two looks whether the other member has everything.

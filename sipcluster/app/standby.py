@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from attrs import frozen
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -85,3 +86,27 @@ class Standby:
             way.send(response.render())
         finally:
             self.speaking = False
+
+
+@implementer(IMessageReceiver)
+@frozen
+class Seeing:
+    """
+    Tells somebody of each message that comes.
+    """
+
+    _receiver: IMessageReceiver
+    _seen: Callable[[], None]
+
+    def messageReceived(self, message: Request | Response, flow: IFlow) -> None:
+        """
+        See L{IMessageReceiver}.
+        """
+        self._seen()
+        self._receiver.messageReceived(message, flow)
+
+    def flowFailed(self, flow: IFlow, why: str) -> None:
+        """
+        See L{IMessageReceiver}.
+        """
+        self._receiver.flowFailed(flow, why)

@@ -138,9 +138,14 @@ class Ours:
     """
 
     trace: Trace | None = None
-    keeper: IKeeper = UNKEPT
 
-    def __init__(self, reactor: Any, registered: int, dns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        registered: int,
+        dns: Sequence[str],
+        keeper: IKeeper = UNKEPT,
+    ) -> None:
         self.server = TServer(
             "TCport",
             reactor,
@@ -149,7 +154,7 @@ class Ours:
             {"bench": Application("bench", "secret")},
             Everything(),
             trace=self.trace,
-            keeper=self.keeper,
+            keeper=keeper,
         )
         self._dns = dns
         self._number = 0
@@ -178,20 +183,16 @@ class Kept(Ours):
         a, b = Member(reactor, "a"), Member(reactor, "b")
         a.journal.becamePrimary(1)
         self._keeper = Keeper(reactor, a.journal)
-        super().__init__(reactor, registered, dns)
+        super().__init__(reactor, registered, dns, self._keeper)
         self._keeper.begin()
 
         def accept(end: End) -> HALinkProtocol:
             protocol = HALinkProtocol(b.links, "192.0.2.1:49152", "")
             end.receiver = protocol
-            protocol.makeConnection(end)  # type: ignore[arg-type]
+            protocol.makeConnection(end)
             return protocol
 
         MemoryEndpoint(reactor, accept).connect(HALinkFactory(a.links, ""))
-
-    @property
-    def keeper(self) -> IKeeper:
-        return self._keeper
 
 
 class _Written(Protocol):

@@ -753,8 +753,8 @@ class ValueTests(HoldTestCase):
             leg.finish()
         self.assertNoCall()
         self.assertTrue(self.node.controller.restore(read))
-        for leg in read.legs:
-            if leg.acked is not None:
+        for written in read.legs:
+            if written.acked is not None:
                 self.peer.expectRequest(b"ACK")  # the one before may not have left
         return read
 

@@ -42,7 +42,7 @@ class CTITests(NodeTestCase):
         """
         What a node gives its ports is what they want.
         """
-        for server, _ in self.node.cti.ports.values():
+        for server in (self.node.cti.default, self.node.cti.tcport):
             verifyObject(IAddresses, server.addresses)
             verifyObject(ITrace, server.tracing.trace)
 

@@ -4,6 +4,7 @@ A pair: two processes that stand for one node.
 
 from __future__ import annotations
 
+from sipcluster.app.pair import AGAIN
 from sipcluster.sip.isip import Target
 from sipcluster.testing.sip_peer import sdp
 from tests.memory.nodes import NODE, OTHER_NODE
@@ -69,6 +70,8 @@ class RoleTests(PairTestCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertIn("life", self.two.fitness.reasons)
         self.assertIsNotNone(self.one.life)
+        self.run_(AGAIN)
+        self.assertEqual(self.two.fitness.reasons, {})
 
 
 class TakeoverTests(PairTestCase):
