@@ -162,7 +162,16 @@ class Members:
             words = [
                 word.replace("{name}", member.name) for word in shlex.split(command)
             ]
-            done = subprocess.run(words, check=False, capture_output=True, text=True)
+            try:
+                done = subprocess.run(
+                    words,
+                    check=False,
+                    capture_output=True,
+                    text=True,
+                    timeout=self.patience,
+                )
+            except (OSError, subprocess.TimeoutExpired) as e:
+                raise Refused(f"{shlex.join(words)}: {e}") from None
             if done.returncode:
                 why = (done.stderr or done.stdout).strip().splitlines()
                 raise Refused(

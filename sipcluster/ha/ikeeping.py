@@ -38,7 +38,8 @@ class IKept(Interface):
     def entry(key: str) -> bytes | None:
         """
         One entry as it is now; L{None}: there is none any more.  Times that run are
-        written down as what is left of them.
+        written down as what is left of them.  It must change nothing, and touch no
+        other entry.
         """
 
     def restore(key: str, value: bytes, age: float) -> None:

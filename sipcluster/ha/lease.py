@@ -148,27 +148,6 @@ class Fence:
         self.validUntil = CLOSED
 
 
-@define(eq=False, slots=True)
-class EpochGate:
-    """
-    The other side of a fence: what arrives from a primary, judged by its epoch.
-
-    @ivar highest: the highest epoch seen.
-    """
-
-    highest: int = 0
-
-    def passes(self, epoch: int) -> bool:
-        """
-        Whether something of this epoch is to be believed: nothing is that comes
-        from an epoch before the highest seen.
-        """
-        if epoch < self.highest:
-            return False
-        self.highest = epoch
-        return True
-
-
 @frozen
 class RoleFields:
     """

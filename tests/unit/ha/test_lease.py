@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipcluster.ha.lease import EpochGate, Fence, LeaseTimes
+from sipcluster.ha.lease import Fence, LeaseTimes
 
 
 class LeaseTimesTests(SynchronousTestCase):
@@ -65,7 +65,7 @@ class LeaseTimesTests(SynchronousTestCase):
 
 class FenceTests(SynchronousTestCase):
     """
-    L{Fence} and L{EpochGate}.
+    L{Fence}.
     """
 
     def setUp(self) -> None:
@@ -99,11 +99,3 @@ class FenceTests(SynchronousTestCase):
         self.fence.close()
         self.assertFalse(self.fence.extend(9.0))
         self.assertFalse(self.fence.open)
-
-    def test_gate(self) -> None:
-        """
-        What comes from an epoch before the highest seen does not pass.
-        """
-        gate = EpochGate()
-        passed = [gate.passes(epoch) for epoch in (3, 3, 5, 4, 5, 6)]
-        self.assertEqual(passed, [True, True, True, False, True, True])
