@@ -24,6 +24,7 @@ from twisted.logger import (
 from zope.interface import implementer
 
 from sipcluster.app.settings.monitors import AlarmSettings
+from sipcluster.cluster.replica import DEGRADED, FOLLOWS
 from sipcluster.ha.wire import MISMATCH, STALE_EPOCH, STRANGER, Refusal
 from sipcluster.monitors.alarms import AlarmLimits, Alarms, Level
 from sipcluster.monitors.hook import AlarmCommand
@@ -70,12 +71,16 @@ _REFUSED = (
 #: A switchover is none: between the two members there is no primary for a moment.
 _VACANT = 1.0
 
+#: A store that is restarted is none, nor is the election of an etcd.
+_AWAY = 10.0
+
 CONDITIONS: tuple[AlarmCondition, ...] = (
     AlarmCondition("critical", CRITICAL, level=Level.CRITICAL),
     AlarmCondition("pair {pair}", NO_PRIMARY, NEW_PRIMARY, Level.CRITICAL, _VACANT),
     AlarmCondition("ha-link-mismatch", MISMATCH),
     AlarmCondition("ha-link-stranger", STRANGER),
     AlarmCondition("ha-link-stale-epoch", STALE_EPOCH),
+    AlarmCondition("store {prefix}", DEGRADED, FOLLOWS, Level.MAJOR, _AWAY),
     AlarmCondition("stale-member", FROM_STALE, level=Level.MINOR),
     *(
         AlarmCondition(f"ha-link-{code.name.lower().replace('_', '-')}", number)
@@ -179,7 +184,7 @@ def _text(number: str, event: LogEvent) -> str:
 def _key(one: AlarmCondition, event: LogEvent) -> str:
     if "{" not in one.key:
         return one.key
-    return one.key.format(pair=event.get("pair", "?"))
+    return one.key.format(pair=event.get("pair", "?"), prefix=event.get("prefix", "?"))
 
 
 class ProcessAlarms:

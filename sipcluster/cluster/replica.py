@@ -32,6 +32,9 @@ from sipcluster.cluster.leases import LeaseBuckets
 
 log = Logger()
 
+#: Numbers in the log: a replica has lost its store, and follows it again.
+DEGRADED, FOLLOWS = "00-53401", "00-53402"
+
 #: Keys of replicas' heartbeats begin with this, under the prefix; a zero byte
 #: keeps them apart from anything that means something.
 HEARTBEAT = b"\0beat/"
@@ -292,7 +295,10 @@ class Replica:
     def _trouble(self, why: str) -> None:
         if not self.why:
             log.error(
-                "replica of {prefix} is degraded: {why}", prefix=self._shown, why=why
+                "{number}: replica of {prefix} is degraded: {why}",
+                number=DEGRADED,
+                prefix=self._shown,
+                why=why,
             )
         self.why = why or "unknown"
 
@@ -360,5 +366,9 @@ class Replica:
 
     def _well(self) -> None:
         if self.why:
-            log.info("replica of {prefix} follows the store", prefix=self._shown)
+            log.info(
+                "{number}: replica of {prefix} follows the store",
+                number=FOLLOWS,
+                prefix=self._shown,
+            )
             self.why = ""

@@ -89,6 +89,20 @@ class AlarmEventsTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual((self.active, list(self.alarms.history())), ({}, []))
 
+    def test_store(self) -> None:
+        """
+        A cluster store that is away for ten seconds is an alarm until it is back; each
+        replica tells it for itself.
+        """
+        for prefix in ("/a/", "/b/"):
+            self.log.error("{number}: {prefix}", number="00-53401", prefix=prefix)
+        self.clock.advance(9)
+        self.log.info("{number}: {prefix}", number="00-53402", prefix="/a/")
+        self.clock.advance(1)
+        self.assertEqual(self.active, {"store /b/": "/b/"})
+        self.log.info("{number}: {prefix}", number="00-53402", prefix="/b/")
+        self.assertEqual(self.active, {})
+
     def test_clearedByTime(self) -> None:
         """
         What no event clears is over when none has come for the time configured.
