@@ -153,10 +153,10 @@ class Telephone(Process):
 
     def leave(self) -> None:
         """
-        Say that it is no longer registered.
+        Say that it is no longer registered.  Just switched on, it does not know.
         """
         self.wanted = False
-        if self.registeredUntil or self._asking:
+        if self.registeredUntil or self._asking or not self._registering:
             self.register(0)
 
     def comeBack(self) -> None:
