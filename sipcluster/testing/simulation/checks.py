@@ -77,6 +77,7 @@ class Checks:
         self._loose: set[tuple[str, str, str]] = set()
         self._served: dict[str, float] = {}
         self._hungUp = -_CROSSES
+        self._released: dict[str, float] = {}
         self.tlib = ClientChecks(world)
 
     def broken(self, what: str) -> None:
@@ -108,13 +109,22 @@ class Checks:
         now = self._world.clock.seconds()
         if self._world.gentle and unwanted and now > self._hungUp + _CROSSES:
             self.broken(f"{party.thisDN} is released: {event}")
+        if isinstance(event, Released) and not unwanted:
+            self._released[party.thisDN] = now
 
-    def hasEnded(self, phone: str, why: str) -> None:
+    def hasEnded(self, phone: str, number: str, why: str) -> None:
         """
         A telephone has no call any more.
+
+        @param number: its DN.  Its re-INVITE may come to a node when the other side
+            has just hung up, before the BYE of the node is at the telephone.
         """
+        now = self._world.clock.seconds()
         if why == "hangs up":
-            self._hungUp = self._world.clock.seconds()
+            self._hungUp = now
+        released = now <= self._released.get(number, -_CROSSES) + _CROSSES
+        if why == "re-INVITE: 481" and released:
+            return
         if self._world.gentle and why in _LOSSES:
             self.broken(f"{phone} has lost a call: {why}")
 

@@ -199,7 +199,8 @@ class PhoneSession:
         self._timer.stop()
         self._unacknowledged = None
         self.phone.note(f"has no call any more: {why}", self._id)
-        self.phone.world.checks.hasEnded(self.phone.name, why)
+        phone = self.phone
+        phone.world.checks.hasEnded(phone.name, phone.number, why)
         if self.phone.call is self:
             self.phone.call = None
 
