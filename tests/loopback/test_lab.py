@@ -80,7 +80,7 @@ class LabTests(TestCase):
         The processes of all members.
         """
         found = []
-        for last in (10, 11, 12, 21, 22):
+        for last in (10, 11, 12, 21, 22, 23, 24):
             status = yield self.status(last)
             self.assertEqual(status["state"], "ready")
             found.append(status["pid"])
@@ -119,8 +119,8 @@ class LabTests(TestCase):
     @inlineCallbacks
     def test_lab(self) -> Any:
         """
-        It serves over verified TLS; a member that is killed comes back; Ctrl-C
-        ends everything within three seconds.
+        It serves over verified TLS; a member that is killed comes back as backup of
+        its pair, with everything; Ctrl-C ends everything within three seconds.
         """
         yield self.lab.says("ready")
         answer = yield deferToThread(self.register)
@@ -132,7 +132,11 @@ class LabTests(TestCase):
         while not status or status["pid"] == before[3] or status["state"] != "ready":
             yield sleep(LOOK)
             status = yield self.status(21)
-        self.assertIn("node1 has ended (process ended by signal 9)", self.lab.out)
+        self.assertIn("node1a has ended (process ended by signal 9)", self.lab.out)
+        pair = status["pair"]
+        while pair["role"] != "backup" or not pair["inSync"]:
+            yield sleep(LOOK)
+            pair = (yield self.status(21))["pair"]
         after = yield self.pids()
         self.assertEqual(before[:3] + before[4:], after[:3] + after[4:])
         begin = reactor.seconds()
@@ -145,8 +149,8 @@ class LabTests(TestCase):
         yield self.assertEnded(after, 0.5)
         self.assertEqual(self.lab.err, "")
         self.assertNotIn("Traceback", self.lab.out)
-        records = (self.folder / "log" / "node1.jsonl").read_text()
-        self.assertIn('"msg":"node1 has stopped"', records)
+        records = (self.folder / "log" / "node1a.jsonl").read_text()
+        self.assertIn('"msg":"node1a has stopped"', records)
 
     @inlineCallbacks
     def test_killed(self) -> Any:

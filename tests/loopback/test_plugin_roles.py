@@ -160,7 +160,7 @@ class RoleTests(TestCase):
     @inlineCallbacks
     def test_pair(self) -> Any:
         """
-        A pair says that it cannot be started yet.
+        A node that is in no pair is not started as a member of one.
         """
-        process = self.start("pair", "pair1")
-        yield self.assertRefuses(process, "not yet", "hot standby")
+        process = self.start("pair", "node1")
+        yield self.assertRefuses(process, "node1 is not a member of a [[pair]]")
