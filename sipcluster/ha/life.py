@@ -37,7 +37,7 @@ class LifeClock:
         """
         See C{IReactorTime}.
         """
-        raise NotImplementedError
+        return self._clock.seconds()
 
     def callLater(
         self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any
