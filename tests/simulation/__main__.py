@@ -8,9 +8,10 @@ import argparse
 import gc
 import multiprocessing
 import re
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from attrs import frozen
 from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
@@ -94,7 +95,18 @@ def kind(why: str) -> str:
     return re.sub(r"\b[0-9a-f]{16,}\b|\d+(\.\d+)?", "#", last)[:120]
 
 
-def outcomes(seeds: range, job: Job, jobs: int) -> Iterator[tuple[int, str, str]]:
+def _mortal() -> None:
+    """
+    A worker dies when the pool ends it: a reactor in the parent may have left it a
+    handler that only asks the reactor to stop, and the pool would wait for ever.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def outcomes(
+    seeds: range, job: Callable[[int], tuple[int, str, str]], jobs: int
+) -> Iterator[tuple[int, str, str]]:
     """
     Run seeds, as many at a time as told.
     """
@@ -102,7 +114,8 @@ def outcomes(seeds: range, job: Job, jobs: int) -> Iterator[tuple[int, str, str]
         yield from map(job, seeds)
         return
     # Each process lives for some seeds only: what one leaves behind is gone then.
-    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=100) as pool:
+    context = multiprocessing.get_context("fork")
+    with context.Pool(jobs, _mortal, maxtasksperchild=100) as pool:
         yield from pool.imap_unordered(job, seeds)
 
 

@@ -4,6 +4,8 @@ Tests for sipcluster.testing.simulation, and with it for the whole cluster.
 
 from __future__ import annotations
 
+import signal
+
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -35,6 +37,13 @@ def run(plan: Plan) -> Outcome:
     return runPlan(plan, cluster)
 
 
+def _handler(seed: int) -> tuple[int, str, str]:
+    """
+    What a worker does at SIGTERM.
+    """
+    return seed, str(signal.getsignal(signal.SIGTERM)), ""
+
+
 class SeedTests(SynchronousTestCase):
     """
     What must be true is true.
@@ -46,6 +55,16 @@ class SeedTests(SynchronousTestCase):
         """
         done = outcomes(SEEDS, Job(False, 0.0), JOBS)
         self.assertEqual({seed: why for seed, why, _ in done if why}, {})
+
+    def test_workersEnd(self) -> None:
+        """
+        Workers die of SIGTERM, by which the pool ends them, also below a reactor,
+        which would leave them a handler of its own.
+        """
+        before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+        self.addCleanup(signal.signal, signal.SIGTERM, before)
+        handlers = {handler for _, handler, _ in outcomes(range(1, 3), _handler, 2)}
+        self.assertEqual(handlers, {str(signal.SIG_DFL)})
 
     def test_foundOnce(self) -> None:
         """
