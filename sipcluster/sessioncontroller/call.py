@@ -37,7 +37,8 @@ class Call(Resuming):
         """
         Something happened on a leg.
         """
-        _HANDLERS[type(event)](self, leg, event)
+        if not leg.server or not self.serviceEvent(leg, event):
+            _HANDLERS[type(event)](self, leg, event)
 
     def _modificationWithdrawn(self, leg: Leg, event: ModificationWithdrawn) -> None:
         other = self.other(leg)
@@ -69,7 +70,7 @@ class Call(Resuming):
         for party in self.parties:
             party.forget()
         for leg in self.legs:
-            leg.call = None
+            leg.call = leg.peer = None
 
     # Writing down
 
@@ -85,8 +86,11 @@ class Call(Resuming):
             ani=self.ani,
             dnis=self.dnis,
             created=self.created,
-            parties=tuple(party.value() for party in parties),
-            legs=tuple(leg.value(parties.index(leg.party)) for leg in self.legs),
+            parties=tuple(party.value(self.callType) for party in parties),
+            legs=tuple(
+                leg.value(-1 if leg.server else parties.index(leg.party))
+                for leg in self.legs
+            ),
             redirections=self.redirections,
             userData=self.userData,
             callID=self.callID,

@@ -57,7 +57,9 @@ class AskedOf(Making):
         if party.state != "Alerting":
             self.release(Cause.OK, b"", party, requester)
             return
-        leg, self._second = self._second, None
+        leg = self._second
+        if leg is not None:
+            self.loosen(leg)
         self._clear(party, Cause.REJECTED, b"", requester)
         if leg is not None:
             leg.machine.release(Cause.REJECTED, b"")

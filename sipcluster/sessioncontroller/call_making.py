@@ -203,7 +203,7 @@ class Making(CallBase):
         self._clear(leg.party, event.cause if forward is None else Cause.FORWARDED)
         if not goesOn:
             return
-        self._second = None
+        self.loosen(leg)
         if forward is not None:
             assert leg.destination is not None
             self._instead = (leg.destination, event.cause)

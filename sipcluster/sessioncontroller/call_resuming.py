@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from sipcluster.sessioncontroller.call_digits import Digits
+from sipcluster.sessioncontroller.call_queueing import Queueing
 from sipcluster.sessioncontroller.events import Offered
 from sipcluster.sessioncontroller.isessioncontroller import (
     DN,
@@ -64,7 +64,7 @@ def _read(value: AskedValue, findDN: FindDN) -> Asked:
     )
 
 
-class Resuming(Digits):
+class Resuming(Queueing):
     """
     What a call does that has come from elsewhere.
     """
@@ -91,7 +91,7 @@ class Resuming(Digits):
         return tuple(
             UndertakingValue(
                 one.kind,
-                self.parties.index(one.party),
+                -1 if one.whose is None else self.parties.index(one.whose),
                 one.requester,
                 one.left,
                 None if one.where is None else _write(one.where),
@@ -163,7 +163,8 @@ class Resuming(Digits):
         making = value.making
         refused = CallRefused(Why.DISCONNECTED)
         for undertaking in value.undertakings:
-            party = self.parties[undertaking.party]
+            at = undertaking.party
+            party = None if at < 0 else self.parties[at]
             asked = Undertaking(undertaking.kind, party, undertaking.requester)
             self._tellRefused(asked, refused)
         if making is not None and making.requester is not None:
@@ -204,6 +205,9 @@ class Resuming(Digits):
     def _resumeOne(
         self, value: UndertakingValue, pending: list[Deferred[Any]], findDN: FindDN
     ) -> None:
+        if value.kind == "align":
+            self.alignSoon()
+            return
         party = self.parties[value.party]
         asked = Undertaking(value.kind, party, value.requester)
         first, second = self._first, self._second

@@ -246,7 +246,7 @@ class Ringing(AskedOf):
             raise CallRefused(Why.INVALID_DESTINATION, "it rings there")
         if self._made >= self._ua.limits.legs:
             raise CallRefused(Why.LIMIT, "the call went through too many telephones")
-        self._second = None
+        self.loosen(leg)
         self._led = where
         self._tried.add(found.dn)
         self._clear(party, Cause.REDIRECTED, b"", asked.requester)

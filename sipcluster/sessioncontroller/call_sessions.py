@@ -224,8 +224,8 @@ class Sessions(Ringing):
 
         @raise CallRefused: the party is not in this state, or alone.
         """
-        for leg in (self._first, self._second):
-            if leg is not None and leg.party is party:
+        for leg in self.legs:
+            if leg.party is party:
                 other = self.other(leg)
                 if other is not None and party.state == state:
                     return leg, other

@@ -15,8 +15,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from sipcluster.sessioncontroller.call_media import Media
 from sipcluster.sessioncontroller.call_ringing import REFUSALS
-from sipcluster.sessioncontroller.call_sessions import Sessions
 from sipcluster.sessioncontroller.events import (
     Acknowledged,
     Answered,
@@ -44,7 +44,7 @@ from sipcluster.wire.correlation import Requester
 log = Logger()
 
 
-class ThirdParty(Sessions):
+class ThirdParty(Media):
     """
     What a call does that was made by request.
     """
@@ -104,9 +104,14 @@ class ThirdParty(Sessions):
 
     def _isOurs(self, leg: Leg | None) -> bool:
         """
-        Whether this is the leg of a caller whom we have called.
+        Whether this is the leg of a caller whom we have called, or have answered
+        already: what the called side says cannot be an answer to its INVITE.
         """
-        return leg is not None and leg is self._first and not leg.incoming
+        return (
+            leg is not None
+            and leg is self._first
+            and (not leg.incoming or leg.state == "Confirmed")
+        )
 
     # The caller's telephone
 

@@ -15,7 +15,6 @@ from sipcluster.ha.ikeeping import UNKEPT, IKeeper, Unkept
 from sipcluster.registrar.register import Lifetimes
 from sipcluster.sessioncontroller.authentication import Authenticator
 from sipcluster.sessioncontroller.call import Call
-from sipcluster.sessioncontroller.call_control import CallControl
 from sipcluster.sessioncontroller.events import Cause
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.isessioncontroller import (
@@ -26,6 +25,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 )
 from sipcluster.sessioncontroller.keeping import KeptCalls, KeptRefusals
 from sipcluster.sessioncontroller.restoring import goOn, restoreCall
+from sipcluster.sessioncontroller.routing_control import RoutingControl
 from sipcluster.sessioncontroller.sinks import Distribution
 from sipcluster.sessioncontroller.useragent import UserAgent
 from sipcluster.sessioncontroller.values import CallValue
@@ -42,7 +42,7 @@ log = Logger()
 STOP_WITHIN = 1.0
 
 
-class SessionController(CallControl):
+class SessionController(RoutingControl):
     """
     A back-to-back user agent for the DNs of one switch, behind SIP Proxies.
     """

@@ -8,7 +8,9 @@ T-Library events.  No event knows a SIP message, a leg or a T-Library client.
 What a T-Library server makes of them: Offered
 is EventDialing, Alerting EventRinging, Answered EventEstablished, Held EventHeld,
 Retrieved EventRetrieved, Failed EventDestinationBusy, Released EventReleased or
-EventAbandoned.
+EventAbandoned.  Those of calls with more than two parties are in
+L{sipcluster.sessioncontroller.party_events}, those of routing points and treatments in
+L{sipcluster.sessioncontroller.queue_events}.
 """
 
 from __future__ import annotations
@@ -45,6 +47,14 @@ class Role(enum.Enum):
     UNKNOWN = "Unknown"
     ORIGINATION = "Origination"
     DESTINATION = "Destination"
+    CONFERENCE_MEMBER = "ConferenceMember"
+    NEW_PARTY = "NewParty"
+    ADDED_BY = "AddedBy"
+    DELETED_BY = "DeletedBy"
+    TRANSFERRED_BY = "TransferredBy"
+    DELETED_PARTY = "DeletedParty"
+    CONFERENCED_BY = "ConferencedBy"
+    OBSERVER = "Observer"
 
 
 class Cause(enum.Enum):
@@ -69,6 +79,28 @@ class Cause(enum.Enum):
     LOST = "Lost"
     FAILED = "GeneralError"
     SHUTDOWN = "Shutdown"
+    TRANSFERRED = "Transferred"
+    CONFERENCED = "Conferenced"
+    BRIDGED = "Bridged"
+    ANSWERING_MACHINE = "AnsweringMachineDetected"
+    FAX = "FaxDetected"
+    SIT = "SitDetected"
+    VACANT = "SitVacant"
+    NO_CIRCUIT = "SitNocircuit"
+    ALL_TRUNKS_BUSY = "AllTrunksBusy"
+    DROPPED = "Dropped"
+
+
+@frozen
+class ThirdParty:
+    """
+    Who had a hand in something, besides the party and the one it talks to.
+
+    @ivar role: what that one did, or is.
+    """
+
+    dn: str
+    role: Role = Role.UNKNOWN
 
 
 @frozen
@@ -86,6 +118,11 @@ class PartyView:
     @ivar dnis: number that was dialled.
     @ivar callID: the number that this node gave the call; not 0.
     @ivar userData: what is attached to the call.
+    @ivar previousConnID: of a consultation the call about which it is, and of a party
+        that has come from another call that one; C{""}: there is none.
+    @ivar thisQueue: the routing point that the call went through last, or at which
+        it is; C{""}: none.
+    @ivar conference: the consultation is to become a conference, not a transfer.
     """
 
     connID: str
@@ -100,6 +137,9 @@ class PartyView:
     dnis: str
     callID: int = 0
     userData: KVList = ()
+    previousConnID: str = ""
+    thisQueue: str = ""
+    conference: bool = False
 
 
 @frozen
@@ -111,6 +151,10 @@ class CallEvent:
     @ivar time: seconds since 1970.
     @ivar requester: who asked for it by T-Library, so that the event answers the
         request; L{None} when a telephone or the far end did it.
+    @ivar third: who had a hand in it; L{None}: nobody else.
+    @ivar why: what brought it about, in the words of the field's call states, where
+        the event has no cause of its own.
+    @ivar extensions: more of it, as the field's AttributeExtensions has it.
     """
 
     published: ClassVar[bool] = True
@@ -118,6 +162,9 @@ class CallEvent:
     party: PartyView
     time: float
     requester: Requester | None = field(default=None, kw_only=True)
+    third: ThirdParty | None = field(default=None, kw_only=True)
+    why: Cause = field(default=Cause.OK, kw_only=True)
+    extensions: KVList = field(default=(), kw_only=True)
 
 
 @frozen

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.events import Fields
+from sipcluster.sessioncontroller.imedia import MediaRequest
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.isessioncontroller import DTMFMethod
 from sipcluster.sessioncontroller.leg_inputs import LegInputs
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Destination,
         ProxyAddress,
     )
+    from sipcluster.sessioncontroller.leg import Leg
     from sipcluster.sessioncontroller.party import Party
     from sipcluster.sessioncontroller.session_refresh import Refresh
     from sipcluster.sessioncontroller.useragent import UserAgent
@@ -70,6 +72,11 @@ class LegData:
     @ivar withdrawn: our far end gave a change up that is still under way on the
         other leg.
     @ivar reason: for the BYE that has to wait.
+    @ivar peer: the leg whose far end this one's talks to, or is to; L{None}: none.
+    @ivar joined: they know of each other.
+    @ivar media: what a media server is to give the far end; L{None}: nothing.  Of a
+        leg to a media server, what that was asked for.
+    @ivar server: the name of the media server that the far end is; C{""}: it is none.
     @ivar relays: requests that go through, of our far end, that are not answered.
     @ivar relaying: those of the other one, by the serial that they have there.
     @ivar repeats: serials of those that our far end has sent to another process, by
@@ -103,15 +110,18 @@ class LegData:
         "id",
         "incoming",
         "invite",
+        "joined",
         "localTag",
         "machine",
         "maxForwards",
+        "media",
         "mediaFork",
         "muted",
         "offerFields",
         "offered",
         "origin",
         "party",
+        "peer",
         "proxy",
         "reason",
         "received",
@@ -120,6 +130,7 @@ class LegData:
         "relays",
         "repeats",
         "secure",
+        "server",
         "ua",
         "unanswered",
         "withdrawn",
@@ -167,6 +178,10 @@ class LegData:
         self.caller = b""
         self.reason = b""
         self.withdrawn = False
+        self.peer: Leg | None = None
+        self.joined = True
+        self.media: MediaRequest | None = None
+        self.server = ""
         self.answered: Response | None = None
         self.acked: tuple[int, float, bool] | None = None
         self.relays: dict[int, ServerTransaction] | None = None

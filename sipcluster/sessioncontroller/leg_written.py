@@ -92,6 +92,11 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         relayed=leg.relayedValues() if leg.relays or leg.repeats else (),
         relaying=leg.relayingValues() if leg.relaying or leg.unanswered else (),
         acked=None if acked is None else _writeAcked(acked, leg.ua.timers.clock),
+        role=0 if call is None else call.placeOf(leg),
+        peer=-1 if call is None else call.peerOf(leg),
+        joined=leg.joined,
+        media=leg.media,
+        server=leg.server,
     )
 
 
@@ -113,7 +118,7 @@ def canGoOn(value: LegValue) -> bool:
     return value.dialog is not None
 
 
-def restoreLeg(call: Call, value: LegValue) -> None:
+def restoreLeg(call: Call, value: LegValue) -> Leg:
     """
     Make a leg live again that L{canGoOn}.
 
@@ -124,27 +129,35 @@ def restoreLeg(call: Call, value: LegValue) -> None:
     @raise ValueError: it is here already.
     """
     ua = call.agent
-    party = call.parties[value.party]
     state = value.state
     if state in _UNACKNOWLEDGED and value.invited is None:
         state = "Confirmed"
-    leg = call.addLeg(
-        party,
-        value.incoming,
-        value.callID,
-        value.localTag,
-        value.id,
-        SessionOrigin(
-            value.originAddress or ua.origin,
-            value.originID,
-            value.originVersion,
-            value.sent,
-        ),
-        state,
-        party.view.thisRole is Role.ORIGINATION,
+    origin = SessionOrigin(
+        value.originAddress or ua.origin,
+        value.originID,
+        value.originVersion,
+        value.sent,
     )
-    if value.loose:
-        call.loosen(leg)
+    if value.server:
+        leg = call.addService(
+            value.server, value.callID, value.localTag, value.id, origin, state
+        )
+    else:
+        party = call.parties[value.party]
+        leg = call.addLeg(
+            party,
+            value.incoming,
+            value.callID,
+            value.localTag,
+            value.id,
+            origin,
+            state,
+            value.role == 1
+            or (not value.role and party.view.thisRole is Role.ORIGINATION),
+            value.loose,
+        )
+    leg.joined = value.joined
+    leg.media = value.media
     leg.received = value.received
     leg.allow = value.allow
     leg.held = value.held
@@ -184,6 +197,7 @@ def restoreLeg(call: Call, value: LegValue) -> None:
             _restoreAsking(leg, value, value.asking)
         except ValueError:
             leg.change = None  # it is given up here, where it was sent
+    return leg
 
 
 def _incoming(leg: Leg, value: InviteServerValue) -> IncomingInvite:

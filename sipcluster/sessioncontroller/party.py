@@ -48,6 +48,12 @@ class PartyInputs(Protocol):
     def cleared(self, event: CallEvent) -> None:
         "It is out of the call."
 
+    def queued(self, event: CallEvent) -> None:
+        "It is a routing point, at which the call waits."
+
+    def told(self, event: CallEvent) -> None:
+        "Something happened that changes nothing of its state."
+
 
 class Party:
     """
@@ -119,9 +125,11 @@ class Party:
         self._publish = None
         self.machine = _GONE
 
-    def value(self) -> PartyValue:
+    def value(self, callType: CallType) -> PartyValue:
         """
         Write it down.
+
+        @param callType: that of its call.
         """
         view = self.view
         return PartyValue(
@@ -132,6 +140,10 @@ class Party:
             self.answered,
             view.otherDN,
             view.otherRole,
+            view.previousConnID,
+            view.thisQueue,
+            view.conference,
+            None if view.callType is callType else view.callType,
         )
 
 
@@ -144,10 +156,14 @@ def _build() -> TypeMachine[PartyInputs, Party]:
     hold = m.state("Hold")
     failed = m.state("Failed")
     cleared = m.state("Cleared")
-    everywhere = (null, initiated, alerting, connected, hold, failed, cleared)
+    queued = m.state("Queued")
+    live = (initiated, alerting, connected, hold, failed, queued)
+    everywhere = (null, *live, cleared)
 
     @null.upon(PartyInputs.initiated).to(initiated)
     @null.upon(PartyInputs.alerted).to(alerting)
+    @null.upon(PartyInputs.queued).to(queued)
+    @queued.upon(PartyInputs.cleared).to(cleared)
     @alerting.upon(PartyInputs.progressed).loop()
     @connected.upon(PartyInputs.held).to(hold)
     @hold.upon(PartyInputs.retrieved).to(connected)
@@ -168,6 +184,15 @@ def _build() -> TypeMachine[PartyInputs, Party]:
         s.answered = True
         s.tell(event)
 
+    for state in live:
+
+        @state.upon(PartyInputs.told).loop()
+        def pass_(party: PartyInputs, s: Party, event: CallEvent) -> None:
+            s.tell(event)
+
+    null.upon(PartyInputs.told).loop().returns(None)
+    cleared.upon(PartyInputs.told).loop().returns(None)
+
     # What both ends say at the same time, or again, changes nothing.
     null.upon(PartyInputs.cleared).to(cleared).returns(None)
     cleared.upon(PartyInputs.cleared).loop().returns(None)
@@ -175,6 +200,7 @@ def _build() -> TypeMachine[PartyInputs, Party]:
         if state is not null:
             state.upon(PartyInputs.initiated).loop().returns(None)
             state.upon(PartyInputs.alerted).loop().returns(None)
+            state.upon(PartyInputs.queued).loop().returns(None)
         if state is not alerting:
             state.upon(PartyInputs.progressed).loop().returns(None)
         if state not in (initiated, alerting):

@@ -12,6 +12,7 @@ from sipcluster.sessioncontroller.call import Call
 from sipcluster.sessioncontroller.call_resuming import FindDN
 from sipcluster.sessioncontroller.events import CallEvent, Cause
 from sipcluster.sessioncontroller.isessioncontroller import IDialPlan
+from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.leg_written import canGoOn, restoreLeg
 from sipcluster.sessioncontroller.useragent import UserAgent
 from sipcluster.sessioncontroller.values import CallValue
@@ -49,7 +50,13 @@ def restoreCall(
         party.answered = written.answered
         if written.otherRole is not None:
             party.view = evolve(
-                party.view, otherDN=written.otherDN, otherRole=written.otherRole
+                party.view,
+                callType=written.callType or value.callType,
+                otherDN=written.otherDN,
+                otherRole=written.otherRole,
+                previousConnID=written.previousConnID,
+                thisQueue=written.thisQueue,
+                conference=written.conference,
             )
     return call
 
@@ -67,11 +74,23 @@ def goOn(call: Call, value: CallValue, findDN: FindDN) -> bool:
     @raise ValueError: one of its INVITEs is here already.
     """
     whole = True
+    made: list[Leg | None] = []
     for written in value.legs:
         if canGoOn(written):
-            restoreLeg(call, written)
+            made.append(restoreLeg(call, written))
         else:
-            whole = False
+            whole = whole and bool(written.server)
+            made.append(None)
+    for leg, written in zip(made, value.legs, strict=True):
+        if leg is not None and written.peer == -2:
+            call.unpair(leg)
+        elif leg is not None and written.peer >= 0:
+            peer = made[written.peer]
+            if peer is None:
+                call.unpair(leg)
+                leg.joined = False
+            else:
+                call.pair(leg, peer)
     if not whole or not (call.legs or (value.making and value.making.routing)):
         call.release(Cause.LOST)
         call.endIfEmpty()

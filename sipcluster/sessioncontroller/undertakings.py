@@ -47,6 +47,7 @@ class Undertaking:
 
     @ivar kind: as in L{UndertakingValue
         <sipcluster.sessioncontroller.values.UndertakingValue>}.
+    @ivar whose: the party that asked; L{None}: nobody did.
     @ivar tooLate: its time is up.
     @ivar quiet: the far ends may not change the session meanwhile, and when its time
         is up, whoever has changed it still changes it back.
@@ -57,7 +58,7 @@ class Undertaking:
     """
 
     kind: str
-    party: Party
+    whose: Party | None
     requester: Requester | None = None
     tooLate: bool = False
     quiet: bool = False
@@ -65,6 +66,14 @@ class Undertaking:
     sent: bool = False
     timer: Timer | None = None
     where: Asked | None = None
+
+    @property
+    def party(self) -> Party:
+        """
+        The party that asked, of what only parties ask.
+        """
+        assert self.whose is not None
+        return self.whose
 
     @property
     def left(self) -> float:
@@ -102,6 +111,7 @@ class Undertakings:
     relays: dict[int, Deferred[int]] = field(factory=dict)
     heard: bytes = b""
     ended: bool = False
+    _servers: dict[Leg, Deferred[None]] = field(factory=dict)
     _turn: DeferredLock = field(factory=DeferredLock)
     _waiting: dict[Deferred[Any], Undertaking] = field(factory=dict)
     _serial: int = 0
@@ -242,7 +252,7 @@ class Undertakings:
         A party has left the call.
         """
         for undertaking in list(self._waiting.values()):
-            if undertaking.party is party:
+            if undertaking.whose is party:
                 self.refuse(undertaking, Why.DISCONNECTED)
 
     def modification(self, leg: Leg) -> Deferred[ModificationAnswered]:
@@ -262,6 +272,36 @@ class Undertakings:
         self._serial -= 1
         answered = self.relays[self._serial] = Deferred()
         return self._serial, answered
+
+    def server(self, undertaking: Undertaking, leg: Leg) -> Deferred[None]:
+        """
+        Wait until a media server has answered.
+
+        @return: fails with L{CallRefused} when it will not.
+        """
+        answered = self._servers[leg] = self.waiting(undertaking)
+
+        def over(result: T) -> T:
+            self._servers.pop(leg, None)
+            return result
+
+        return answered.addBoth(over)
+
+    def serverAnswered(self, leg: Leg) -> None:
+        """
+        A media server has answered.
+        """
+        answered = self._servers.get(leg)
+        if answered is not None:
+            answered.callback(None)
+
+    def serverGone(self, leg: Leg, why: str) -> None:
+        """
+        A media server does not serve.
+        """
+        answered = self._servers.get(leg)
+        if answered is not None:
+            answered.errback(CallRefused(Why.FAILED, why))
 
     def end(self) -> None:
         """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field
 
 from sipcluster.sessioncontroller.attempt import Attempt
+from sipcluster.sessioncontroller.imedia import IMediaService, NoMedia
 from sipcluster.sessioncontroller.isessioncontroller import (
     CallRefused,
     IProxies,
@@ -41,15 +42,17 @@ def _unheeded(invite: IncomingInvite | None) -> None:
 class CallTimers(TimerQueue):
     """
     The timers of one call: when one fires, the call may have changed.
+
+    @ivar touched: told so.
     """
 
-    __slots__ = ("_queue", "_touch")
+    __slots__ = ("_queue", "touched")
 
     def __init__(self, queue: TimerQueue, touch: Callable[[], object]) -> None:
         # The queues are those of the other one.
         self.clock = queue.clock
         self._queue = queue
-        self._touch = touch
+        self.touched = touch
 
     def after(
         self, seconds: float, call: Callable[..., object], *args: object
@@ -60,7 +63,7 @@ class CallTimers(TimerQueue):
         return self._queue.after(seconds, self._fire, call, args)
 
     def _fire(self, call: Callable[..., object], args: tuple[object, ...]) -> None:
-        self._touch()
+        self.touched()
         call(*args)
 
 
@@ -78,6 +81,8 @@ class UserAgent:
     @ivar origin: network type, address type and address of the origin lines
         that we write.
     @ivar wallTime: seconds since 1970, for events.
+    @ivar media: knows the media servers.
+    @ivar location: where the node is: media servers there come first.
     @ivar legs: all legs by our tag.
     @ivar parties: the parties of each DN of this switch, in the order in which
         they were made; those of calls that have not ended.
@@ -101,6 +106,8 @@ class UserAgent:
     origin: bytes
     wallTime: Callable[[], float]
     limits: Limits
+    media: IMediaService = field(factory=NoMedia)
+    location: str = ""
     legs: dict[bytes, Leg] = field(factory=dict)
     parties: dict[str, dict[Party, None]] = field(factory=dict)
     attempts: set[Attempt] = field(factory=set)
@@ -119,6 +126,21 @@ class UserAgent:
         """
         timers = CallTimers(self.timers, touch)
         return evolve(self, touch=touch, refused=refused, timers=timers)
+
+    def touches(self, another: Callable[[], object]) -> None:
+        """
+        Another call may have changed as well, from now on, whenever this one may have:
+        a leg has gone over to it.
+        """
+        mine = self.touch
+
+        def touch() -> None:
+            mine()
+            another()
+
+        self.touch = touch
+        if isinstance(self.timers, CallTimers):
+            self.timers.touched = touch
 
     def count(self, what: str) -> None:
         """

@@ -22,6 +22,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sipcluster.sessioncontroller.events import CallType, Cause, Fields, Role
+from sipcluster.sessioncontroller.imedia import MediaRequest
 from sipcluster.sessioncontroller.isessioncontroller import Destination, DTMFMethod
 from sipcluster.sessioncontroller.session_refresh import Refresh
 from sipcluster.sip.adoption import InviteClientValue, InviteServerValue
@@ -40,6 +41,9 @@ class PartyValue(Struct, frozen=True, omit_defaults=True, gc=False):
     @ivar answered: it has been connected.
     @ivar otherDN: the one it talks to, as events name it; C{""} with an
         C{otherRole} of L{None} in values of older form.
+    @ivar previousConnID: as in L{PartyView
+        <sipcluster.sessioncontroller.events.PartyView>}, like what follows.
+    @ivar callType: L{None}: that of the call.
     """
 
     dn: str
@@ -49,6 +53,10 @@ class PartyValue(Struct, frozen=True, omit_defaults=True, gc=False):
     answered: bool = False
     otherDN: str = ""
     otherRole: Role | None = None
+    previousConnID: str = ""
+    thisQueue: str = ""
+    conference: bool = False
+    callType: CallType | None = None
 
 
 class OutgoingInviteValue(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -154,6 +162,14 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
         does something; C{b""}: there is none.
     @ivar holding: its DN holds the other one by request.
     @ivar dtmfMethod: how the far end is sent digits.
+    @ivar role: 1: it is the caller's leg, 2: that of the called side; 0: which of them
+        follows from the role of its party.
+    @ivar peer: index in L{CallValue.legs} of the one that it is connected to; -1: the
+        caller's and the called side's are, if they are there; -2: none.
+    @ivar joined: its far end and that of its peer know of each other.
+    @ivar media: what a media server is to give the far end, or is asked for.
+    @ivar server: the name of the media server that the far end is; its C{party} means
+        nothing then.
     """
 
     id: bytes
@@ -194,6 +210,11 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     acked: AcknowledgedValue | None = None
     relayed: tuple[RelayedValue, ...] = ()
     relaying: tuple[RelayingValue, ...] = ()
+    role: int = 0
+    peer: int = -1
+    joined: bool = True
+    media: MediaRequest | None = None
+    server: str = ""
 
 
 class AskedValue(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -245,8 +266,9 @@ class UndertakingValue(Struct, frozen=True, omit_defaults=True, gc=False):
     Something that a call was asked, and that is not done yet.
 
     @ivar kind: make, answer, talk, redirect, hold, retrieve, digits; connect: what is
-        left to do for a call that was made by request when it is answered.
-    @ivar party: index of the asking party in L{CallValue.parties}.
+        left to do for a call that was made by request when it is answered; align: who
+        is connected to whom has changed, and not all far ends know it.
+    @ivar party: index of the asking party in L{CallValue.parties}; -1: there is none.
     @ivar left: seconds that it may still take; 0: it waits for its turn.
     @ivar where: where a call is to be redirected to.
     """

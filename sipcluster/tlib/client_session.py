@@ -90,8 +90,10 @@ class ClientSession:
 
     @ivar position: of the last event that was handed over, or is being handed over.
     @ivar handled: of the last event that C{eventReceived} is done with.
+    @ivar roleEpoch: of the primary from which it has all up to C{position}; 0: of no
+        pair.
     @ivar registrations: what was registered, by DN; after the server has lost the
-        session they are registered again.
+        session, or a primary that could tell nobody of it, they are registered again.
     @ivar mask: the input mask; L{None}: the server's default.
     @ivar duplicates: messages that came again and were dropped.
     @ivar gaps: how often a position was missing.
@@ -120,6 +122,8 @@ class ClientSession:
         self.session = resume.session if resume else ""
         self.epoch = resume.epoch if resume else 0
         self.position = resume.position if resume else 0
+        self.roleEpoch = resume.roleEpoch if resume else 0
+        self._linkEpoch = 0
         self.registrations: dict[str, RequestRegisterAddress] = {}
         self.mask: bytes | None = None
         self.duplicates = 0
@@ -146,7 +150,7 @@ class ClientSession:
         """
         if not self.session:
             return None
-        return Resume(self.session, self.epoch, self.position)
+        return Resume(self.session, self.epoch, self.position, self.roleEpoch)
 
     def began(
         self, info: EventServerInfo, write: Callable[[bytes], None]
@@ -165,8 +169,13 @@ class ClientSession:
             result = ResumeResult.LOST
         self._write = write
         self._underWay.clear()
-        self._mayJump = result is ResumeResult.SNAPSHOT
+        self._mayJump = snapshot = result is ResumeResult.SNAPSHOT
+        self._linkEpoch = info.roleEpoch or 0
         failed: list[_Asked] = []
+        if not snapshot:
+            self.roleEpoch = self._linkEpoch
+        elif self.roleEpoch != self._linkEpoch:
+            self._registerAgain()
         if result in (ResumeResult.NEW, ResumeResult.LOST):
             self.session = info.sessionID or ""
             self.epoch = info.epoch or 0
@@ -200,7 +209,7 @@ class ClientSession:
         self.broken()
         if forget:
             self.session = ""
-            self.epoch = self.position = self.handled = 0
+            self.epoch = self.position = self.handled = self.roleEpoch = 0
             self.registrations.clear()
         self._restoring.clear()
         for asked in self._asked.clear():
@@ -213,22 +222,31 @@ class ClientSession:
         @return: requests of which nobody knows whether they were done.
         """
         failed = []
-        wanted = set(self.registrations)
         for reference in self._asked:
             asked = self._asked.get(reference)
             assert asked is not None
             if asked.sent and not isinstance(asked.message, HARMLESS):
                 self._asked.pop(reference)
                 failed.append(asked)
-            elif isinstance(asked.message, RequestRegisterAddress):
-                wanted.discard(asked.message.thisDN or "")
             asked.sent = False
+        self._registerAgain()
+        return failed
+
+    def _registerAgain(self) -> None:
+        """
+        Nobody knows what is registered.
+        """
+        asked = [self._asked.get(reference) for reference in self._asked]
+        wanted = set(self.registrations).difference(
+            one.message.thisDN or ""
+            for one in asked
+            if one is not None and isinstance(one.message, RequestRegisterAddress)
+        )
         self._restoring = {
             self._reference(): request
             for dn, request in self.registrations.items()
             if dn in wanted
         }
-        return failed
 
     # Requests.
 
@@ -330,7 +348,10 @@ class ClientSession:
                     position=self.position,
                     next=position,
                 )
-            self._mayJump = False
+            if self._mayJump:
+                self._mayJump = False
+                # Only now: what it had before a snapshot is of another primary.
+                self.roleEpoch = self._linkEpoch
             self.position = position
             self._unacknowledged += size
         if envelope.reference and envelope.reference in self._restoring:

@@ -63,6 +63,7 @@ def introduction(
         sessionID=resume.session if resume else None,
         epoch=resume.epoch if resume else None,
         inputMask=mask,
+        roleEpoch=(resume.roleEpoch or None) if resume else None,
     )
 
 

@@ -25,11 +25,16 @@ class Resume:
     @ivar epoch: the Epoch of the server that began the session.
     @ivar position: EventSequenceNumber of the last event that C{eventReceived} was
         given.
+    @ivar roleEpoch: RoleEpoch of the primary that the client has all that from; 0:
+        not known, or it is in no pair.
     """
 
     session: str = field(validator=validators.instance_of(str))
     epoch: int = field(validator=[validators.instance_of(int), validators.ge(0)])
     position: int = field(
+        default=0, validator=[validators.instance_of(int), validators.ge(0)]
+    )
+    roleEpoch: int = field(
         default=0, validator=[validators.instance_of(int), validators.ge(0)]
     )
 

@@ -116,15 +116,18 @@ class Journal:
         self.first += count
         self.size, self.forgotten = size, forgotten
 
-    def clear(self) -> None:
+    def clear(self, until: int = 0) -> None:
         """
         Forget all: the client never gets it.
+
+        @param until: a position that no message to come may have, nor one before.
         """
         for entry in self.entries:
             if entry.reference:
                 self.miss(entry)
         while self.entries:
             self.forgetFirst()
+        self.last = max(self.last, until)
         self.first = self.last + 1
         self._missedUntil = self.last
 

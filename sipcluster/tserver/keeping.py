@@ -59,6 +59,7 @@ def valueOf(session: Session) -> SessionValue:
         last=stream.journal.last,
         lost=stream.lost,
         dormant=stream.dormant,
+        holds=session.holds,
     )
 
 

@@ -11,6 +11,43 @@ from attrs import frozen
 #: DNs on one page.
 PAGE = 100
 
+#: Holds of the role of primary that a session remembers.
+HOLDS = 16
+
+#: What is remembered first where nobody has written down whose a session was.
+NOBODY = (0, 0)
+
+#: By whom a session was gone on with: the RoleEpoch of each hold of the role of
+#: primary, and the last position that was inherited when it began.
+Holds = tuple[tuple[int, int], ...]
+
+
+def inherited(holds: Holds, epoch: int, last: int) -> Holds:
+    """
+    The same when another hold of the role has begun.
+
+    @param last: position of the last message that it knows of.
+    """
+    return (*(holds or (NOBODY,)), (epoch, last))[-HOLDS:]
+
+
+def shared(holds: Holds, epoch: int, position: int) -> int:
+    """
+    Up to which position what a client has is what the session has.
+
+    @param epoch: of the hold of the role from which the client has it.
+    @param position: the last one that the client has.
+
+    @return: less than C{position}: what comes after it may be of somebody who could
+        not tell anybody any more.
+    """
+    known = False
+    for began, last in holds:
+        if began > epoch:
+            return min(position, last) if known else 0
+        known = began in (NOBODY[0], epoch)
+    return position if known else 0
+
 
 @frozen
 class SessionValue:
@@ -27,6 +64,7 @@ class SessionValue:
     @ivar lost: after the first and up to the second position: what the client never
         gets.
     @ivar dormant: the client has to be told anew of all that it has registered.
+    @ivar holds: who has gone on with it; an older program writes none.
     """
 
     sessionID: str
@@ -40,6 +78,7 @@ class SessionValue:
     last: int = 0
     lost: tuple[int, int] = (0, 0)
     dormant: bool = False
+    holds: Holds = ()
 
 
 class Pages:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from automat import TypeMachine, TypeMachineBuilder
 from twisted.internet.interfaces import IDelayedCall
@@ -17,9 +17,16 @@ from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import Message
 from sipcluster.tserver.itserver import ClientView
 from sipcluster.tserver.journal import Answers
-from sipcluster.tserver.kept_values import Pages, SessionValue, requestKey
+from sipcluster.tserver.kept_values import (
+    Holds,
+    Pages,
+    SessionValue,
+    inherited,
+    requestKey,
+)
 from sipcluster.tserver.limits import Application
 from sipcluster.tserver.outgoing import Entry
+from sipcluster.tserver.presence import Presence
 from sipcluster.tserver.registrations import Registration
 from sipcluster.tserver.stream import Stream
 from sipcluster.wire.correlation import Correlation
@@ -36,26 +43,6 @@ log = Logger()
 SNAPSHOTS = 50
 
 
-class Presence(Protocol):
-    """
-    What may happen to a session.
-    """
-
-    def attached(self, connection: Connection, position: int) -> None:
-        """
-        Its client has a connection, and has handled all up to a position.
-        """
-
-    def detached(self) -> None:
-        "The connection is lost, or no longer the session's."
-
-    def expired(self) -> None:
-        "The client did not come back in time."
-
-    def ended(self, why: str) -> None:
-        "The client, or the server, wants no more of it."
-
-
 #: Hexadecimal digits of a SessionID that are no secret: the id.
 PUBLIC = 16
 
@@ -70,6 +57,7 @@ class Session:
     @ivar view: what others are told of the client.
     @ivar connection: L{None} while the client is away.
     @ivar epoch: which the client gives when it comes back.
+    @ivar holds: who has gone on with it.
     @ivar dns: what it has registered.
     @ivar pages: how that is written down; L{None}: it is not.
     @ivar pending: its requests that wait for an answer.
@@ -88,6 +76,7 @@ class Session:
         "connection",
         "dns",
         "epoch",
+        "holds",
         "id",
         "pages",
         "pending",
@@ -117,6 +106,7 @@ class Session:
         self.view = ClientView(id, application.name, application.mayControl)
         self.connection: Connection | None = None
         self.epoch = server.epoch if written is None else written.epoch
+        self.holds: Holds = ((server.roleEpoch, 0),)
         self.dns: dict[str, Registration] = {}
         keeping = server.keeping
         self.pages = None if keeping is None else Pages()
@@ -169,6 +159,8 @@ class Session:
         written, self._written = self._written, None
         assert written is not None
         self.stream.adopt(told, written.last, written.lost, written.dormant)
+        last = self.stream.journal.last
+        self.holds = inherited(written.holds, self.server.roleEpoch, last)
         for position in sorted(told):
             if told[position].reference:
                 self.answers.add(position, told[position])
@@ -253,17 +245,19 @@ class Session:
             )
             self.connection.cut(TErrorCode.RESOURCE_UNAVAILABLE, why)
 
-    def startSnapshots(self, handled: int) -> int:
+    def startSnapshots(self, shared: int, handled: int) -> int:
         """
         Tell the client anew of all that it has registered, because it has missed
         events: some DNs at a time, as fast as it reads.
 
+        @param shared: the last position at which it has what was sent here.
         @param handled: the last position that it has.
 
         @return: the position to attach with.
         """
         self._snapshots = list(reversed(self.dns))
-        return self.stream.restart(self._snapshots, self._someSnapshots, handled)
+        more = self._someSnapshots
+        return self.stream.restart(self._snapshots, more, shared, handled)
 
     def _someSnapshots(self) -> bool:
         left, lacking = self._snapshots, self.stream.lacking

@@ -21,6 +21,7 @@ from sipcluster.tlib.messages import (
     Message,
     RequestRegisterClient,
 )
+from sipcluster.tserver.kept_values import shared
 from sipcluster.tserver.limits import Application
 from sipcluster.tserver.registrations import Refused
 from sipcluster.tserver.session import PUBLIC, Session
@@ -36,6 +37,10 @@ MASK = 64
 
 #: Seconds of silence that a client may propose.
 SHORTEST, LONGEST = 1, 3600
+
+#: The highest position that is believed of a client whose last primary is gone: the
+#: next ones are above it.
+HIGHEST = 1 << 53
 
 #: What refused start-ups are counted as.
 _COUNTED = {
@@ -238,20 +243,41 @@ class StartUp:
                 )
                 and request.epoch == session.epoch
                 and session.application.name == application.name
-                and position <= session.stream.sent
             ):
-                if session.stream.resumes(position):
-                    server.counts["resumed"] += 1
-                    return _Admission(session, ResumeResult.RESUMED, position)
-                server.counts["snapshots"] += 1
-                position = session.startSnapshots(position)
-                return _Admission(session, ResumeResult.SNAPSHOT, position)
+                admission = self._comeBack(session, request.roleEpoch, position)
+                if admission is not None:
+                    return admission
             server.counts["lostSessions"] += 1
             result = ResumeResult.LOST
         if len(server.sessions) >= server.limits.sessions:
             raise Refused(TErrorCode.NO_LICENSE, "Too many clients")
         server.counts["sessions"] += 1
         return _Admission(server.newSession(application), result, 0)
+
+    def _comeBack(
+        self, session: Session, roleEpoch: int | None, position: int
+    ) -> _Admission | None:
+        """
+        Go on with the session of a client.
+
+        @param roleEpoch: of the primary that it has all up to C{position} from.
+
+        @return: L{None}: it was never sent that far.
+        """
+        counts, farthest, known = self._server.counts, session.stream.sent, position
+        if roleEpoch:  # else it was in no pair, or is too old to say so
+            known = shared(session.holds, roleEpoch, position)
+        if known < position:
+            # It was told events by a primary that could tell nobody else of them.
+            farthest = HIGHEST
+        elif position <= farthest and session.stream.resumes(position):
+            counts["resumed"] += 1
+            return _Admission(session, ResumeResult.RESUMED, position)
+        if position > farthest:
+            return None
+        counts["snapshots"] += 1
+        position = session.startSnapshots(known, position)
+        return _Admission(session, ResumeResult.SNAPSHOT, position)
 
 
 def checkAttributes(request: Message) -> None:

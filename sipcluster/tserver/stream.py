@@ -170,22 +170,23 @@ class Stream:
         self._pump()
 
     def restart(
-        self, dns: Iterable[str], more: Callable[[], bool], handled: int
+        self, dns: Iterable[str], more: Callable[[], bool], shared: int, handled: int
     ) -> int:
         """
         Forget what was to be sent; begin again with snapshots.
 
         @param dns: those of which the client is to get one.
         @param more: makes them.
-        @param handled: the last position that the client has.
+        @param shared: the last position at which the client has what this stream has.
+        @param handled: the last one at which it has anything.
 
         @return: the position to attach with.
         """
         self._dormant = False
-        self.journal.clear()
+        self.journal.clear(handled)
         self.lacking = set(dns)
         self.more = more
-        self.lost = (handled, self.journal.last)
+        self.lost = (shared, self.journal.last)
         self._written()
         return self.journal.last
 

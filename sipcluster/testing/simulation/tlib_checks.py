@@ -5,6 +5,7 @@ What must be true of the T-Library clients of a simulated world.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
@@ -69,7 +70,13 @@ class Session:
     @ivar received: the position of the last event that the client was given.
     @ivar snapshots: it was resumed with a snapshot: there may be gaps.
     @ivar forked: positions that the client knows have been given anew, by a process
-        that could not know it.
+        that could not know it: the client must be told so before it goes on.
+    @ivar common: what its link brings after this position is of a process whose
+        successor knew nothing of it.
+    @ivar epoch: RoleEpoch of its last link; 0: of no pair.
+    @ivar unsure: its link was of a process that had a successor already.
+    @ivar begun: the position at which it was told of a snapshot that it has had
+        nothing of yet; -1: there is none.
     @ivar parties: by DN and ConnID: what the client was told last.
     """
 
@@ -78,6 +85,10 @@ class Session:
     received: int = 0
     snapshots: bool = False
     forked: bool = False
+    common: float = inf
+    epoch: int = 0
+    unsure: bool = False
+    begun: int = -1
     parties: dict[tuple[str, str], str] = field(factory=dict)
 
 
@@ -147,6 +158,8 @@ class ClientChecks:
             copy = told.get(name)
             if copy is None:
                 continue  # it must have been lost: asked when its client comes back
+            if torn:
+                known.common = min(known.common, copy.last)
             if known.received > copy.last:
                 what = f"{name}: {known.received} was given, {copy.last} is known"
                 self._anew(known, what)
@@ -181,17 +194,12 @@ class ClientChecks:
         if before is None or resume is None:
             return
         same = (before.session, before.epoch) == (resume.session, resume.epoch)
-        if result is ResumeResult.RESUMED:
-            if not same:
-                self.broken(f"{client.name}: resumed another session")
-            known = self._session(resume.session)
-            if known.forked:
-                # Two processes have gone on with the same, and neither could know of
-                # the other: the client has a bit of both.
-                self._world.note(client.name, "resumed what is not what it was")
-                known.forked, known.snapshots = False, True
+        known = self._session(resume.session)
+        if result is ResumeResult.RESUMED and not same:
+            self.broken(f"{client.name}: resumed another session")
         paired = self._world.pairAt(client.node) is not None
-        if life == now:
+        again = result is ResumeResult.SNAPSHOT and known.begun == known.received
+        if life == now and not again:
             since = self._unlinked.get(client.name, 0.0)
             away = self._world.clock.seconds() - since
             ended = self._ended.get(client.name, False) and not self._world.gentle
@@ -200,8 +208,32 @@ class ClientChecks:
         elif not paired and result not in (ResumeResult.LOST, ResumeResult.NEW):
             self.broken(f"{client.name}: {result.label} after a restart of its node")
         if result is ResumeResult.SNAPSHOT:
-            known = self._session(resume.session)
             known.snapshots, known.forked = True, False
+            known.begun = known.received
+            known.parties.clear()
+        if paired and result in (ResumeResult.RESUMED, ResumeResult.SNAPSHOT):
+            self._pairLinked(client, known)
+
+    def _pairLinked(self, client: Client, known: Session) -> None:
+        """
+        A client goes on with its session at a pair.
+        """
+        info = None if client.client is None else client.client.info
+        pair = self._world.pairAt(client.node)
+        assert info is not None and pair is not None
+        before, known.epoch = known.epoch, info.roleEpoch or 0
+        if known.epoch != pair.epochs[-1]:
+            known.unsure = True  # what it is told was on its way for long
+            return
+        known.common = inf
+        if known.forked and not known.unsure and before == pair.epochs[-2]:
+            self.broken(f"{client.name}: resumed what is not what it was")
+        if known.forked or known.unsure:
+            # More than one has gone on with the session meanwhile, and not each one
+            # with what the one before had: nobody here knows what is right.
+            self._world.note(client.name, "resumed what is perhaps not what it was")
+            known.forked = known.unsure = False
+            known.snapshots = True
             known.parties.clear()
 
     def received(self, client: Client, resume: Resume, envelope: Envelope) -> None:
@@ -214,11 +246,16 @@ class ClientChecks:
         expected = known.received + 1
         if position != expected and not (known.snapshots and position > expected):
             self.broken(f"{client.name}: position {position} after {known.received}")
-        known.received = position
+        known.received, known.begun = position, -1
         sent = known.sent.get(position)
         got = (type(message).__name__, envelope.reference)
-        if sent is None or sent.name != got[0]:
-            self._anew(known, f"{client.name}: {got} at {position}, sent was {sent}")
+        if position > known.common:
+            known.forked = True
+        elif sent is None or sent.name != got[0]:
+            what = f"{client.name}: {got} at {position}, sent was {sent}"
+            if not known.unsure:
+                self.broken(what)
+            known.forked = True
         dn = getattr(message, "thisDN", None) or ""
         call = getattr(message, "connID", None) or ""
         if call and dn:
@@ -248,7 +285,8 @@ class ClientChecks:
             return
         known = self._session(resume.session)
         last = max(known.sent, default=0)
-        if known.received != last:
+        beyond = known.snapshots and known.received > last  # nobody had that any more
+        if known.received != last and not beyond:
             self.broken(f"{client.name}: has {known.received} of {last}")
         for (dn, call), state in known.parties.items():
             if state != "Released":

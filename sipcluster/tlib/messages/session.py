@@ -48,6 +48,7 @@ class RequestRegisterClient(Request):
     sessionID: str | None = None
     epoch: int | None = None
     inputMask: bytes | None = None
+    roleEpoch: int | None = None
 
 
 class RequestQueryServer(Request):

@@ -1,0 +1,453 @@
+"""
+What a call consists of: its legs and parties, and who is connected to whom.
+
+A leg has a peer: the leg whose far end its own is to talk to.  That is decided at once,
+and written down with the call; that the far ends agree on it is brought about
+afterwards, see L{sipcluster.sessioncontroller.call_media}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+
+from sipcluster.sessioncontroller.events import (
+    CallEvent,
+    CallType,
+    Cause,
+    Fields,
+    Offered,
+    PartyView,
+    Role,
+)
+from sipcluster.sessioncontroller.fields import ALLOW
+from sipcluster.sessioncontroller.isessioncontroller import Asked
+from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.party import Party
+from sipcluster.sessioncontroller.session_description import SessionOrigin
+from sipcluster.sessioncontroller.undertakings import Undertakings
+from sipcluster.wire.kvlist import KVList
+
+if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.call import Call
+    from sipcluster.sessioncontroller.isessioncontroller import (
+        Destination,
+        IDialPlan,
+    )
+    from sipcluster.sessioncontroller.useragent import UserAgent
+    from sipcluster.sip.timers import Timer
+
+
+def _toldNobody(event: CallEvent) -> None:
+    """
+    A media server is no party: nobody is told of it.
+    """
+
+
+class CallParts:
+    """
+    Legs and their parties, under one ConnID and CallUUID.
+
+    @ivar legs: live legs, the caller's first; also those to media servers.
+    @ivar parties: all there have been, the caller's first.
+    @ivar sessionID: the CallUUID, for messages.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_busy",
+        "_ended",
+        "_fields",
+        "_first",
+        "_from",
+        "_instead",
+        "_led",
+        "_made",
+        "_offer",
+        "_plan",
+        "_publish",
+        "_routing",
+        "_second",
+        "_tried",
+        "_ua",
+        "_work",
+        "ani",
+        "callID",
+        "callType",
+        "callUUID",
+        "connID",
+        "created",
+        "dnis",
+        "legs",
+        "parties",
+        "redirections",
+        "sessionID",
+        "userData",
+    )
+
+    def __init__(
+        self,
+        ua: UserAgent,
+        plan: IDialPlan,
+        publish: Callable[[CallEvent], None],
+        ended: Callable[[Call], None],
+        connID: str,
+        callUUID: str,
+        ani: str,
+        dnis: str,
+        created: float,
+        callID: int = 0,
+    ) -> None:
+        self._ua = ua
+        self._plan = plan
+        self._publish = publish
+        self._ended = ended
+        self.connID = connID
+        self.callUUID = callUUID
+        self.sessionID = callUUID.encode()
+        self.ani = ani
+        self.dnis = dnis
+        self.created = created
+        self.callID = callID
+        self.callType = CallType.UNKNOWN
+        self.legs: list[Leg] = []
+        self.parties: list[Party] = []
+        self.userData: KVList = ()
+        self.redirections = 0
+        self._made = 0
+        self._fields: Fields = ()
+        self._asked: Asked | None = None
+        self._offer: Offered | None = None
+        self._from = b""
+        self._tried: set[str] = set()
+        self._first: Leg | None = None
+        self._second: Leg | None = None
+        self._routing: Deferred[Any] | None = None
+        self._led: Asked | None = None
+        self._instead: tuple[Destination, Cause] | None = None
+        self._busy: Timer | None = None
+        self._work: Undertakings | None = None
+        ua.touch()
+
+    @property
+    def agent(self) -> UserAgent:
+        """
+        What it was given to work with.
+        """
+        return self._ua
+
+    def touch(self) -> None:
+        """
+        It may have changed.
+        """
+        self._ua.touch()
+
+    @property
+    def told(self) -> bool:
+        """
+        Whether anybody knows of it: a telephone that was called, or who takes its
+        events.
+        """
+        return (
+            len(self.parties) > 1
+            or any(party.state != "Null" for party in self.parties)
+            or any(not leg.incoming for leg in self.legs)
+        )
+
+    # Parts
+
+    def addParty(
+        self,
+        dn: str,
+        role: Role,
+        internal: bool,
+        other: Party | None = None,
+        state: str = "Null",
+    ) -> Party:
+        """
+        Make a party.
+
+        @param other: the one it talks to; L{None} while only its number is
+            known.
+        """
+        if other is not None:
+            otherDN, otherRole = other.view.thisDN, other.view.thisRole
+        elif role is Role.ORIGINATION:
+            otherDN, otherRole = self.dnis, Role.DESTINATION
+        else:
+            otherDN, otherRole = "", Role.UNKNOWN
+        view = PartyView(
+            self.connID,
+            self.callUUID,
+            self.callType,
+            dn,
+            role,
+            internal,
+            otherDN,
+            otherRole,
+            self.ani,
+            self.dnis,
+            self.callID,
+            self.userData,
+        )
+        party = Party(view, self._publish, state)
+        self.parties.append(party)
+        if internal:
+            self._ua.parties.setdefault(dn, {})[party] = None
+        return party
+
+    def partyOf(self, dn: str) -> Party | None:
+        """
+        The live party that is a DN of this switch, or L{None}.
+        """
+        for party in self.parties:
+            view = party.view
+            if view.thisDN == dn and view.internal and party.live:
+                return party
+        return None
+
+    def addLeg(
+        self,
+        party: Party,
+        incoming: bool,
+        callID: bytes = b"",
+        localTag: bytes = b"",
+        legID: bytes = b"",
+        origin: SessionOrigin | None = None,
+        state: str = "Null",
+        calling: bool | None = None,
+        loose: bool = False,
+    ) -> Leg:
+        """
+        Make a leg; what is left out is made new.
+
+        @param calling: it is the caller's, else that of the called side; L{None}: if
+            its far end sent the INVITE.
+        @param loose: it is neither.
+        """
+        ua = self._ua
+        identifiers = ua.identifiers
+        tag = localTag or identifiers.tag()
+        if origin is None:
+            origin = SessionOrigin(ua.origin, int(tag[:13], 16))
+        leg = Leg(
+            ua,
+            self,  # type: ignore[arg-type] # every call is a Call
+            party,
+            incoming,
+            legID or tag,
+            callID or identifiers.callID(),
+            tag,
+            origin,
+            state,
+        )
+        self._made += 1
+        self.legs.append(leg)
+        if loose:
+            return leg
+        if incoming if calling is None else calling:
+            self.placed(leg, self._second)
+        else:
+            self.placed(self._first, leg)
+        return leg
+
+    def addService(
+        self,
+        name: str,
+        callID: bytes = b"",
+        localTag: bytes = b"",
+        legID: bytes = b"",
+        origin: SessionOrigin | None = None,
+        state: str = "Null",
+    ) -> Leg:
+        """
+        Make a leg to a media server; what is left out is made new.
+
+        @param name: of the server.
+        """
+        nobody = PartyView(
+            self.connID,
+            self.callUUID,
+            self.callType,
+            name,
+            Role.UNKNOWN,
+            False,
+            "",
+            Role.UNKNOWN,
+            self.ani,
+            self.dnis,
+            self.callID,
+        )
+        ua = self._ua
+        identifiers = ua.identifiers
+        tag = localTag or identifiers.tag()
+        if origin is None:
+            origin = SessionOrigin(ua.origin, int(tag[:13], 16))
+        leg = Leg(
+            ua,
+            self,  # type: ignore[arg-type] # every call is a Call
+            Party(nobody, _toldNobody),
+            False,
+            legID or tag,
+            callID or identifiers.callID(),
+            tag,
+            origin,
+            state,
+        )
+        leg.server = name
+        self.legs.append(leg)
+        return leg
+
+    # Who is connected to whom
+
+    def other(self, leg: Leg) -> Leg | None:
+        """
+        The leg that a leg talks to, or L{None}.
+        """
+        return leg.peer
+
+    def placed(self, first: Leg | None, second: Leg | None) -> None:
+        """
+        These are the caller's leg and that of the called side; they are each other's
+        peers, and make what they have to say each other's session.
+        """
+        self._first, self._second = first, second
+        if first is not None and second is not None:
+            self.pair(first, second)
+
+    def pair(self, one: Leg, other: Leg) -> None:
+        """
+        Let two legs be each other's peers, and nobody else's.
+        """
+        if one.peer is not other:
+            self.unpair(one)
+            self.unpair(other)
+            one.peer, other.peer = other, one
+
+    def unpair(self, leg: Leg) -> None:
+        """
+        Let a leg have no peer.
+        """
+        peer = leg.peer
+        if peer is not None:
+            leg.peer = peer.peer = None
+
+    def isLoose(self, leg: Leg) -> bool:
+        """
+        Whether a leg is neither the caller's nor the called side's any more.
+        """
+        return leg is not self._first and leg is not self._second
+
+    def loosen(self, leg: Leg) -> None:
+        """
+        Let a leg be so, and have no peer.
+        """
+        self.unpair(leg)
+        if leg is self._first:
+            self._first = None
+        elif leg is self._second:
+            self._second = None
+
+    def placeOf(self, leg: Leg) -> int:
+        """
+        Whose leg it is, as in L{LegValue
+        <sipcluster.sessioncontroller.values.LegValue>}.
+        """
+        first = leg.party.view.thisRole is Role.ORIGINATION
+        if leg is self._first:
+            return 0 if first else 1
+        if leg is self._second:
+            return 2 if first else 0
+        return 0
+
+    def peerOf(self, leg: Leg) -> int:
+        """
+        Which one its peer is, as in L{LegValue
+        <sipcluster.sessioncontroller.values.LegValue>}.
+        """
+        usual = None
+        if leg is self._first:
+            usual = self._second
+        elif leg is self._second:
+            usual = self._first
+        peer = leg.peer
+        if peer is usual:
+            return -1
+        return -2 if peer is None else self.legs.index(peer)
+
+    def legOf(self, party: Party) -> Leg | None:
+        """
+        The leg of a party; L{None}: it has none, or none any more.
+        """
+        for leg in self.legs:
+            if leg.party is party:
+                return leg
+        return None
+
+    @property
+    def telephones(self) -> list[Leg]:
+        """
+        The legs that are not to media servers.
+        """
+        return [leg for leg in self.legs if not leg.server]
+
+    # Moving
+
+    def giveUp(self, leg: Leg) -> None:
+        """
+        Let a leg and its party go to another call.
+        """
+        self._ua.touch()
+        self.loosen(leg)
+        self.legs.remove(leg)
+        self.parties.remove(leg.party)
+
+    def adopt(self, leg: Leg, second: bool = True) -> None:
+        """
+        Take a leg and its party over from another call.  It has no peer then.
+
+        Whatever comes back to the leg from outside touches both calls from now on.
+
+        @param second: it is that of the called side, else it is neither that nor the
+            caller's.
+        """
+        old, party = leg.call, leg.party
+        assert old is not None
+        old.giveUp(leg)
+        leg.ua.touches(self._ua.touch)
+        self._ua.touch()
+        leg.call = self  # type: ignore[assignment] # as above
+        self.legs.append(leg)
+        self._made += 1
+        view = party.view
+        party.view = evolve(
+            view,
+            connID=self.connID,
+            callUUID=self.callUUID,
+            callType=self.callType,
+            ani=self.ani,
+            dnis=self.dnis,
+            callID=self.callID,
+            userData=self.userData,
+            previousConnID=view.connID,
+        )
+        self.parties.append(party)
+        if second:
+            self._second = leg
+
+    def isOwn(self, leg: Leg) -> bool:
+        """
+        Whether the re-INVITE that is under way on a leg is the node's own.
+        """
+        return self._work is not None and leg in self._work.modifications
+
+    def allowFor(self, leg: Leg) -> bytes:
+        """
+        The methods that can be passed on to the far end of the other leg.
+        """
+        other = self.other(leg)
+        return ALLOW if other is None else other.allow or ALLOW
