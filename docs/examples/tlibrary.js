@@ -443,10 +443,11 @@ class TLibraryClient extends EventEmitter {
     this.options = { timeout: 60, pause: 0.2, longestPause: 20, stale: 60, ...options };
     this.state = 'new';
     this.linked = false;
-    const { sessionID = null, epoch = 0, position = 0 } = options.session ?? {};
+    const { sessionID = null, epoch = 0, position = 0, from = 0 } = options.session ?? {};
     this.sessionID = sessionID;
     this.epoch = epoch;
     this.roleEpoch = 0;
+    this.from = from; // RoleEpoch of the primary that gave us all up to `handled`
     this.leftAt = null;
     this.handled = position;
     this.info = null;
@@ -464,7 +465,8 @@ class TLibraryClient extends EventEmitter {
 
   /** What is needed to go on in another process. */
   get session() {
-    return { sessionID: this.sessionID, epoch: this.epoch, position: this.handled };
+    const { sessionID, epoch, handled: position, from } = this;
+    return { sessionID, epoch, position, from };
   }
 
   start() {
@@ -618,6 +620,7 @@ class TLibraryClient extends EventEmitter {
       KeepAlive: keepAlive,
       InputMask: inputMask,
       ...(resuming ? { SessionID: this.sessionID, Epoch: this.epoch } : {}),
+      ...(resuming && this.from !== 0 ? { RoleEpoch: this.from } : {}),
     });
     this.timers.opening = setTimeout(() => this.fail(socket, 'no EventServerInfo'), 5000);
   }
@@ -732,9 +735,12 @@ class TLibraryClient extends EventEmitter {
       this.acknowledged = 0;
     }
     this.watch(attributes.KeepAlive * 1000, this.socket);
-    if (kind === 'Lost') this.startAgain();
-    const before = [...this.waiting.keys()];
     const { RoleEpoch: roleEpoch = 0 } = attributes;
+    if (kind === 'Lost') this.startAgain();
+    // The primary before may have registered something, and told nobody else of it.
+    else if (kind === 'Snapshot' && roleEpoch !== this.from) this.registerAgain();
+    if (kind !== 'Snapshot') this.from = roleEpoch;
+    const before = [...this.waiting.keys()];
     const changed = this.roleEpoch !== 0 && this.roleEpoch !== roleEpoch;
     this.roleEpoch = roleEpoch;
     this.leftAt = null;
@@ -763,9 +769,14 @@ class TLibraryClient extends EventEmitter {
         request.reject(new OutcomeUnknown(`${request.name}: the session was lost`));
       }
     }
+    this.registerAgain();
+  }
+
+  registerAgain() {
     for (const [dn, attributes] of this.registrations) {
       // Not sent here, but with all others that wait: the state is not working yet.
       this.request('RequestRegisterAddress', attributes).catch((error) => {
+        if (error.code === 43) return;
         this.registrations.delete(dn);
         this.emit('trouble', error);
       });
@@ -794,7 +805,10 @@ class TLibraryClient extends EventEmitter {
     if (position !== this.handled + 1 && !this.mayJump) {
       throw new ProtocolError(`${position} follows ${this.handled}`);
     }
-    this.mayJump = false;
+    if (this.mayJump) {
+      this.mayJump = false;
+      this.from = this.roleEpoch; // what came before a snapshot is of another primary
+    }
     this.emit('event', message);
     this.handled = position;
     this.answer(message);

@@ -14,6 +14,7 @@ from sipcluster.ha.keeper import Keeper
 from sipcluster.ha.lease import LeaseTimes
 from sipcluster.ha.member import PairMember
 from sipcluster.ha.replica import Replica
+from sipcluster.tserver import startup
 from sipcluster.tserver.outbox import Outbox
 from tests.simulation.broken_rules import BrokenRule, Patch
 
@@ -101,6 +102,11 @@ def _positionsForgotten(patch: Patch) -> None:
     patch(Outbox, "settle", settle)
 
 
+def _forkedResume(patch: Patch) -> None:
+    # Whoever told a client of its events, the session has them.
+    patch(startup, "shared", lambda holds, epoch, position: position)
+
+
 #: All of them.
 BROKEN_PAIRS = (
     BrokenRule(
@@ -119,4 +125,10 @@ BROKEN_PAIRS = (
     BrokenRule("a promise is not kept", 16, "two primaries", _promiseIgnored),
     BrokenRule("a change is not told", 12, "has not journaled", _touchForgotten),
     BrokenRule("positions are not saved", 7, "is known", _positionsForgotten),
+    BrokenRule(
+        "nobody asks from whom a client has its events",
+        31807,
+        "what it was",
+        _forkedResume,
+    ),
 )

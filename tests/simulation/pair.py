@@ -169,8 +169,8 @@ class ServedMember:
             messages = {}
             for position, entry in enumerate(journal.entries, journal.first):
                 data = frame(position, entry.reference, entry.body)
-                name = type(decode(data[4:]).message).__name__
-                messages[position] = Numbered(name, entry.reference, life)
+                message = decode(data[4:]).message
+                messages[position] = Numbered.of(message, entry.reference, life)
             found[id[-PUBLIC:]] = Told(journal.last, messages)
         return found
 

@@ -5,7 +5,6 @@ What must be true of the T-Library clients of a simulated world.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
@@ -39,12 +38,21 @@ class Numbered:
     """
     A message that was given a position.
 
+    @ivar what: its name and its time, which no other one has.
     @ivar life: of the process that did it.
     """
 
-    name: str
+    what: str
     reference: int
     life: str
+
+    @classmethod
+    def of(cls, message: Message, reference: int, life: str = "") -> Numbered:
+        """
+        A message as it was made, or as it has come.
+        """
+        time = getattr(message, "time", None)
+        return cls(f"{type(message).__name__} {time}", reference, life)
 
 
 @frozen
@@ -68,27 +76,19 @@ class Session:
     @ivar home: whose it is: a life of a node on its own, or a pair.
     @ivar sent: what has a position.
     @ivar received: the position of the last event that the client was given.
-    @ivar snapshots: it was resumed with a snapshot: there may be gaps.
-    @ivar forked: positions that the client knows have been given anew, by a process
-        that could not know it: the client must be told so before it goes on.
-    @ivar common: what its link brings after this position is of a process whose
-        successor knew nothing of it.
-    @ivar epoch: RoleEpoch of its last link; 0: of no pair.
-    @ivar unsure: its link was of a process that had a successor already.
+    @ivar got: what it was given since it was told of a snapshot last, by position.
     @ivar begun: the position at which it was told of a snapshot that it has had
-        nothing of yet; -1: there is none.
+        nothing of yet: the next one may be any higher one; -1: there is none.
+    @ivar epoch: RoleEpoch of its last link; 0: of no pair.
     @ivar parties: by DN and ConnID: what the client was told last.
     """
 
     home: str = ""
     sent: dict[int, Numbered] = field(factory=dict)
     received: int = 0
-    snapshots: bool = False
-    forked: bool = False
-    common: float = inf
-    epoch: int = 0
-    unsure: bool = False
+    got: dict[int, Numbered] = field(factory=dict)
     begun: int = -1
+    epoch: int = 0
     parties: dict[tuple[str, str], str] = field(factory=dict)
 
 
@@ -135,13 +135,12 @@ class ClientChecks:
                 self.broken(f"{receiver.client}: position {position} twice")
             if known.received >= position:
                 self._anew(known, f"{receiver.client}: position {position} anew")
-        name = type(message).__name__
-        known.sent[position] = Numbered(name, receiver.reference, life)
+        known.sent[position] = Numbered.of(message, receiver.reference, life)
 
     def _anew(self, known: Session, what: str) -> None:
+        # Where somebody could not know all, the client must be told before it goes on.
         if known.home not in self._torn:
             self.broken(what)
-        known.forked = True
 
     def tookOver(self, home: str, told: Mapping[str, Told], torn: bool) -> None:
         """
@@ -158,8 +157,6 @@ class ClientChecks:
             copy = told.get(name)
             if copy is None:
                 continue  # it must have been lost: asked when its client comes back
-            if torn:
-                known.common = min(known.common, copy.last)
             if known.received > copy.last:
                 what = f"{name}: {known.received} was given, {copy.last} is known"
                 self._anew(known, what)
@@ -167,11 +164,16 @@ class ClientChecks:
                 del known.sent[position]
             for position, numbered in copy.messages.items():
                 sent = known.sent.setdefault(position, numbered)
-                if sent.name != numbered.name:
-                    what = f"{name}: {position} is {numbered.name}, was {sent.name}"
-                    if position <= known.received or not torn:
-                        self._anew(known, what)
-                    known.sent[position] = numbered
+                if sent.what != numbered.what and not torn:
+                    self._anew(
+                        known, f"{name}: {position} is {numbered.what}, was {sent.what}"
+                    )
+            if torn:
+                # Of others that it has had before nobody says what they were: its
+                # client has told it that it has them.
+                known.sent = dict(copy.messages)
+            else:
+                known.sent.update(copy.messages)
 
     # What the clients see
 
@@ -190,6 +192,9 @@ class ClientChecks:
         """
         life = self._lives.get(client.name, "")
         now = self._lives[client.name] = self._world.continuity(client.node)
+        info = None if client.client is None else client.client.info
+        if resume is not None and info is not None:
+            self._session(resume.session).epoch = info.roleEpoch or 0
         before = self._last.get(client.name)
         if before is None or resume is None:
             return
@@ -208,33 +213,30 @@ class ClientChecks:
         elif not paired and result not in (ResumeResult.LOST, ResumeResult.NEW):
             self.broken(f"{client.name}: {result.label} after a restart of its node")
         if result is ResumeResult.SNAPSHOT:
-            known.snapshots, known.forked = True, False
+            if paired and known.home not in self._torn:
+                self.broken(f"{client.name}: a snapshot, and nothing was lost")
             known.begun = known.received
+            known.got.clear()
             known.parties.clear()
-        if paired and result in (ResumeResult.RESUMED, ResumeResult.SNAPSHOT):
-            self._pairLinked(client, known)
+        if result is ResumeResult.RESUMED and self._current(client, known):
+            self._same(client, known)
 
-    def _pairLinked(self, client: Client, known: Session) -> None:
+    def _same(self, client: Client, known: Session) -> None:
         """
-        A client goes on with its session at a pair.
+        A client goes on with what it has, so that must be what the server has.
         """
-        info = None if client.client is None else client.client.info
+        for position, got in known.got.items():
+            sent = known.sent.get(position, got)
+            if sent.what != got.what:
+                what = f"{position} is {sent.what}, was {got.what}"
+                self.broken(f"{client.name}: resumed what is not what it was: {what}")
+
+    def _current(self, client: Client, known: Session) -> bool:
+        """
+        Whether the link of a client is of the process that has its session now.
+        """
         pair = self._world.pairAt(client.node)
-        assert info is not None and pair is not None
-        before, known.epoch = known.epoch, info.roleEpoch or 0
-        if known.epoch != pair.epochs[-1]:
-            known.unsure = True  # what it is told was on its way for long
-            return
-        known.common = inf
-        if known.forked and not known.unsure and before == pair.epochs[-2]:
-            self.broken(f"{client.name}: resumed what is not what it was")
-        if known.forked or known.unsure:
-            # More than one has gone on with the session meanwhile, and not each one
-            # with what the one before had: nobody here knows what is right.
-            self._world.note(client.name, "resumed what is perhaps not what it was")
-            known.forked = known.unsure = False
-            known.snapshots = True
-            known.parties.clear()
+        return pair is None or known.epoch == pair.epochs[-1]
 
     def received(self, client: Client, resume: Resume, envelope: Envelope) -> None:
         """
@@ -244,22 +246,20 @@ class ClientChecks:
         position, message = envelope.position, envelope.message
         self._last[client.name] = resume
         expected = known.received + 1
-        if position != expected and not (known.snapshots and position > expected):
+        if position != expected and not (known.begun >= 0 and position > expected):
             self.broken(f"{client.name}: position {position} after {known.received}")
         known.received, known.begun = position, -1
+        got = known.got[position] = Numbered.of(message, envelope.reference)
         sent = known.sent.get(position)
-        got = (type(message).__name__, envelope.reference)
-        if position > known.common:
-            known.forked = True
-        elif sent is None or sent.name != got[0]:
+        if sent is None or sent.what != got.what:
             what = f"{client.name}: {got} at {position}, sent was {sent}"
-            if not known.unsure:
+            if self._current(client, known):
                 self.broken(what)
-            known.forked = True
+            self._anew(known, what)
         dn = getattr(message, "thisDN", None) or ""
         call = getattr(message, "connID", None) or ""
         if call and dn:
-            self._party(client, known, dn, call, got[0])
+            self._party(client, known, dn, call, type(message).__name__)
 
     def _party(
         self, client: Client, known: Session, dn: str, call: str, name: str
@@ -285,7 +285,7 @@ class ClientChecks:
             return
         known = self._session(resume.session)
         last = max(known.sent, default=0)
-        beyond = known.snapshots and known.received > last  # nobody had that any more
+        beyond = known.begun >= 0 and known.received > last  # nobody had that any more
         if known.received != last and not beyond:
             self.broken(f"{client.name}: has {known.received} of {last}")
         for (dn, call), state in known.parties.items():

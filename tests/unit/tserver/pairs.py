@@ -107,6 +107,7 @@ class Life:
             Addresses.of(*DNS),
             limits=limits,
             keeper=self.keeper,
+            roleEpoch=member.journal.epoch,
         )
         self.calls = Calls(self.keeper)
         self.server.add(self.calls)
@@ -175,6 +176,14 @@ class PortPair:
         assert self.wire is not None
         self.wire.near.receiver = None
         self.wire.reset()
+
+    def tear(self) -> None:
+        """
+        The link is lost; the primary goes on alone.
+        """
+        assert self.wire is not None
+        self.wire.reset()
+        self.run_(0.01)
 
     def takeOver(self) -> None:
         """
