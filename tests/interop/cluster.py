@@ -60,13 +60,15 @@ class Cluster:
         namespace: Namespace,
         base: str = "127.0.0",
         change: Callable[[str], str] = lambda toml: toml,
+        paired: bool = False,
     ) -> Cluster:
         """
         Write configuration and certificates into a new folder.
 
         @param change: takes the lab's configuration and returns the one to use.
         """
-        cluster = cls(Path(tempfile.mkdtemp(prefix="sipcluster-")), namespace, base)
+        folder = Path(tempfile.mkdtemp(prefix="sipcluster-"))
+        cluster = cls(folder, namespace, base, paired=paired)
         files = cluster.files
         files.make(datetime.now(UTC))
         files.configuration.write_text(change(files.toml()), "utf-8")
@@ -83,7 +85,7 @@ class Cluster:
         """
         The address of a member.
         """
-        return self.files.address(MEMBERS[name][1])
+        return self.files.address(self.files.members[name][1])
 
     def launch(self, name: str) -> None:
         """
@@ -140,12 +142,10 @@ class Cluster:
             return "ready" in lab.said().splitlines()
 
         await until(reactor, isReady, 40.0, "the lab is ready")
+        nodes = {name for name in self.files.members if name.startswith("node")}
         await until(
             reactor,
-            lambda: all(
-                self.servedBy(name) == {"node1", "node2"}
-                for name in ("proxy1", "proxy2")
-            ),
+            lambda: all(self.servedBy(name) == nodes for name in ("proxy1", "proxy2")),
             10.0,
             "the proxies have all nodes in service",
         )

@@ -17,6 +17,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
+from sipcluster.app.lab_files import MEMBERS, PAIRED
 from tests.interop.cluster import Cluster
 from tests.interop.namespaces import Bridge, Namespace, NoNamespaces
 from tests.interop.sipp import Report, SIPp
@@ -25,8 +26,9 @@ from tests.interop.sipp import Report, SIPp
 reactor: Any = _reactor
 
 #: What a cluster is made from: the base of its addresses, the last numbers of
-#: hosts besides its members (none: loopback), and how its configuration differs.
-Recipe = tuple[str, tuple[int, ...], Callable[[str], str]]
+#: hosts besides its members (none: loopback), how its configuration differs, and
+#: whether each node is a pair.
+Recipe = tuple[str, tuple[int, ...], Callable[[str], str], bool]
 
 
 def asGiven(toml: str) -> str:
@@ -60,16 +62,16 @@ class _Running:
             reactor.addSystemEventTrigger(
                 "before", "shutdown", lambda: Deferred.fromCoroutine(self.stop())
             )
-        base, hosts, change = recipe
+        base, hosts, change, paired = recipe
         if hosts:
-            members = (10, 11, 12, 21, 22)
+            members = [last for _, last in (PAIRED if paired else MEMBERS).values()]
             self.bridge = Bridge.make(base, (1, *members))
             for host in hosts:
                 self.bridge.addPhone(host)
             self.namespace = self.bridge.hub
         else:
             self.namespace = Namespace.make()
-        cluster = self.cluster = Cluster.make(self.namespace, base, change)
+        cluster = self.cluster = Cluster.make(self.namespace, base, change, paired)
         if change is asGiven:
             await cluster.startLab(reactor)
         else:
@@ -113,6 +115,7 @@ class ClusterTestCase(TestCase):
     @cvar base: the first three numbers of the cluster's addresses.
     @cvar hosts: last numbers of further hosts, each in a namespace of its own;
         empty when everything is on the loopback interface.
+    @cvar paired: whether each node is a pair.
     @cvar change: what is different from the lab's configuration.
     @ivar work: a folder for the test's own files.
     """
@@ -121,6 +124,7 @@ class ClusterTestCase(TestCase):
     programs: Iterable[str] = ("sipp",)
     base = "127.0.0"
     hosts: tuple[int, ...] = ()
+    paired = False
 
     change: Callable[[str], str] = staticmethod(asGiven)
 
@@ -135,7 +139,9 @@ class ClusterTestCase(TestCase):
         self.work = Path(tempfile.mkdtemp(prefix="sipcluster-test-"))
         self.addCleanup(shutil.rmtree, self.work, True)
         try:
-            self.cluster = await running.get((self.base, self.hosts, self.change))
+            self.cluster = await running.get(
+                (self.base, self.hosts, self.change, self.paired)
+            )
         except NoNamespaces as e:
             lacking(f"no network namespace: {e}")
 

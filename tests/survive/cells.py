@@ -65,9 +65,11 @@ async def _freeze(scene: Scene) -> None:
     await scene.wait(BROKEN)
     woken = scene.moment + BROKEN - 0.5
     begin = scene.reactor.seconds()
+    before = scene.holding(scene.cluster.other(primary))
     scene.cluster.freeze(primary, False)
     await scene.inSync(primary, begin)
     await scene.wait(2.0)
+    scene.stillHolding(scene.cluster.other(primary), before)
     await scene.captured(file, woken)
 
 

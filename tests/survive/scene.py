@@ -116,6 +116,32 @@ class Scene:
         if took > self.inTime:
             self.faults.append(f"{name} was in sync after {took} s only")
 
+    def holding(self, name: str) -> dict[str, object]:
+        """
+        What a primary says that would be otherwise if it, or the arbiter, had taken
+        anything from another member that thinks it is primary: the HA link is
+        encrypted, so nobody can read there what that one says.
+        """
+        pair = self.cluster.status(name).get("pair", {})
+        counters = pair.get("counters", {})
+        return {
+            "role": pair.get("role"),
+            "epoch": pair.get("epoch"),
+            "snapshots taken": counters.get("snapshotsTaken", 0),
+            "failures": counters.get("fencedByLink", 0),
+        }
+
+    def stillHolding(self, name: str, before: dict[str, object]) -> None:
+        """
+        See that a primary has taken nothing.
+        """
+        after = self.holding(name)
+        self.figures["taken from the woken member"] = (
+            "nothing" if after == before else after
+        )
+        if after != before or after["role"] != "primary":
+            self.faults.append(f"{name} was {before}, and is {after}")
+
     async def capture(self, name: str) -> Path:
         """
         Watch what leaves a host.
