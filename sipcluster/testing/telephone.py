@@ -6,6 +6,7 @@ it is told to, and does by itself what SIP wants of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from sipcluster.sip.message import Message, Request, Response
 from sipcluster.testing.sip_peer import Phone, SIPPeer, sdp
@@ -260,7 +261,22 @@ class Telephone:
         self.phone.acknowledge(body, invite.cseq.number)
 
 
-def settle(peers: Mapping[str, SIPPeer], telephones: Sequence[Telephone]) -> None:
+class Behaves(Protocol):
+    """
+    What behaves as a telephone does: media servers do, too.
+    """
+
+    def owns(self, message: Message) -> bool:
+        "Whether a message is for it."
+
+    def reached(self, address: str, peer: SIPPeer) -> None:
+        "It is reached through this SIP Proxy."
+
+    def received(self, message: Message) -> None:
+        "A message for it has come."
+
+
+def settle(peers: Mapping[str, SIPPeer], telephones: Sequence[Behaves]) -> None:
     """
     Let all telephones do what the messages that have come want, until there are
     no more.
