@@ -7,7 +7,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from twisted.internet.task import deferLater
+
 from sipcluster.net.tlib import TLibFactory
+from sipcluster.tserver.kept_values import inherited
 from sipcluster.tserver.limits import Application
 from sipcluster.tserver.server import TServer
 from sipcluster.tserver.standby import BackupPort, SwitchablePort
@@ -76,3 +79,38 @@ class PairTests(ServedTestCase):
         ports[1].taker = third
         role = await client.until("role", start)
         self.assertEqual(role["epoch"], 6)
+
+    async def test_saysWhereFrom(self) -> None:
+        """
+        It says from which primary it has its events: one that does not know them all
+        tells it anew what there is, and is told what it has registered; after that it
+        resumes.
+        """
+        server = self.primary(4)
+        client = self.client(self.serve(server))
+        await client.register("1001", "1002")
+        server.publish("1001", user(1))
+        await client.until("event", name="EventUserEvent")
+
+        # Another primary, which has only heard of the first DN.
+        (session,) = server.sessions.values()
+        server.roleEpoch = 5
+        server.registrations._forget(session, "1002")
+        session.holds = inherited(session.holds, 5, 1)
+        start = len(client.said)
+        client.order("cut")
+        await client.until("restart", start, kind="Snapshot")
+        again = await client.until("event", start, name="EventRegistered")
+        self.assertEqual(again["attributes"]["ThisDN"], "1001")
+        while "1002" not in session.dns:
+            await deferLater(reactor, 0.01)
+        server.publish("1002", user(2))
+        await client.until("event", start, name="EventUserEvent")
+        self.assertEqual(server.counts["snapshots"], 1)
+
+        start = len(client.said)
+        client.order("cut")
+        state = await client.until("state", start, state="working")
+        self.assertEqual(state["session"]["from"], 5)
+        self.assertEqual(server.counts["resumed"], 1)
+        self.assertEqual(client.positions(), list(range(1, len(client.events) + 1)))

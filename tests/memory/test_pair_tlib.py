@@ -16,6 +16,7 @@ from sipcluster.tlib.messages import (
     EventDialing,
     EventError,
     EventEstablished,
+    EventRegistered,
     EventReleased,
     EventRinging,
     EventServerInfo,
@@ -60,9 +61,13 @@ class ClientTests(PairTestCase):
         self.pump()
         return peer
 
-    def follow(self, member: PairProcess) -> None:
+    def follow(
+        self, member: PairProcess, result: ResumeResult = ResumeResult.RESUMED
+    ) -> None:
         """
         Everybody goes to a member that has become primary.
+
+        @param result: what clients are told there of their sessions.
         """
         address = OTHER_NODE if member is self.two else NODE
         for proxy in (self.peer, self.peer2):
@@ -76,11 +81,13 @@ class ClientTests(PairTestCase):
             peer.open()
             assert peer.info is not None
             reference = peer.registerClient(
-                sessionID=peer.info.sessionID, epoch=peer.info.epoch
+                sessionID=peer.info.sessionID,
+                epoch=peer.info.epoch,
+                roleEpoch=peer.info.roleEpoch,
             )
             self.pump()
             info = peer.expect(EventServerInfo, reference=reference)
-            self.assertEqual(info.resumeResult, ResumeResult.RESUMED)
+            self.assertEqual(info.resumeResult, result)
             self.assertGreater(info.roleEpoch or 0, peer.info.roleEpoch or 0)
             peer.info = info
 
@@ -111,6 +118,47 @@ class ClientTests(PairTestCase):
             *(EventDialing, EventRinging, EventEstablished, EventEstablished),
             *(EventReleased, EventReleased),
         )
+        assert self.two.keeper is not None
+        self.assertEqual(self.two.keeper.differing(), [])
+
+    def test_torn(self) -> None:
+        """
+        The primary serves alone, and is killed before it meets the other member
+        again: the clients were told of a call that nobody knows, and are told so, and
+        of what there is.
+        """
+        self.line.cut()
+        self.run_(2)
+        self.established()
+        self.assertStream(
+            EventDialing, EventRinging, EventEstablished, EventEstablished
+        )
+        before = [peer.handled for peer in self.clients]
+        self.kill(self.one)
+        self.run_(6)
+        self.follow(self.two, ResumeResult.SNAPSHOT)
+        self.assertEqual(list(self.two.calls()), [])
+        for peer, handled in zip(self.clients, before, strict=True):
+            told = [one for one in peer.all if one.position > handled]
+            self.assertEqual(
+                [(one.position - handled, one.message.thisDN) for one in told],  # type: ignore[attr-defined] # of a DN
+                [(1, "1001"), (2, "1002")],
+            )
+            for one in told:
+                assert isinstance(one.message, EventRegistered)
+                self.assertEqual(one.message.snapshot, 1)
+                self.assertNotIn("conn-1", dict(one.message.extensions or ()))
+        self.clients[0].request(RequestMakeCall(thisDN="1001", otherDN="1002"))
+        self.run_(1)
+        invite = self.peer2.expectRequest(b"INVITE")
+        self.peer2.respond(invite, 200, body=sdp())
+        self.run_(1)
+        for peer, handled in zip(self.clients, before, strict=True):
+            positions = [one.position for one in peer.all if one.position > handled]
+            self.assertGreater(len(positions), 2)
+            self.assertEqual(
+                positions, list(range(handled + 1, handled + 1 + len(positions)))
+            )
         assert self.two.keeper is not None
         self.assertEqual(self.two.keeper.differing(), [])
 

@@ -10,13 +10,24 @@ from typing import Any
 from sipcluster.testing.clock import runFor
 from sipcluster.testing.wire import End, MemoryEndpoint
 from sipcluster.tlib.client_start_up import RoleGate
+from sipcluster.tlib.client_values import Resume
 from sipcluster.tlib.enums import ResumeResult, ServerRole
+from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import (
+    EventRegistered,
     EventServerInfo,
     LinkClosing,
+    RequestRegisterAddress,
     RequestRegisterClient,
 )
-from tests.unit.tlib.scripted import Accepted, ClientTestCase, info
+from tests.unit.tlib.scripted import (
+    SESSION,
+    Accepted,
+    ClientTestCase,
+    error,
+    info,
+    ringing,
+)
 
 
 class PairTests(ClientTestCase):
@@ -144,6 +155,93 @@ class PairTests(ClientTestCase):
         self.assertIsNone(client.info)
         self.answer(self.await_("b"), result=ResumeResult.RESUMED, roleEpoch=6)
         self.assertIsNotNone(client.info)
+
+    def introduced(self, name: str) -> RequestRegisterClient:
+        """
+        What the client says of itself at a member.
+        """
+        begin = self.await_(name).received[0].message
+        assert isinstance(begin, RequestRegisterClient)
+        return begin
+
+    def closed(self) -> None:
+        """
+        The server closes the connection.
+        """
+        self.accepted[-1].send(LinkClosing())
+        self.run_()
+
+    def test_saysWhereFrom(self) -> None:
+        """
+        It says from which primary it has what it resumes; after a snapshot that is
+        the one that makes it, as soon as something of it has come.
+        """
+        client = self.startPair()
+        self.assertIsNone(self.introduced("a").roleEpoch)
+        self.answer(self.accepted[-1], roleEpoch=5)
+        self.accepted[-1].send(ringing(1), 1)
+        self.run_()
+        self.assertEqual(client.resume, Resume(SESSION, 7, 1, 5))
+        self.closed()
+        self.assertEqual(self.introduced("a").roleEpoch, 5)
+        self.answer(self.accepted[-1], result=ResumeResult.RESUMED, roleEpoch=6)
+        self.closed()
+        self.assertEqual(self.introduced("a").roleEpoch, 6)
+        for _ in range(2):
+            self.answer(self.accepted[-1], result=ResumeResult.SNAPSHOT, roleEpoch=8)
+            self.closed()
+            self.assertEqual(self.introduced("a").roleEpoch, 6)
+        self.answer(self.accepted[-1], result=ResumeResult.SNAPSHOT, roleEpoch=8)
+        self.accepted[-1].send(ringing(2), 9)
+        self.closed()
+        self.assertEqual(self.introduced("a").roleEpoch, 8)
+        self.assertEqual(client.resume, Resume(SESSION, 7, 9, 8))
+        self.answer(self.accepted[-1], result=ResumeResult.LOST, roleEpoch=9)
+        self.closed()
+        self.assertEqual(self.introduced("a").roleEpoch, 9)
+
+    def test_writtenDown(self) -> None:
+        """
+        It is written down with the place, and a place without it is read.
+        """
+        place = Resume(SESSION, 7, 1, 5)
+        self.assertEqual(Resume.fromText(place.asText()), place)
+        older = '{"session": "5e55", "epoch": 7, "position": 1}'
+        self.assertEqual(Resume.fromText(older).roleEpoch, 0)
+
+    def test_registersAgain(self) -> None:
+        """
+        When another primary does not know all that it was told, it registers again
+        what that one may not know: once, and not after a snapshot of the same one.
+        """
+        client = self.startPair()
+        asked = [client.register(dn) for dn in ("1001", "1002")]
+        self.answer(self.await_("a"), roleEpoch=5)
+        server = self.accepted[-1]
+        for position, dn in enumerate(("1001", "1002"), 1):
+            reference = self.expect(server, RequestRegisterAddress).reference
+            server.send(EventRegistered(time=(1, 0), thisDN=dn), position, reference)
+        self.run_()
+        for each in asked:
+            self.successResultOf(each)
+        self.closed()
+        self.answer(self.await_("a"), result=ResumeResult.SNAPSHOT, roleEpoch=6)
+        server = self.accepted[-1]
+        references = [
+            self.expect(server, RequestRegisterAddress).reference for _ in range(2)
+        ]
+        told = EventRegistered(time=(1, 0), thisDN="1001", snapshot=1)
+        server.send(told, 10)
+        server.send(error(TErrorCode.ALREADY_IN_STATE), 11, references[0])
+        server.send(EventRegistered(time=(1, 0), thisDN="1002"), 12, references[1])
+        self.run_()
+        self.assertEqual(self.positions(), [1, 2, 10, 11, 12])
+        last = self.events[-1].message
+        assert isinstance(last, EventRegistered)
+        self.assertEqual(last.snapshot, 1)
+        self.closed()
+        self.answer(self.await_("a"), result=ResumeResult.SNAPSHOT, roleEpoch=6)
+        self.assertEqual(self.accepted[-1].received, [])
 
     def test_applicationFails(self) -> None:
         """
