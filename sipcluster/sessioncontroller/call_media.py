@@ -31,7 +31,11 @@ from sipcluster.sessioncontroller.events import (
     Relayed,
     Released,
 )
-from sipcluster.sessioncontroller.imedia import MediaRequest, MediaResult
+from sipcluster.sessioncontroller.imedia import (
+    MediaKind,
+    MediaRequest,
+    MediaResult,
+)
 from sipcluster.sessioncontroller.isessioncontroller import (
     CallRefused,
     Destination,
@@ -250,12 +254,15 @@ class Media(Sessions):
         """
         tried: set[str] = set()
         service = self._ua.media
+        chosen = None
         while leg.media is media and leg.call is self:
             server = leg.peer
             if server is None:
                 chosen = None
                 if len(tried) < MOST_SERVERS:
-                    chosen = service.choose(media, self._ua.location, tried)
+                    chosen = service.choose(
+                        media, self._ua.location, tried, self._mixedAt(media)
+                    )
                 if chosen is None:
                     leg.media = None
                     self.notServed(leg, media, "no media server answers")
@@ -271,6 +278,8 @@ class Media(Sessions):
                     if self.work.ended or asked.tooLate:
                         raise
                     log.warn("{server}: {why}", server=server.server, why=e.text)
+                    if chosen is not None:
+                        service.failed(chosen)
                     continue
             if server.peer is not leg or leg.media is not media:
                 return
@@ -280,7 +289,8 @@ class Media(Sessions):
             else:
                 await self._join(leg, server)
             if server.peer is leg and leg.media is media and leg.joined:
-                start = service.start(media)
+                tag = server.dialog.remoteTag if server.dialog is not None else b""
+                start = service.start(media, server.server, tag)
                 if start is not None:
                     kind, body = start
                     fields = ((b"Content-Type", kind),)
@@ -289,6 +299,18 @@ class Media(Sessions):
                         raise CallRefused(Why.FAILED, f"it answered {status}")
                 self.served(leg, media)
                 return
+
+    def _mixedAt(self, media: MediaRequest) -> str:
+        """
+        The media server at which others of the same conference are.
+        """
+        if media.kind is MediaKind.CONFERENCE:
+            for leg in self.legs:
+                asked = leg.media if leg.server else None
+                if asked is not None and leg.state == "Confirmed":
+                    if asked.kind is media.kind and asked.name == media.name:
+                        return leg.server
+        return ""
 
     def _answerWith(self, leg: Leg, server: Leg, media: MediaRequest) -> None:
         """

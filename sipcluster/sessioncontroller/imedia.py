@@ -140,7 +140,10 @@ class IMediaService(Interface):
     """
 
     def choose(
-        request: MediaRequest, location: str = "", besides: Collection[str] = ()
+        request: MediaRequest,
+        location: str = "",
+        besides: Collection[str] = (),
+        present: str = "",
     ) -> MediaServer | None:
         """
         Find a server for something.  All members of one conference get the same one
@@ -148,6 +151,8 @@ class IMediaService(Interface):
 
         @param location: where the caller is, whose neighbourhood comes first.
         @param besides: names of those that have failed.
+        @param present: name of the one at which others of the conference are; C{""}:
+            there are none.
 
         @return: L{None}: there is none, or none any more.
         """
@@ -157,10 +162,15 @@ class IMediaService(Interface):
         The Request-URI with which a server is invited.
         """
 
-    def start(request: MediaRequest) -> tuple[bytes, bytes] | None:
+    def start(
+        request: MediaRequest, server: str = "", tag: bytes = b""
+    ) -> tuple[bytes, bytes] | None:
         """
         What it is told by INFO as soon as it has answered, or when what it has to do
         has changed since.
+
+        @param server: the server's name.
+        @param tag: the server's in the dialog: what it knows the leg by.
 
         @return: Content-Type and body; L{None}: the Request-URI says all.
         """
@@ -185,7 +195,11 @@ class NoMedia:
     """
 
     def choose(
-        self, request: MediaRequest, location: str = "", besides: Collection[str] = ()
+        self,
+        request: MediaRequest,
+        location: str = "",
+        besides: Collection[str] = (),
+        present: str = "",
     ) -> MediaServer | None:
         """
         See L{IMediaService}.
@@ -198,7 +212,9 @@ class NoMedia:
         """
         return server.contact
 
-    def start(self, request: MediaRequest) -> tuple[bytes, bytes] | None:
+    def start(
+        self, request: MediaRequest, server: str = "", tag: bytes = b""
+    ) -> tuple[bytes, bytes] | None:
         """
         See L{IMediaService}.
         """
