@@ -144,7 +144,7 @@ class Devices:
                 controller.ua.layer,
                 runtime.identifiers,
                 b"sip:" + pairHost.encode(),
-                _ways(proxies),
+                ways(proxies),
             ),
             lambda: int.from_bytes(runtime.entropy(4), "big") / 2**32,
             (watcher, self.waiting),
@@ -224,7 +224,11 @@ def _digits(runtime: NodeRuntime) -> DigitSender:
     return DigitSender(methods)
 
 
-def _ways(proxies: IProxies) -> Callable[[Collection[str]], Way | None]:
+def ways(proxies: IProxies) -> Callable[[Collection[str]], Way | None]:
+    """
+    How devices are reached through SIP Proxies, given those that were tried already.
+    """
+
     def way(besides: Collection[str]) -> Way | None:
         proxy = proxies.choose(None, besides)
         return None if proxy is None else Way(proxy.name, proxy.target, proxy.uri)

@@ -171,6 +171,25 @@ def port(off: bool = False) -> Kind:
     return attrs.evolve(kind, words=kind.words + (", 0 = off" if off else ""))
 
 
+def portRange() -> Kind:
+    """
+    Two ports, the second one not below the first; kept as both.
+    """
+    words = "two ports, as [20000, 29999], at least 4 of them"
+
+    def read(value: object, base: Path) -> tuple[int, int]:
+        if (
+            not isinstance(value, list)
+            or len(value) != 2
+            or any(type(one) is not int for one in value)
+            or not 1024 <= value[0] <= value[1] - 3 <= 65532
+        ):
+            raise ValueError(f"want {words}, not {value!r}")
+        return value[0], value[1]
+
+    return Kind(words, read)
+
+
 def sipURI() -> Kind:
     """
     A SIP or SIPS URI with a host, which says no transport that there is not.

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from sipcluster.app.cti import CTI
 from sipcluster.app.devices import Devices
+from sipcluster.app.media_services import makeMediaServices
 from sipcluster.app.proxy import proxyMembers
 from sipcluster.app.runtime import ISIPMember, NodeRuntime
 from sipcluster.app.settings import (
@@ -136,6 +137,7 @@ class NodeMember(Service):
     @ivar ports: the T-Library ports.
     @ivar devices: which telephones are in service, and what they are told.
     @ivar checker: who of the SIP Proxies is in service.
+    @ivar mediaServices: the media servers, and which of them are in service.
     """
 
     def __init__(self, runtime: NodeRuntime, sinks: Sequence[IEventSink] = ()) -> None:
@@ -186,6 +188,11 @@ class NodeMember(Service):
         self.controller.ua.layer.relays(
             (hostBytes(proxy.host), proxy.port) for proxy in self.proxies
         )
+        self.mediaServices = makeMediaServices(
+            runtime, self.controller.ua.layer, self.proxies
+        )
+        self.controller.ua.media = self.mediaServices
+        self.controller.ua.location = settings.geoLocation
         self.cti.control(self.controller)
         features = self.cti.controller
         self.devices = Devices(
@@ -236,6 +243,7 @@ class NodeMember(Service):
         self._asking = None
         self.checker.start()
         self.devices.start()
+        self.mediaServices.startAsking()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -246,6 +254,7 @@ class NodeMember(Service):
         self._stopAsking()
         self.checker.stop()
         self.devices.stop()
+        self.mediaServices.stopAsking()
         stopped = self.controller.stop()
         return stopped.addCallback(self._stopped)
 
@@ -265,6 +274,7 @@ class NodeMember(Service):
         self._stopAsking()
         self.checker.stop()
         self.devices.abandon()
+        self.mediaServices.stopAsking()
         self.cti.abandon()
         self.controller.abandon()
 
@@ -312,6 +322,7 @@ class NodeMember(Service):
             "proxies": self.checker.states(),
             "degraded": self.devices.degraded,
             "serviceCheck": {"proxies": self.checker.status()},
+            "mediaServers": self.mediaServices.status(),
             **self.cti.status(),
             **self.devices.status(),
         }

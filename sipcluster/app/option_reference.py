@@ -17,6 +17,7 @@ from sipcluster.app.options import Declaration, declared
 from sipcluster.app.settings import (
     APPLICATION_TABLES,
     DN_TABLES,
+    VARIANTS,
     AlarmSettings,
     Log,
     Monitoring,
@@ -53,6 +54,11 @@ _TABLES: tuple[tuple[str, type], ...] = (
     ("[log]", Log),
     ("[alarms]", AlarmSettings),
     *((f"[[{name}]]", cls) for name, cls in DN_TABLES.items()),
+    *(
+        (f"[[{name}]] {key} = {', '.join(kinds)}", cls)
+        for name, (key, kinds) in VARIANTS.items()
+        for cls in dict.fromkeys(kinds.values())
+    ),
     *((f"[[{name}]]", cls) for name, cls in APPLICATION_TABLES.items()),
     ("[node.ports]", Ports),
     ("[node.monitors]", Monitoring),

@@ -40,6 +40,14 @@ FLOORS: dict[str, set[str]] = {
         "servicecheck.iservicecheck",
         "wire",
     },
+    "msml": set(),
+    "mediaservice": {
+        "msml",
+        "servicecheck.iservicecheck",
+        "servicecheck.probe",
+        "sessioncontroller.imedia",
+        "sip",
+    },
     "tserver": {
         "ha.ikeeping",
         "wire",
@@ -87,6 +95,8 @@ FLOORS: dict[str, set[str]] = {
         "servicecheck",
         "sipproxy",
         "sessioncontroller",
+        "mediaservice",
+        "msml",
         "wire",
         "tlib",
         "tserver",
@@ -102,6 +112,8 @@ FLOORS: dict[str, set[str]] = {
         "servicecheck",
         "sipproxy",
         "sessioncontroller",
+        "mediaservice",
+        "msml",
         "wire",
         "tlib",
         "tserver",
@@ -114,6 +126,7 @@ FLOORS: dict[str, set[str]] = {
 PURE = {
     *("sip", "wire", "tlib", "registrar", "servicecheck", "sipproxy"),
     *("sessioncontroller", "tserver", "tcontroller", "ha", "monitors"),
+    *("mediaservice", "msml"),
 }
 
 #: What they do without.

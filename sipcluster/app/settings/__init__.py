@@ -14,6 +14,7 @@ from sipcluster.app.settings.applications import (
 from sipcluster.app.settings.configuration import (
     APPLICATION_TABLES,
     DN_TABLES,
+    VARIANTS,
     BadConfiguration,
     Configuration,
 )
@@ -25,6 +26,7 @@ from sipcluster.app.settings.dns import (
     RoutingPoint,
     Trunk,
 )
+from sipcluster.app.settings.media import Media, MediaServiceDN
 from sipcluster.app.settings.monitors import AlarmSettings, Monitoring
 from sipcluster.app.settings.reading import parseConfiguration, readConfiguration
 from sipcluster.app.settings.switch import Log, Switch
@@ -35,6 +37,7 @@ __all__ = [
     "APPLICATION_TABLES",
     "DN",
     "DN_TABLES",
+    "VARIANTS",
     "AlarmSettings",
     "Application",
     "BadConfiguration",
@@ -42,6 +45,8 @@ __all__ = [
     "Configuration",
     "Extension",
     "Log",
+    "Media",
+    "MediaServiceDN",
     "Monitoring",
     "Node",
     "Pair",

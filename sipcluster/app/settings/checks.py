@@ -22,6 +22,7 @@ from sipcluster.app.settings.applications import (
 )
 from sipcluster.app.settings.configuration import Configuration
 from sipcluster.app.settings.dns import DN, ClusterNodes, Extension, Trunk
+from sipcluster.app.settings.media import Media
 from sipcluster.app.settings.monitors import AlarmSettings
 from sipcluster.app.settings.switch import Log, Switch
 from sipcluster.app.settings.tlib import TLibApplication
@@ -292,6 +293,9 @@ def listeners(one: Application, path: str) -> Iterator[Listener]:
     """
     if one.httpHost:
         yield (f"{path}.http-port", "TCP", one.httpHost, one.httpPort)
+    if isinstance(one, Media):
+        yield (f"{path}.sip-port", "UDP", one.sipAddress, one.sipPort)
+        yield (f"{path}.sip-port", "TCP", one.sipAddress, one.sipPort)
     if isinstance(one, SIPApplication):
         yield (f"{path}.sip-port", "UDP", one.sipAddress, one.sipPort)
         yield (f"{path}.sip-port", "TCP", one.sipAddress, one.sipPort)

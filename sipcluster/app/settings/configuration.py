@@ -18,6 +18,7 @@ from sipcluster.app.settings.applications import (
     Store,
 )
 from sipcluster.app.settings.dns import DN, ClusterNodes, Extension, RoutingPoint, Trunk
+from sipcluster.app.settings.media import Media, MediaServiceDN
 from sipcluster.app.settings.monitors import AlarmSettings
 from sipcluster.app.settings.switch import Log, Switch
 from sipcluster.app.settings.tlib import TLibApplication
@@ -44,11 +45,19 @@ DN_TABLES: Mapping[str, type[DN]] = {
     "routing-point": RoutingPoint,
     "voip-service": ClusterNodes,
 }
+#: Tables that have other options according to what one of them says.
+VARIANTS: Mapping[str, tuple[str, Mapping[str, type[DN]]]] = {
+    "voip-service": (
+        "service-type",
+        {"msml": MediaServiceDN, "netann": MediaServiceDN},
+    ),
+}
 APPLICATION_TABLES: Mapping[str, type[Application]] = {
     "node": Node,
     "proxy": Proxy,
     "pair": Pair,
     "store": Store,
+    "media": Media,
 }
 
 
@@ -120,6 +129,13 @@ class Configuration:
         The trunks, in the order of the file.
         """
         return tuple(dn for dn in self.dns if isinstance(dn, Trunk))
+
+    @property
+    def mediaServices(self) -> tuple[MediaServiceDN, ...]:
+        """
+        The media servers that nodes may use, in the order of the file.
+        """
+        return tuple(dn for dn in self.dns if isinstance(dn, MediaServiceDN))
 
     @property
     def clusterNodes(self) -> ClusterNodes:

@@ -152,7 +152,9 @@ class ClusterNodes(DN):
     """
 
     serviceType: str = option(
-        "service-type", kinds.choice("sip-cluster-nodes"), "What the service is."
+        "service-type",
+        kinds.choice("sip-cluster-nodes", "msml", "netann"),
+        "What the service is: this one, or a media server.",
     )
     minExpires: int = option(
         "min-expires",

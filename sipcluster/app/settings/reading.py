@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sipcluster.app.kinds import nearest
 from sipcluster.app.options import Reader
@@ -16,6 +16,7 @@ from sipcluster.app.settings.checks import check, forgiveFiles
 from sipcluster.app.settings.configuration import (
     APPLICATION_TABLES,
     DN_TABLES,
+    VARIANTS,
     BadConfiguration,
     Configuration,
 )
@@ -134,7 +135,19 @@ def _arrays(
         if isinstance(tables, list):
             for index, table in enumerate(tables, 1):
                 path = f"{name}[{index}]"
-                found[path] = reader.table(cls, table, path)
+                found[path] = reader.table(_variant(name, cls, table), table, path)
         else:
             reader.fault(name, f"write it as [[{name}]]: there may be several")
     return found
+
+
+def _variant(name: str, cls: type[T], table: object) -> type[T]:
+    """
+    The class of a table that may be one of several, by what it says.
+    """
+    if name not in VARIANTS or not isinstance(table, Mapping):
+        return cls
+    key, classes = VARIANTS[name]
+    said = table.get(key)
+    variant = classes.get(said) if isinstance(said, str) else None
+    return cls if variant is None else cast("type[T]", variant)

@@ -1,0 +1,3 @@
+"""
+The media servers, as a node sees them.
+"""
