@@ -11,6 +11,7 @@ from attrs import evolve
 from automat import TypeMachine, TypeMachineBuilder
 
 from sipcluster.sessioncontroller.events import CallEvent, CallType, PartyView
+from sipcluster.sessioncontroller.standing import AS_USUAL, Standing
 from sipcluster.sessioncontroller.values import PartyValue
 from sipcluster.sip.machine import indexed, stateName
 
@@ -61,9 +62,10 @@ class Party:
 
     @ivar view: how events name it.
     @ivar answered: it has been connected.
+    @ivar standing: who hears it, and whom it hears.
     """
 
-    __slots__ = ("__weakref__", "_publish", "answered", "machine", "view")
+    __slots__ = ("__weakref__", "_publish", "answered", "machine", "standing", "view")
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class Party:
     ) -> None:
         self.view = view
         self.answered = answered
+        self.standing: Standing = AS_USUAL
         self._publish: Callable[[CallEvent], None] | None = publish
         self.machine: PartyInputs = _make(self, state)
 
@@ -144,6 +147,7 @@ class Party:
             view.thisQueue,
             view.conference,
             None if view.callType is callType else view.callType,
+            None if self.standing is AS_USUAL else self.standing,
         )
 
 

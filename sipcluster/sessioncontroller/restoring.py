@@ -14,6 +14,7 @@ from sipcluster.sessioncontroller.events import CallEvent, Cause
 from sipcluster.sessioncontroller.isessioncontroller import IDialPlan
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.leg_written import canGoOn, restoreLeg
+from sipcluster.sessioncontroller.standing import AS_USUAL
 from sipcluster.sessioncontroller.useragent import UserAgent
 from sipcluster.sessioncontroller.values import CallValue
 
@@ -48,6 +49,7 @@ def restoreCall(
             written.dn, written.role, written.internal, None, written.state
         )
         party.answered = written.answered
+        party.standing = written.standing or AS_USUAL
         if written.otherRole is not None:
             party.view = evolve(
                 party.view,

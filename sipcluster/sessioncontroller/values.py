@@ -25,6 +25,7 @@ from sipcluster.sessioncontroller.events import CallType, Cause, Fields, Role
 from sipcluster.sessioncontroller.imedia import MediaRequest
 from sipcluster.sessioncontroller.isessioncontroller import Destination, DTMFMethod
 from sipcluster.sessioncontroller.session_refresh import Refresh
+from sipcluster.sessioncontroller.standing import Standing
 from sipcluster.sip.adoption import InviteClientValue, InviteServerValue
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.isip import Target
@@ -44,6 +45,7 @@ class PartyValue(Struct, frozen=True, omit_defaults=True, gc=False):
     @ivar previousConnID: as in L{PartyView
         <sipcluster.sessioncontroller.events.PartyView>}, like what follows.
     @ivar callType: L{None}: that of the call.
+    @ivar standing: L{None}: as usual.
     """
 
     dn: str
@@ -57,6 +59,7 @@ class PartyValue(Struct, frozen=True, omit_defaults=True, gc=False):
     thisQueue: str = ""
     conference: bool = False
     callType: CallType | None = None
+    standing: Standing | None = None
 
 
 class OutgoingInviteValue(Struct, frozen=True, omit_defaults=True, gc=False):
