@@ -98,6 +98,9 @@ class Call(Resuming):
             making=self.makingValue(),
             heard=b"" if self._work is None else self._work.heard,
             busy=0.0 if self._busy is None else self._busy.left,
+            consults=self.consults,
+            conference=self.conference,
+            heldFor=self.heldFor,
         )
 
 

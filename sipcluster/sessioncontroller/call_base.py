@@ -4,22 +4,18 @@ What all parts of a call work on: its legs and parties, its ids, and its end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from twisted.logger import Logger
 
 from sipcluster.sessioncontroller.call_parts import CallParts
 from sipcluster.sessioncontroller.events import (
     Cause,
     Released,
+    ThirdParty,
 )
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.undertakings import Undertakings
 from sipcluster.wire.correlation import Requester
-
-if TYPE_CHECKING:
-    pass
 
 log = Logger()
 
@@ -40,6 +36,8 @@ class CallBase(CallParts):
         if leg in self.legs:
             self.legs.remove(leg)
         self.loosen(leg)
+        if self._work is not None:
+            self._work.legGone(leg)
         self.endIfEmpty()
 
     def endIfEmpty(self) -> None:
@@ -93,12 +91,18 @@ class CallBase(CallParts):
         """
         Nothing more will come of what was asked of this call.
         """
-        busy, self._busy = self._busy, None
-        if busy is not None:
-            busy.cancel()
+        self._busyNoMore()
         work = self._work
         if work is not None:
             work.end()
+
+    def _busyNoMore(self) -> None:
+        """
+        No caller is to be hung up on any more.
+        """
+        busy, self._busy = self._busy, None
+        if busy is not None:
+            busy.cancel()
 
     @property
     def work(self) -> Undertakings:
@@ -109,12 +113,34 @@ class CallBase(CallParts):
             self._work = Undertakings(self._ua)
         return self._work
 
+    def leave(
+        self,
+        party: Party,
+        cause: Cause,
+        requester: Requester | None = None,
+        third: ThirdParty | None = None,
+    ) -> None:
+        """
+        Take a party out of a call that goes on, and its telephone.
+
+        @param third: who has a part in that.
+        """
+        self._ua.touch()
+        leg = self.legOf(party)
+        self._clear(party, cause, b"", requester, third)
+        if leg is not None:
+            self.loosen(leg)
+            if self._work is not None:
+                self._work.legGone(leg)
+            leg.machine.release(cause, b"")
+
     def _clear(
         self,
         party: Party,
         cause: Cause,
         reason: bytes = b"",
         requester: Requester | None = None,
+        third: ThirdParty | None = None,
     ) -> None:
         """
         Take a party out.
@@ -129,6 +155,7 @@ class CallBase(CallParts):
                 party.answered,
                 reason,
                 requester=requester,
+                third=third,
             )
         )
         if self._work is not None:

@@ -18,6 +18,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     CallRefused,
     Destination,
+    ExtensionDN,
     ICallControl,
     PartyStatus,
     Why,
@@ -61,6 +62,19 @@ class CallControl(Reception):
         See L{ICallControl}.
         """
         return self._later(lambda: self._makeCall(dn, destination, userData, requester))
+
+    def wish(self, dn: str, destination: str) -> Asked:
+        """
+        Where a DN wants to call.
+
+        @raise CallRefused: it cannot call, or not there.
+        """
+        extension = self._authenticator.directory.extension(dn)
+        if extension is None:
+            raise CallRefused(Why.INVALID_DN)
+        if not destination or len(destination) > MOST_DIALLED:
+            raise CallRefused(Why.INVALID_DESTINATION)
+        return Asked(destination, self.ua.domain.decode(), extension)
 
     def answer(
         self, dn: str, connID: str, requester: Requester | None = None
@@ -215,19 +229,33 @@ class CallControl(Reception):
     def _makeCall(
         self, dn: str, destination: str, userData: KVList, requester: Requester | None
     ) -> Deferred[str]:
-        extension = self._authenticator.directory.extension(dn)
-        if extension is None:
-            raise CallRefused(Why.INVALID_DN)
-        if not destination or len(destination) > MOST_DIALLED:
-            raise CallRefused(Why.INVALID_DESTINATION)
+        asked = self.wish(dn, destination)
         data = checkUserData(userData)
         checkSize(data)
-        ua = self.ua
-        if self.full:
-            ua.count("overload")
-            raise CallRefused(Why.LIMIT)
+        self.notFull()
         call = self.newCall(dn, destination)
         call.userData = data
+        return self.makeFor(call, asked, requester)
+
+    def notFull(self) -> None:
+        """
+        @raise CallRefused: no new call is taken.
+        """
+        if self.full:
+            self.ua.count("overload")
+            raise CallRefused(Why.LIMIT)
+
+    def makeFor(
+        self, call: Call, asked: Asked, requester: Requester | None
+    ) -> Deferred[str]:
+        """
+        Let a new call begin at the telephone of a DN.
+
+        @param asked: by the DN.
+        """
+        ua, extension = self.ua, asked.caller
+        assert isinstance(extension, ExtensionDN)
+        dn = extension.number
         party = call.addParty(dn, Role.ORIGINATION, True)
         self.calls[call.connID] = call
         aor = b"sip:%b@%b" % (escapeUser(dn.encode()), ua.domain)
@@ -242,7 +270,6 @@ class CallControl(Reception):
         fields: Fields = ()
         if extension.autoAnswer:
             fields = tuple((name, value % ua.domain) for name, value in _AUTO_ANSWER)
-        asked = Asked(destination, ua.domain.decode(), extension)
         return call.makeFrom(party, telephone, fields, asked, requester)
 
     def _later(self, act: Callable[[], Deferred[T]]) -> Deferred[T]:

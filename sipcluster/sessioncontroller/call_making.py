@@ -22,6 +22,7 @@ from sipcluster.sessioncontroller.events import (
     Refused,
     Released,
     Role,
+    ThirdParty,
 )
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
@@ -29,6 +30,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     Refusal,
 )
 from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.party import Party
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.uri import SIPURI, parseURI
 
@@ -118,7 +120,7 @@ class Making(CallBase):
         self._routing = None
         first = self._first
         if first is not None and found.callType is not CallType.UNKNOWN:
-            first.party.isOf(found.callType)
+            first.party.isOf(self._typeOf(first, found))
         self._tellOffered(first)
         if first is None:
             # The caller has gone meanwhile.
@@ -132,11 +134,32 @@ class Making(CallBase):
             self._tried.add(found.dn)
             self._place(first, found)
 
-    def _place(self, first: Leg, found: Destination) -> None:
+    def _typeOf(self, first: Leg, found: Destination | Refusal) -> CallType:
         """
-        Send the call to its destination.
+        Of what type a call is that goes to a destination.  Once it was answered it
+        stays of its type, wherever it goes.
         """
-        self.callType = found.callType
+        if first.party.answered:
+            return first.party.view.callType
+        return CallType.CONSULT if self.consults else found.callType
+
+    def _place(
+        self,
+        first: Leg,
+        found: Destination,
+        third: ThirdParty | None = None,
+        why: Cause = Cause.OK,
+    ) -> Party:
+        """
+        Send the call to its destination: ring it for a far end that calls, or that
+        has been answered already.
+
+        @param third: who has brought that about.
+        @param why: in what way.
+
+        @return: the one that is called.
+        """
+        self.callType = self._typeOf(first, found)
         party = self.addParty(
             found.dn,
             Role.DESTINATION,
@@ -161,8 +184,11 @@ class Making(CallBase):
             otherCallID=second.callID.decode("utf-8", "replace"),
             dn=found.dn,
         )
-        party.machine.alerted(Alerting(party.view, self._ua.wallTime()))
+        party.machine.alerted(
+            Alerting(party.view, self._ua.wallTime(), third=third, why=why)
+        )
         second.machine.place(first.received)
+        return party
 
     def _secured(self, found: Destination, secure: bool) -> Destination:
         if not secure or not found.uri.startswith(b"sip:"):

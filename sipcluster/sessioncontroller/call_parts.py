@@ -8,37 +8,14 @@ afterwards, see L{sipcluster.sessioncontroller.call_media}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from attrs import evolve
-from twisted.internet.defer import Deferred
 
-from sipcluster.sessioncontroller.events import (
-    CallEvent,
-    CallType,
-    Cause,
-    Fields,
-    Offered,
-    PartyView,
-    Role,
-)
+from sipcluster.sessioncontroller.call_data import CallData
+from sipcluster.sessioncontroller.events import CallEvent, PartyView, Role
 from sipcluster.sessioncontroller.fields import ALLOW
-from sipcluster.sessioncontroller.isessioncontroller import Asked
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.session_description import SessionOrigin
-from sipcluster.sessioncontroller.undertakings import Undertakings
-from sipcluster.wire.kvlist import KVList
-
-if TYPE_CHECKING:
-    from sipcluster.sessioncontroller.call import Call
-    from sipcluster.sessioncontroller.isessioncontroller import (
-        Destination,
-        IDialPlan,
-    )
-    from sipcluster.sessioncontroller.useragent import UserAgent
-    from sipcluster.sip.timers import Timer
 
 
 def _toldNobody(event: CallEvent) -> None:
@@ -47,116 +24,12 @@ def _toldNobody(event: CallEvent) -> None:
     """
 
 
-class CallParts:
+class CallParts(CallData):
     """
     Legs and their parties, under one ConnID and CallUUID.
-
-    @ivar legs: live legs, the caller's first; also those to media servers.
-    @ivar parties: all there have been, the caller's first.
-    @ivar sessionID: the CallUUID, for messages.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_asked",
-        "_busy",
-        "_ended",
-        "_fields",
-        "_first",
-        "_from",
-        "_instead",
-        "_led",
-        "_made",
-        "_offer",
-        "_plan",
-        "_publish",
-        "_routing",
-        "_second",
-        "_tried",
-        "_ua",
-        "_work",
-        "ani",
-        "callID",
-        "callType",
-        "callUUID",
-        "connID",
-        "created",
-        "dnis",
-        "legs",
-        "parties",
-        "redirections",
-        "sessionID",
-        "userData",
-    )
-
-    def __init__(
-        self,
-        ua: UserAgent,
-        plan: IDialPlan,
-        publish: Callable[[CallEvent], None],
-        ended: Callable[[Call], None],
-        connID: str,
-        callUUID: str,
-        ani: str,
-        dnis: str,
-        created: float,
-        callID: int = 0,
-    ) -> None:
-        self._ua = ua
-        self._plan = plan
-        self._publish = publish
-        self._ended = ended
-        self.connID = connID
-        self.callUUID = callUUID
-        self.sessionID = callUUID.encode()
-        self.ani = ani
-        self.dnis = dnis
-        self.created = created
-        self.callID = callID
-        self.callType = CallType.UNKNOWN
-        self.legs: list[Leg] = []
-        self.parties: list[Party] = []
-        self.userData: KVList = ()
-        self.redirections = 0
-        self._made = 0
-        self._fields: Fields = ()
-        self._asked: Asked | None = None
-        self._offer: Offered | None = None
-        self._from = b""
-        self._tried: set[str] = set()
-        self._first: Leg | None = None
-        self._second: Leg | None = None
-        self._routing: Deferred[Any] | None = None
-        self._led: Asked | None = None
-        self._instead: tuple[Destination, Cause] | None = None
-        self._busy: Timer | None = None
-        self._work: Undertakings | None = None
-        ua.touch()
-
-    @property
-    def agent(self) -> UserAgent:
-        """
-        What it was given to work with.
-        """
-        return self._ua
-
-    def touch(self) -> None:
-        """
-        It may have changed.
-        """
-        self._ua.touch()
-
-    @property
-    def told(self) -> bool:
-        """
-        Whether anybody knows of it: a telephone that was called, or who takes its
-        events.
-        """
-        return (
-            len(self.parties) > 1
-            or any(party.state != "Null" for party in self.parties)
-            or any(not leg.incoming for leg in self.legs)
-        )
+    __slots__ = ()
 
     # Parts
 
@@ -193,6 +66,9 @@ class CallParts:
             self.dnis,
             self.callID,
             self.userData,
+            self.consults,
+            "",
+            self.conference,
         )
         party = Party(view, self._publish, state)
         self.parties.append(party)
@@ -388,6 +264,14 @@ class CallParts:
                 return leg
         return None
 
+    def othersThan(self, party: Party) -> list[Leg]:
+        """
+        The telephones' legs of all other parties that are in the call.
+        """
+        return [
+            leg for leg in self.telephones if leg.party is not party and leg.party.live
+        ]
+
     @property
     def telephones(self) -> list[Leg]:
         """
@@ -418,8 +302,9 @@ class CallParts:
         old, party = leg.call, leg.party
         assert old is not None
         old.giveUp(leg)
-        leg.ua.touches(self._ua.touch)
+        leg.ua.touches(self._ua)
         self._ua.touch()
+        leg.ua = self._ua
         leg.call = self  # type: ignore[assignment] # as above
         self.legs.append(leg)
         self._made += 1
@@ -434,6 +319,7 @@ class CallParts:
             callID=self.callID,
             userData=self.userData,
             previousConnID=view.connID,
+            conference=False,
         )
         self.parties.append(party)
         if second:

@@ -95,6 +95,9 @@ class Resuming(Queueing):
                 one.requester,
                 one.left,
                 None if one.where is None else _write(one.where),
+                one.userData,
+                one.conference,
+                one.other,
             )
             for one in self._work.begun
         )
@@ -206,10 +209,17 @@ class Resuming(Queueing):
         self, value: UndertakingValue, pending: list[Deferred[Any]], findDN: FindDN
     ) -> None:
         if value.kind == "align":
-            self.alignSoon()
-            return
+            return  # see L{resume}
         party = self.parties[value.party]
-        asked = Undertaking(value.kind, party, value.requester)
+        asked = Undertaking(
+            value.kind,
+            party,
+            value.requester,
+            where=None if value.where is None else _read(value.where, findDN),
+            userData=value.userData,
+            conference=value.conference,
+            other=value.other,
+        )
         first, second = self._first, self._second
         leg = first if first is not None and first.party is party else second
 
@@ -229,7 +239,9 @@ class Resuming(Queueing):
             if value.kind == "connect":
                 inTurn(asked, self._connect).addErrback(self._notConnected)
                 return
-            if value.kind == "hold":
+            if value.kind == "consult":
+                done = self.beginConsult(asked, value.left)
+            elif value.kind == "hold":
                 done = inTurn(asked, partial(self._hold, asked))
             elif value.kind == "retrieve":
                 done = inTurn(asked, partial(self._retrieve, asked))
@@ -237,9 +249,8 @@ class Resuming(Queueing):
                 done = self.making(party, value.requester)
             elif value.kind in ("answer", "talk") and leg is not None:
                 done = self.askToTalk(value.kind, leg, value.requester, value.left)
-            elif value.kind == "redirect" and leg is not None and value.where:
-                where = _read(value.where, findDN)
-                done = self.ringElsewhere(leg, where, value.requester)
+            elif value.kind == "redirect" and leg is not None and asked.where:
+                done = self.ringElsewhere(leg, asked.where, value.requester)
             else:
                 if value.kind == "digits":
                     self._bringBack(party)
@@ -259,7 +270,7 @@ class Resuming(Queueing):
 
     async def _reconnectBoth(self) -> None:
         first, second = self._first, self._second
-        if first is not None and second is not None and not self.masked:
+        if first is not None and second is not None and not self.masks(first):
             await self._reconnect(first, second)
 
     def _notDone(self, failure: Failure, asked: Undertaking) -> None:

@@ -10,7 +10,7 @@ of them would like is remembered, and said when the DN is back.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -40,6 +40,8 @@ from sipcluster.wire.correlation import Requester
 
 log = Logger()
 
+T = TypeVar("T")
+
 #: What says that the far end is about to change the session itself, or is still
 #: at it: come again later.
 _LATER = (491, 500)
@@ -55,12 +57,13 @@ class Sessions(Ringing):
 
     __slots__ = ()
 
-    @property
-    def masked(self) -> bool:
+    def masks(self, leg: Leg) -> bool:
         """
-        Whether somebody holds by request.
+        Whether a far end and the one that it talks to are not to hear each other:
+        one of the two holds by request.
         """
-        return any(leg.holding for leg in self.legs)
+        peer = leg.peer
+        return leg.holding or (peer is not None and peer.holding)
 
     # What the far ends want
 
@@ -71,7 +74,7 @@ class Sessions(Ringing):
                 ModificationAnswered(event.party, event.time, 491)
             )
             return
-        if self.masked:
+        if self.masks(leg):
             event = evolve(event, body=silent(event.body), masked=True)
         other.machine.modify(event)
 
@@ -83,7 +86,7 @@ class Sessions(Ringing):
                 return
         other = self.other(leg)
         if other is not None:
-            masked = self.masked
+            masked = self.masks(leg)
             if masked:
                 event = evolve(event, body=silent(event.body), masked=True)
             other.machine.modificationAnswered(event)
@@ -175,9 +178,9 @@ class Sessions(Ringing):
     def _inTurn(
         self,
         undertaking: Undertaking,
-        act: Callable[[], Coroutine[Deferred[Any], Any, None]],
+        act: Callable[[], Coroutine[Deferred[Any], Any, T]],
         seconds: float = 0.0,
-    ) -> Deferred[None]:
+    ) -> Deferred[T]:
         """
         Change the session when nobody else does.
 

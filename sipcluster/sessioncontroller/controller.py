@@ -97,6 +97,7 @@ class SessionController(RoutingControl):
             wallTime=wallTime,
             limits=limits or Limits(),
         )
+        self.ua.exchange = self
         self.kept = KeptCalls(self.calls, self._make, self._goOn)
         self._refusals = KeptRefusals(self._adoptRefusal)
         self._keeper = keeper

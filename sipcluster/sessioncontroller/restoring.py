@@ -44,6 +44,9 @@ def restoreCall(
     call.callType = value.callType
     call.redirections = value.redirections
     call.userData = value.userData
+    call.consults = value.consults
+    call.conference = value.conference
+    call.heldFor = value.heldFor
     for written in value.parties:
         party = call.addParty(
             written.dn, written.role, written.internal, None, written.state

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sipcluster.sessioncontroller.useragent import UserAgent
     from sipcluster.sip.timers import Timer
     from sipcluster.wire.correlation import Requester
+    from sipcluster.wire.kvlist import KVList
 
 T = TypeVar("T")
 
@@ -54,7 +55,10 @@ class Undertaking:
     @ivar done: fires when it is done, where somebody else has to find that out.
     @ivar sent: the telephone was told.
     @ivar timer: fires when its time is up.
-    @ivar where: where a call is to be redirected to.
+    @ivar where: where a call is to be redirected to, or another one is to go.
+    @ivar userData: what is to be attached to that one.
+    @ivar conference: that one is to become a conference.
+    @ivar other: the ConnID of another call that has a part in it.
     """
 
     kind: str
@@ -66,6 +70,9 @@ class Undertaking:
     sent: bool = False
     timer: Timer | None = None
     where: Asked | None = None
+    userData: KVList = ()
+    conference: bool = False
+    other: str = ""
 
     @property
     def party(self) -> Party:
@@ -272,6 +279,14 @@ class Undertakings:
         self._serial -= 1
         answered = self.relays[self._serial] = Deferred()
         return self._serial, answered
+
+    def legGone(self, leg: Leg) -> None:
+        """
+        Nothing more will come of what a leg was to do.
+        """
+        answered = self.modifications.pop(leg, None)
+        if answered is not None:
+            answered.errback(CallRefused(Why.DISCONNECTED))
 
     def server(self, undertaking: Undertaking, leg: Leg) -> Deferred[None]:
         """

@@ -21,6 +21,7 @@ from sipcluster.sip.timers import Timer, TimerQueue, TimerValues
 from sipcluster.wire.correlation import Requester
 
 if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.call_transfers import IExchange
     from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
     from sipcluster.sessioncontroller.leg import Leg
     from sipcluster.sessioncontroller.party import Party
@@ -81,6 +82,7 @@ class UserAgent:
     @ivar origin: network type, address type and address of the origin lines
         that we write.
     @ivar wallTime: seconds since 1970, for events.
+    @ivar exchange: has all calls; L{None} before there are any.
     @ivar media: knows the media servers.
     @ivar location: where the node is: media servers there come first.
     @ivar legs: all legs by our tag.
@@ -106,6 +108,7 @@ class UserAgent:
     origin: bytes
     wallTime: Callable[[], float]
     limits: Limits
+    exchange: IExchange | None = None
     media: IMediaService = field(factory=NoMedia)
     location: str = ""
     legs: dict[bytes, Leg] = field(factory=dict)
@@ -127,16 +130,16 @@ class UserAgent:
         timers = CallTimers(self.timers, touch)
         return evolve(self, touch=touch, refused=refused, timers=timers)
 
-    def touches(self, another: Callable[[], object]) -> None:
+    def touches(self, another: UserAgent) -> None:
         """
         Another call may have changed as well, from now on, whenever this one may have:
-        a leg has gone over to it.
+        a leg has gone over to it, and what was begun before comes back through here.
         """
         mine = self.touch
 
         def touch() -> None:
             mine()
-            another()
+            another.touch()
 
         self.touch = touch
         if isinstance(self.timers, CallTimers):

@@ -268,12 +268,16 @@ class UndertakingValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     Something that a call was asked, and that is not done yet.
 
-    @ivar kind: make, answer, talk, redirect, hold, retrieve, digits; connect: what is
-        left to do for a call that was made by request when it is answered; align: who
-        is connected to whom has changed, and not all far ends know it.
+    @ivar kind: make, answer, talk, redirect, hold, retrieve, digits, consult, transfer,
+        mute, alternate; connect: what is left to do for a call that was made by request
+        when it is answered; align: who is connected to whom has changed, and not all
+        far ends know it.
     @ivar party: index of the asking party in L{CallValue.parties}; -1: there is none.
     @ivar left: seconds that it may still take; 0: it waits for its turn.
-    @ivar where: where a call is to be redirected to.
+    @ivar where: where a call is to be redirected to, or another one is to go.
+    @ivar userData: what is to be attached to that one.
+    @ivar conference: that one is to become a conference.
+    @ivar other: the ConnID of another call that has a part in it.
     """
 
     kind: str
@@ -281,6 +285,9 @@ class UndertakingValue(Struct, frozen=True, omit_defaults=True, gc=False):
     requester: Requester | None = None
     left: float = 0.0
     where: AskedValue | None = None
+    userData: tuple[tuple[str, Any], ...] = ()
+    conference: bool = False
+    other: str = ""
 
 
 class CallValue(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -301,6 +308,10 @@ class CallValue(Struct, frozen=True, omit_defaults=True, gc=False):
     @ivar busy: seconds until a caller is hung up on whose call leads nowhere; 0: none
         is.
     @ivar userData: pairs attached to the call, in order, keys may repeat.
+    @ivar consults: the ConnID of the call about which it is; C{""}: it is no
+        consultation.
+    @ivar conference: the consultation is to become a conference, not a transfer.
+    @ivar heldFor: that call was held for it.
     """
 
     connID: str
@@ -318,6 +329,9 @@ class CallValue(Struct, frozen=True, omit_defaults=True, gc=False):
     making: MakingValue | None = None
     heard: bytes = b""
     busy: float = 0.0
+    consults: str = ""
+    conference: bool = False
+    heldFor: bool = False
 
 
 #: What is left at least of a time that runs: 0 is one that does not.
@@ -405,6 +419,11 @@ def decodeCall(data: bytes) -> CallValue:
         _decoder = msgspec.msgpack.Decoder(CallValue)
     value = _decoder.decode(data)
     # Lists in lists were decoded as Python lists.
+    if any(one.userData for one in value.undertakings):
+        undertakings = tuple(
+            replace(one, userData=asKVList(one.userData)) for one in value.undertakings
+        )
+        value = replace(value, undertakings=undertakings)
     if not value.userData:
         return value
     return replace(value, userData=asKVList(value.userData))
