@@ -235,7 +235,11 @@ class ScriptedMediaService:
         self.sticky: dict[str, MediaServer] = {}
 
     def choose(
-        self, request: MediaRequest, location: str = "", besides: Collection[str] = ()
+        self,
+        request: MediaRequest,
+        location: str = "",
+        besides: Collection[str] = (),
+        present: str = "",
     ) -> MediaServer | None:
         """
         See L{IMediaService}.
@@ -264,7 +268,9 @@ class ScriptedMediaService:
             user = request.kind.value
         return b"sip:%b@%b" % (user.encode(), host)
 
-    def start(self, request: MediaRequest) -> tuple[bytes, bytes] | None:
+    def start(
+        self, request: MediaRequest, server: str = "", tag: bytes = b""
+    ) -> tuple[bytes, bytes] | None:
         """
         See L{IMediaService}.
         """
