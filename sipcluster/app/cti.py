@@ -26,6 +26,7 @@ from sipcluster.tlib.enums import AddressType
 from sipcluster.tlib.messages import Message
 from sipcluster.tlib.text import render
 from sipcluster.tserver.call_events import Abandoned, CallEvents
+from sipcluster.tserver.call_handlers import callHandlers
 from sipcluster.tserver.call_queries import CallQueries
 from sipcluster.tserver.call_requests import CallRequests
 from sipcluster.tserver.call_snapshot import CallSnapshot
@@ -199,7 +200,11 @@ class CTI:
             self.tcport,
             directory.dns,
             agentSettings(services, settings.geoLocation),
-            CallEvents((self.tcport, self.default), Abandoned(services.eventAbandoned)),
+            CallEvents(
+                (self.tcport, self.default),
+                Abandoned(services.eventAbandoned),
+                self.default,
+            ),
             services.dnOwnerApplications,
             runtime.keeper,
         )
@@ -213,8 +218,10 @@ class CTI:
             ofPort = server is self.tcport
             snapshots = (self.controller, ofCalls) if ofPort else (ofCalls,)
             server.add(ofCalls)
-            requests = CallRequests(calls, server)
+            requests = CallRequests(server, calls)
             server.add(requests)
+            for handler in callHandlers(server, calls, not ofPort):
+                server.add(handler)
             server.claims = calls.awaits
             calls.refusalsTo(requests.refused)
             server.add(

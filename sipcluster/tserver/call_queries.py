@@ -21,7 +21,6 @@ from sipcluster.tlib.messages import (
     RequestQueryAddress,
     RequestQueryCall,
 )
-from sipcluster.tserver.call_events import ROLES, partyAttributes
 from sipcluster.tserver.call_snapshot import CallSnapshot, partyState
 from sipcluster.tserver.itserver import (
     ClientView,
@@ -30,6 +29,7 @@ from sipcluster.tserver.itserver import (
     IRequests,
     ISnapshot,
 )
+from sipcluster.tserver.party_attributes import ROLES, partyAttributes
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList, KVValue
 

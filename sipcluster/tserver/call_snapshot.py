@@ -11,8 +11,8 @@ from zope.interface import implementer
 
 from sipcluster.sessioncontroller.isessioncontroller import ICallControl, PartyStatus
 from sipcluster.tlib.enums import PartyState
-from sipcluster.tserver.call_events import CALL_TYPES
 from sipcluster.tserver.itserver import ISnapshot
+from sipcluster.tserver.party_attributes import CALL_TYPES
 from sipcluster.wire.kvlist import KVList, KVValue
 
 #: The states of a party in the field's flags.  Whoever has had EventDialing is

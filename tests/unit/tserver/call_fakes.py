@@ -12,11 +12,19 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.events import CallType, PartyView, Role
+from sipcluster.sessioncontroller.iconferences import IConferences
+from sipcluster.sessioncontroller.irouting import IRouting, RouteType, Treatment
 from sipcluster.sessioncontroller.isessioncontroller import (
     CallRefused,
     ICallControl,
     PartyStatus,
 )
+from sipcluster.sessioncontroller.isupervision import (
+    ISupervision,
+    Monitoring,
+    MonitorMode,
+)
+from sipcluster.sessioncontroller.itransfers import ITransfers
 from sipcluster.tlib.enums import AddressType
 from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import Message
@@ -190,6 +198,172 @@ class FakeControl:
 
     def refusalsTo(self, tell: Callable[[Requester, CallRefused], object]) -> None:
         self.tell = tell
+
+
+@implementer(ITransfers, IConferences, IRouting, ISupervision)
+class FakeFeatures(FakeControl):
+    """
+    One that can do everything.
+    """
+
+    def consult(
+        self,
+        dn: str,
+        connID: str,
+        destination: str,
+        userData: Any = (),
+        conference: bool = False,
+        requester: Requester | None = None,
+    ) -> Deferred[str]:
+        return self._note(
+            "consult", dn, connID, destination, userData, conference, requester
+        )
+
+    def completeTransfer(
+        self,
+        dn: str,
+        heldConnID: str,
+        connID: str,
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note("completeTransfer", dn, heldConnID, connID, requester)
+
+    def muteTransfer(
+        self,
+        dn: str,
+        connID: str,
+        destination: str,
+        userData: Any = (),
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note("muteTransfer", dn, connID, destination, userData, requester)
+
+    def singleStepTransfer(
+        self,
+        dn: str,
+        connID: str,
+        destination: str,
+        userData: Any = (),
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note(
+            "singleStepTransfer", dn, connID, destination, userData, requester
+        )
+
+    def alternate(
+        self,
+        dn: str,
+        heldConnID: str,
+        connID: str,
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note("alternate", dn, heldConnID, connID, requester)
+
+    def reconnect(
+        self,
+        dn: str,
+        heldConnID: str,
+        connID: str,
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note("reconnect", dn, heldConnID, connID, requester)
+
+    def completeConference(
+        self,
+        dn: str,
+        heldConnID: str,
+        connID: str,
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note("completeConference", dn, heldConnID, connID, requester)
+
+    def singleStepConference(
+        self,
+        dn: str,
+        connID: str,
+        destination: str,
+        userData: Any = (),
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note(
+            "singleStepConference", dn, connID, destination, userData, requester
+        )
+
+    def deleteFromConference(
+        self, dn: str, connID: str, other: str, requester: Requester | None = None
+    ) -> Deferred[None]:
+        return self._note("deleteFromConference", dn, connID, other, requester)
+
+    def listenDisconnect(
+        self, dn: str, connID: str, listener: str, requester: Requester | None = None
+    ) -> Deferred[None]:
+        return self._note("listenDisconnect", dn, connID, listener, requester)
+
+    def listenReconnect(
+        self, dn: str, connID: str, listener: str, requester: Requester | None = None
+    ) -> Deferred[None]:
+        return self._note("listenReconnect", dn, connID, listener, requester)
+
+    def mute(
+        self, dn: str, connID: str, on: bool, requester: Requester | None = None
+    ) -> Deferred[None]:
+        return self._note("mute", dn, connID, on, requester)
+
+    def route(
+        self,
+        dn: str,
+        connID: str,
+        destination: str,
+        routeType: RouteType = RouteType.UNKNOWN,
+        userData: Any = (),
+        extensions: Any = (),
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note(
+            "route", dn, connID, destination, routeType, userData, extensions, requester
+        )
+
+    def applyTreatment(
+        self,
+        dn: str,
+        connID: str,
+        treatment: Treatment,
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note("applyTreatment", dn, connID, treatment, requester)
+
+    def makePredictiveCall(
+        self,
+        dn: str,
+        destination: str,
+        timeout: float = 0.0,
+        userData: Any = (),
+        extensions: Any = (),
+        requester: Requester | None = None,
+    ) -> Deferred[str]:
+        return self._note(
+            "makePredictiveCall",
+            dn,
+            destination,
+            timeout,
+            userData,
+            extensions,
+            requester,
+        )
+
+    def observe(
+        self, connID: str, monitoring: Monitoring, requester: Requester | None = None
+    ) -> Deferred[None]:
+        return self._note("observe", connID, monitoring, requester)
+
+    def changeMode(
+        self,
+        supervisor: str,
+        connID: str,
+        mode: MonitorMode,
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        return self._note("changeMode", supervisor, connID, mode, requester)
 
 
 @implementer(IAddresses)

@@ -10,7 +10,7 @@ from attrs import asdict, evolve
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sipcluster.sessioncontroller import events
+from sipcluster.sessioncontroller import events, party_events, queue_events
 from sipcluster.sessioncontroller.events import (
     Acknowledged,
     Alerting,
@@ -34,13 +34,8 @@ from sipcluster.tlib import enums
 from sipcluster.tlib.codec import missing
 from sipcluster.tlib.enums import CallState, DNRole
 from sipcluster.tlib.messages import Message
-from sipcluster.tserver.call_events import (
-    CALL_STATES,
-    CALL_TYPES,
-    ROLES,
-    Abandoned,
-    CallEvents,
-)
+from sipcluster.tserver.call_events import Abandoned, CallEvents
+from sipcluster.tserver.party_attributes import CALL_STATES, CALL_TYPES, ROLES
 from sipcluster.wire.correlation import Requester
 from tests.unit.tserver.call_fakes import ALICE, BOB, CONN, UUID, RecordingPublisher
 
@@ -234,7 +229,8 @@ class AttributeTests(TranslationTestCase):
         """
         kinds = {
             kind
-            for kind in vars(events).values()
+            for module in (events, party_events, queue_events)
+            for kind in vars(module).values()
             if isinstance(kind, type)
             and issubclass(kind, CallEvent)
             and kind is not CallEvent

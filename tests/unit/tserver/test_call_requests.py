@@ -33,7 +33,8 @@ from sipcluster.tlib.messages import (
     RequestSendDTMF,
     RequestUpdateUserData,
 )
-from sipcluster.tserver.call_requests import ERRORS, CallRequests
+from sipcluster.tserver.call_asking import ERRORS
+from sipcluster.tserver.call_requests import CallRequests
 from sipcluster.tserver.itserver import ClientView, IRequests
 from sipcluster.wire.correlation import Requester
 from tests.unit.tserver.call_fakes import (
@@ -57,7 +58,7 @@ class CallRequestsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.control = FakeControl()
         self.port = RecordingPublisher()
-        self.requests = CallRequests(self.control, self.port)
+        self.requests = CallRequests(self.port, self.control)
 
     def ask(self, request: Message) -> Any:
         """
