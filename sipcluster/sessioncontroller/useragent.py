@@ -94,6 +94,8 @@ class UserAgent:
         for it.
     @ivar counters: how often what happened, by name.
     @ivar touch: to be called when the call may have changed.
+    @ivar own: the same, without other calls.
+    @ivar moved: those of calls to which legs of this one have gone.
     @ivar refused: told that the caller's INVITE was refused, and, with L{None}, that
         this is acknowledged, or over.
     """
@@ -117,6 +119,8 @@ class UserAgent:
     refusalsTo: list[Callable[[Requester, CallRefused], object]] = field(factory=list)
     counters: dict[str, int] = field(factory=dict)
     touch: Callable[[], object] = _unchanged
+    own: Callable[[], object] = _unchanged
+    moved: list[UserAgent] = field(factory=list)
     refused: Callable[[IncomingInvite | None], object] = _unheeded
 
     def forCall(
@@ -128,22 +132,31 @@ class UserAgent:
         That of one call.
         """
         timers = CallTimers(self.timers, touch)
-        return evolve(self, touch=touch, refused=refused, timers=timers)
+        return evolve(
+            self, touch=touch, own=touch, moved=[], refused=refused, timers=timers
+        )
 
     def touches(self, another: UserAgent) -> None:
         """
         Another call may have changed as well, from now on, whenever this one may have:
         a leg has gone over to it, and what was begun before comes back through here.
         """
-        mine = self.touch
+        if another is self or another in self.moved:
+            return
+        if not self.moved:
+            self.touch = self._touchAll
+            if isinstance(self.timers, CallTimers):
+                self.timers.touched = self._touchAll
+        self.moved.append(another)
 
-        def touch() -> None:
-            mine()
-            another.touch()
-
-        self.touch = touch
-        if isinstance(self.timers, CallTimers):
-            self.timers.touched = touch
+    def _touchAll(self) -> None:
+        """
+        Touch the call, and those to which legs of it have gone.
+        """
+        reached = [self]
+        for one in reached:
+            one.own()
+            reached += [other for other in one.moved if other not in reached]
 
     def count(self, what: str) -> None:
         """
