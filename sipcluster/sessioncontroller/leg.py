@@ -62,9 +62,9 @@ class Leg(ServerSide, ClientSide, Changes, Relays):
             return
         try:
             if dialog is not None and dialog.remoteTag == tag:
-                self.dialog = dialog.received(request)
+                self.keep(dialog.received(request))
             elif self.forks is not None and tag in self.forks.dialogs:
-                self.forks.update(self.forks.dialogs[tag].received(request))
+                self.keep(self.forks.dialogs[tag].received(request))
             elif dialog is not None or request.method != b"BYE":
                 self.respond(transaction, 481)
                 return

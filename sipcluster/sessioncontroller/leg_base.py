@@ -101,10 +101,19 @@ class LegBase(LegData):
         Our next request in the dialog.
         """
         assert self.dialog is not None
-        self.dialog, request = self.dialog.makeRequest(
-            method, fields, body, contentType
-        )
+        dialog, request = self.dialog.makeRequest(method, fields, body, contentType)
+        self.keep(dialog)
         return request
+
+    def keep(self, dialog: Dialog) -> None:
+        """
+        A request has gone through one of our dialogs, either way.
+        """
+        current = self.dialog
+        if current is not None and current.remoteTag == dialog.remoteTag:
+            self.dialog = dialog
+        if self.forks is not None:
+            self.forks.update(dialog)
 
     def through(self, request: Request, proxy: ProxyAddress) -> Request:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
+from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.events import (
     Answered,
     Cause,
@@ -17,6 +18,7 @@ from sipcluster.sessioncontroller.fields import (
     commonMethods,
     sessionFields,
 )
+from sipcluster.sessioncontroller.in_dialog import firstProxy, routed
 from sipcluster.sessioncontroller.isessioncontroller import Destination, ProxyAddress
 from sipcluster.sessioncontroller.leg_base import LegBase, sessionDescription
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
@@ -26,6 +28,7 @@ from sipcluster.sip.dialog import Dialog, DialogSet
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request, Response
+from sipcluster.sip.reliable_provisional import OPTION, Acknowledged, responseNumber
 from sipcluster.sip.uri import SIPURI
 
 log = Logger()
@@ -94,7 +97,7 @@ class ClientSide(LegBase):
             nonlocal first
             if not first:
                 self.rename()
-                self.forks = None
+                self.forks = self.pracked = self.repracked = None
             first = False
             return self._makeInvite(proxy, body)
 
@@ -131,6 +134,9 @@ class ClientSide(LegBase):
             *self.sessionFields(self.offerFields),
         ]
         if body:
+            # Without it the first 1xx would have to be an offer, and its PRACK
+            # the answer (RFC 3262 section 5).
+            pairs.append((b"Supported", OPTION))
             pairs.append((b"Content-Type", SDP))
         pairs.append((b"Content-Length", b"%d" % len(body)))
         return Request(b"INVITE", destination.uri, Headers.of(*pairs), body)
@@ -165,6 +171,8 @@ class ClientSide(LegBase):
                 return
             if self.dialog is None or dialog.remoteTag == self.dialog.remoteTag:
                 self.settled(dialog)
+            if b"RSeq" in response.headers and not self._prack(dialog, response):
+                return
             body = sessionDescription(response)
             if body:
                 self.earlyMedia = self.earlyMedia or {}
@@ -182,6 +190,43 @@ class ClientSide(LegBase):
             )
         )
 
+    def _prack(self, dialog: Dialog, response: Response) -> bool:
+        """
+        Acknowledge a 1xx if it is a reliable one (RFC 3262 section 4).
+
+        @param dialog: of its fork.
+
+        @return: whether it is new, and in its turn.
+        """
+        try:
+            number = responseNumber(response)
+        except MalformedMessage as e:
+            log.warn("1xx with a wrong RSeq: {why}", why=e)
+            self.ua.count("malformed")
+            return False
+        fork = dialog.remoteTag
+        if not number:
+            return True
+        if self.pracked is None:
+            self.pracked = {}
+        last = self.pracked.get(fork)
+        isNew = last is None or number == last + 1
+        if not isNew:
+            again = self.repracked and self.repracked.pop(fork, None)
+            if number != last or again != number:
+                # Repeated, and our PRACK is on its way; or too early.
+                return False
+        self.pracked[fork] = number
+        rack = Acknowledged(number, response.cseq.number).render()
+        fields = ((b"RAck", rack), (b"Session-ID", self.sessionID()))
+        dialog, request = dialog.makeRequest(b"PRACK", fields)
+        self.keep(dialog)
+        assert isinstance(self.invite, OutgoingInvite)
+        self.invite.counted(dialog.localSequence)
+        usual = firstProxy(self.ua, dialog) or self.proxy
+        Attempt(self.ua, lambda proxy: routed(request, proxy, usual)).start(usual)
+        return isNew
+
     def _confirm(self, response: Response) -> bool:
         """
         Make the dialog of a 2xx the one that counts.
@@ -191,11 +236,14 @@ class ClientSide(LegBase):
         invite = self.invite
         assert isinstance(invite, OutgoingInvite)
         self.stopRinging()
-        self.forks = None
+        forks, self.forks = self.forks, None
+        self.pracked = self.repracked = None
         try:
             dialog = self.dialog
             if dialog is not None and dialog.remoteTag == response.toTag:
                 dialog = dialog.confirmed(response)
+            elif forks is not None and response.toTag in forks.dialogs:
+                dialog = forks.dialogs[response.toTag].confirmed(response)
             else:
                 assert invite.request is not None
                 dialog = Dialog.asUAC(invite.request, response)

@@ -84,6 +84,8 @@ class LegData:
     @ivar unanswered: what another process has sent our far end of the other one.
     @ivar acked: the last re-INVITE of ours whose 2xx was acknowledged: its CSeq number,
         until when that 2xx may come again, and whether the ACK answers its offer.
+    @ivar pracked: the number of the last reliable 1xx of each fork, by its tag.
+    @ivar repracked: those whose PRACK another process has sent, or may have.
     @ivar answered: the last answer to a request of the far end inside the dialog that
         is no INVITE and does something.
     """
@@ -122,6 +124,7 @@ class LegData:
         "origin",
         "party",
         "peer",
+        "pracked",
         "proxy",
         "reason",
         "received",
@@ -129,6 +132,7 @@ class LegData:
         "relaying",
         "relays",
         "repeats",
+        "repracked",
         "secure",
         "server",
         "ua",
@@ -183,6 +187,8 @@ class LegData:
         self.media: MediaRequest | None = None
         self.server = ""
         self.answered: Response | None = None
+        self.pracked: dict[bytes, int] | None = None
+        self.repracked: dict[bytes, int] | None = None
         self.acked: tuple[int, float, bool] | None = None
         self.relays: dict[int, ServerTransaction] | None = None
         self.relaying: dict[int, Attempt] | None = None

@@ -96,6 +96,7 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         peer=-1 if call is None else call.peerOf(leg),
         joined=leg.joined,
         media=leg.media,
+        pracked=() if leg.pracked is None else tuple(leg.pracked.items()),
         server=leg.server,
     )
 
@@ -178,6 +179,8 @@ def restoreLeg(call: Call, value: LegValue) -> Leg:
     if acked is not None:
         until = ua.timers.clock.seconds() + acked.left
         leg.acked = acked.number, until, acked.answers
+    if value.pracked:
+        leg.pracked, leg.repracked = dict(value.pracked), dict(value.pracked)
     leg.answered = answered if isinstance(answered, Response) else None
     if value.dialog is not None:
         leg.settled(value.dialog)
@@ -244,6 +247,7 @@ def _restoreInviting(leg: Leg, value: LegValue, written: OutgoingInviteValue) ->
         leg.forks = DialogSet(request, leg.ua.limits.forks)
         for dialog in value.early:
             leg.forks.dialogs[dialog.remoteTag] = dialog
+            invite.counted(dialog.localSequence)
     if written.acknowledged and leg.dialog is not None:
         fields = ((b"Session-ID", leg.sessionID()),)
         body = b"" if invite.offered else leg.origin.last

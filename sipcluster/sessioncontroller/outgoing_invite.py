@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from attrs import evolve
 from twisted.logger import Logger
 
 from sipcluster.sessioncontroller.attempt import Attempt
@@ -63,6 +64,7 @@ class OutgoingInvite:
         "_ackProxy",
         "_attempt",
         "_callID",
+        "_counted",
         "_declined",
         "_owner",
         "_ua",
@@ -85,6 +87,7 @@ class OutgoingInvite:
         self._ackProxy: ProxyAddress | None = None
         self._declined: tuple[bytes, ...] = ()
         self._callID = b""
+        self._counted = 0
         self.offered = offered
         self.number = 0
         self.winner: bytes | None = None
@@ -161,6 +164,12 @@ class OutgoingInvite:
         """
         self._ack = dialog.ack(self.number, fields, body, SDP)
         self._ackProxy = self.proxy
+
+    def counted(self, number: int) -> None:
+        """
+        A request of ours in an early dialog had this CSeq number.
+        """
+        self._counted = max(self._counted, number)
 
     def cancel(self, fields: Fields = ()) -> None:
         """
@@ -256,7 +265,8 @@ class OutgoingInvite:
             return
         self._declined = (*self._declined, dialog.remoteTag)
         self._ua.count("forksDeclined")
-        _, bye = dialog.makeRequest(b"BYE")
+        number = max(dialog.localSequence, self._counted)
+        _, bye = evolve(dialog, localSequence=number).makeRequest(b"BYE")
         Attempt(self._ua, lambda proxy: routed(bye, proxy, usual)).start(usual)
 
     def _lost(self, status: int, why: str) -> None:

@@ -171,6 +171,7 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
         caller's and the called side's are, if they are there; -2: none.
     @ivar joined: its far end and that of its peer know of each other.
     @ivar media: what a media server is to give the far end, or is asked for.
+    @ivar pracked: the number of the last reliable 1xx of each fork, by its tag.
     @ivar server: the name of the media server that the far end is; its C{party} means
         nothing then.
     """
@@ -218,6 +219,7 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     joined: bool = True
     media: MediaRequest | None = None
     server: str = ""
+    pracked: tuple[tuple[bytes, int], ...] = ()
 
 
 class AskedValue(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -312,6 +314,8 @@ class CallValue(Struct, frozen=True, omit_defaults=True, gc=False):
         consultation.
     @ivar conference: the consultation is to become a conference, not a transfer.
     @ivar heldFor: that call was held for it.
+    @ivar leaving: index in C{legs} of the one whose party leaves the call as soon as
+        the one answers who is called instead; -1: there is none.
     """
 
     connID: str
@@ -332,6 +336,7 @@ class CallValue(Struct, frozen=True, omit_defaults=True, gc=False):
     consults: str = ""
     conference: bool = False
     heldFor: bool = False
+    leaving: int = -1
 
 
 #: What is left at least of a time that runs: 0 is one that does not.
