@@ -41,6 +41,7 @@ FLOORS: dict[str, set[str]] = {
         "wire",
     },
     "msml": set(),
+    "media": {"msml", "sip"},
     "mediaservice": {
         "msml",
         "servicecheck.iservicecheck",
@@ -81,6 +82,7 @@ FLOORS: dict[str, set[str]] = {
         "cluster",
         "ha.iha",
         "ha.ireplica",
+        "media.imedia",
         "monitors.imonitors",
         "wire",
         "tlib",
@@ -95,6 +97,7 @@ FLOORS: dict[str, set[str]] = {
         "servicecheck",
         "sipproxy",
         "sessioncontroller",
+        "media",
         "mediaservice",
         "msml",
         "wire",
@@ -112,6 +115,7 @@ FLOORS: dict[str, set[str]] = {
         "servicecheck",
         "sipproxy",
         "sessioncontroller",
+        "media",
         "mediaservice",
         "msml",
         "wire",
@@ -126,7 +130,7 @@ FLOORS: dict[str, set[str]] = {
 PURE = {
     *("sip", "wire", "tlib", "registrar", "servicecheck", "sipproxy"),
     *("sessioncontroller", "tserver", "tcontroller", "ha", "monitors"),
-    *("mediaservice", "msml"),
+    *("media", "mediaservice", "msml"),
 }
 
 #: What they do without.

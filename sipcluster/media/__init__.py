@@ -1,0 +1,3 @@
+"""
+The media engine: tones, prompts, digits, conferences and recordings over RTP.
+"""

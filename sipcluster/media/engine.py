@@ -1,0 +1,140 @@
+"""
+The engine: one clock for all sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sipcluster.media.imedia import FRAME, Full, IAudioLibrary, IMediaEngine
+from sipcluster.media.ports import PortPairs
+from sipcluster.media.rtp_session import RTPSession
+
+log = Logger()
+
+#: Sessions at one time.
+MOST = 1000
+
+#: Frames that are sent at once when we come too late; the others are left out.
+CATCH_UP = 5
+
+
+@implementer(IMediaEngine)
+class MediaEngine:
+    """
+    See L{IMediaEngine}.
+
+    Frames have absolute times: who comes late with one is not late with the next, and
+    nothing drifts.
+
+    @ivar address: what session descriptions say, as far ends see us.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        ports: PortPairs,
+        library: IAudioLibrary,
+        entropy: Callable[[int], bytes],
+        address: str = "",
+        most: int = MOST,
+    ) -> None:
+        """
+        @param entropy: makes that many random bytes.
+        @param address: L{address}, if it is not that of C{ports}.
+        @param most: sessions at one time.
+        """
+        self.clock = clock
+        self.ports = ports
+        self.library = library
+        self.address = address or ports.host
+        self._entropy = entropy
+        self._most = most
+        self._sessions: dict[RTPSession, None] = {}
+        self._tick: IDelayedCall | None = None
+        self._next = 0.0
+        self._made = 0
+        self._skipped = 0
+        self._latest = 0.0
+
+    def random(self, size: int) -> int:
+        """
+        A random number of that many bytes.
+        """
+        return int.from_bytes(self._entropy(size), "big")
+
+    def session(self, offer: bytes | None = None) -> RTPSession:
+        """
+        See L{IMediaEngine}.
+        """
+        if len(self._sessions) >= self._most:
+            raise Full(f"{self._most} sessions are open")
+        self._made += 1
+        session = RTPSession(self, f"m{self._made}")
+        self._sessions[session] = None
+        if offer is not None:
+            try:
+                session.answer(offer)
+            except BaseException:
+                session.stop()
+                raise
+        if self._tick is None:
+            self._next = self.clock.seconds() + FRAME
+            self._tick = self.clock.callLater(FRAME, self._turn)
+        return session
+
+    def ended(self, session: RTPSession) -> None:
+        """
+        A session has stopped.
+        """
+        self._sessions.pop(session, None)
+        if not self._sessions and self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+
+    def _turn(self) -> None:
+        self._tick = None
+        now = self.clock.seconds()
+        self._latest = max(self._latest, now - self._next)
+        frames = 1 + int((now - self._next) / FRAME + 1e-6)
+        left = max(0, frames - CATCH_UP)
+        if left:
+            self._skipped += left
+            for session in self._sessions:
+                session.sender.skip(left)
+        for _ in range(frames - left):
+            self._frame()
+        self._next += frames * FRAME
+        if self._sessions and self._tick is None:
+            delay = max(0.0, self._next - self.clock.seconds())
+            self._tick = self.clock.callLater(delay, self._turn)
+
+    def _frame(self) -> None:
+        for session in list(self._sessions):
+            if session.open:
+                with log.failuresHandled("A frame of {name}", name=session.name):
+                    session.emit()
+
+    def status(self) -> Mapping[str, object]:
+        """
+        See L{IMediaEngine}.
+        """
+        latest, self._latest = self._latest, 0.0
+        return {
+            "sessions": len(self._sessions),
+            "made": self._made,
+            "ports": self.ports.open,
+            "framesLeftOut": self._skipped,
+            "latest": latest,
+        }
+
+    def stop(self) -> None:
+        """
+        See L{IMediaEngine}.
+        """
+        for session in list(self._sessions):
+            session.stop()
