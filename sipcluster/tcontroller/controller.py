@@ -29,6 +29,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IEventSink,
     IFeatures,
 )
+from sipcluster.sessioncontroller.party_events import PartyChanged
 from sipcluster.tcontroller.asking import CannotBe
 from sipcluster.tcontroller.device import DEVICE, Device
 from sipcluster.tcontroller.explaining import explain, snapshot, summary
@@ -66,6 +67,9 @@ _HOOKS: Mapping[type[CallEvent], Hook] = {
     Offered: Hook.DIALING,
     Answered: Hook.CONNECTED,
 }
+
+#: What else changes the calls of a DN.
+_OTHERS = frozenset([Released, PartyChanged])
 
 _ALL_CALLS = (ForwardMode.UNCONDITIONAL, ForwardMode.SEND_ALL_CALLS)
 
@@ -161,8 +165,7 @@ class TController:
         """
         party, kind = event.party, type(event)
         hook = _HOOKS.get(kind)
-        released = kind is Released
-        if (hook is None and not released) or not party.internal:
+        if (hook is None and kind not in _OTHERS) or not party.internal:
             self._next(event)
             return
         self._office.moment = event.time
@@ -181,6 +184,9 @@ class TController:
             self._next(event)
         elif hook is not None:
             device.began(party, hook)
+            self._next(event)
+        elif type(event) is PartyChanged:
+            device.moved(party)
             self._next(event)
         else:
             onHook = device.ending(party.connID)

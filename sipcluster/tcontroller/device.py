@@ -226,6 +226,15 @@ class Device:
         if self.agent is not None:
             self.agent.callBegan()
 
+    def moved(self, view: PartyView) -> None:
+        """
+        It is in another call, or in the same one with somebody else.
+        """
+        hook = self.calls.pop(view.previousConnID, None)
+        if hook is not None:
+            self.calls[view.connID] = hook
+            self.changed()
+
     def ending(self, connID: str) -> bool:
         """
         It is about to be told that it is out of a call.  After-call work begins

@@ -247,17 +247,17 @@ class RefusedTests(RequestTestCase):
         self.assertEqual(self.take("B"), [])
         self.end()
 
-    def test_laterWork(self) -> None:
+    def test_neverSupported(self) -> None:
         """
-        Consultation, transfer, conference and routing are not supported.
+        What only several switches need is not supported; nor, at the port of
+        desktops, what is for routing clients.
         """
         connID = self.talk()
         for request in (
-            messages.RequestInitiateTransfer(thisDN=A, connID=connID, otherDN=C),
-            messages.RequestInitiateConference(thisDN=A, connID=connID, otherDN=C),
-            messages.RequestSingleStepTransfer(thisDN=A, connID=connID, otherDN=C),
+            messages.RequestGetAccessNumber(thisDN=A, otherDN=C, location="far"),
+            messages.RequestNetworkTransfer(thisDN=A, connID=connID),
+            messages.RequestPrivateService(thisDN=A, privateMsgID=7),
             messages.RequestRouteCall(thisDN=A, connID=connID, otherDN=C),
-            messages.RequestMakePredictiveCall(thisDN=A, otherDN=B),
         ):
             self.assertEqual(
                 self.refused(self.clients["A"], request), "UNSUPPORTED_OPERATION"

@@ -21,8 +21,13 @@ ENUMERATIONS: dict[str, type[IntEnum]] = {
     "callState": enums.CallState,
     "thisDNRole": enums.DNRole,
     "otherDNRole": enums.DNRole,
+    "thirdPartyDNRole": enums.DNRole,
     "workMode": enums.AgentWorkMode,
     "forwardMode": enums.ForwardMode,
+    "mergeType": enums.MergeType,
+    "routeType": enums.RouteType,
+    "treatmentType": enums.TreatmentType,
+    "monitorNextCallType": enums.MonitorNextCallType,
 }
 
 #: What names a call: its attributes are learnt from the first event of it.
@@ -96,6 +101,17 @@ class Comparison:
             wanted["otherDNRole"] = row.otherRole
         if row.third:
             wanted["thirdPartyDN"] = number(row.third)
+        if row.thirdRole:
+            wanted["thirdPartyDNRole"] = row.thirdRole
+        if row.queue:
+            wanted["thisQueue"] = number(row.queue)
+        for name, call in (
+            ("previousConnID", row.previous),
+            ("transferConnID", row.transfer),
+            ("conferenceConnID", row.conference),
+        ):
+            if call:
+                wanted[name] = self.calls[call]["connID"]
         if row.state:
             wanted["callState"] = row.state
         if row.conn and row.ani:

@@ -14,8 +14,34 @@ from sipcluster.tlib import messages
 from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import Message
 from sipcluster.tlib.messages.base import PartyRequest
+from sipcluster.wire.kvlist import KVList
 from tests.scenarios.compare import Comparison, Got, enumerated
 from tests.scenarios.table import HERE, Row, Scenario, Step, number, withHooks
+
+#: Attributes that name a call, in a step by the names of the rows.
+_CALLS = ("connID", "transferConnID", "conferenceConnID", "previousConnID")
+
+
+def _to(other: str, call: str = "c1", data: KVList = ()) -> dict[str, Any]:
+    """
+    What takes a call to a number.
+    """
+    found: dict[str, Any] = {"otherDN": number(other), "connID": call}
+    return {**found, "userData": data} if data else found
+
+
+def _both(name: str) -> Callable[..., dict[str, Any]]:
+    """
+    What is asked of two calls.
+
+    @param name: of the attribute that names the second one.
+    """
+    return lambda one, two, *more: {
+        "connID": one,
+        name: two,
+        **{key: enumerated(key, value) for key, value in more},
+    }
+
 
 #: The attributes of a request besides ThisDN and ConnID, from what follows the
 #: letter in its step; for all others that are the attributes themselves.
@@ -29,6 +55,20 @@ _REQUESTS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "RequestUpdateUserData": lambda data: {"userData": data},
     "RequestDeletePair": lambda key: {"dataKey": key},
     "RequestSendDTMF": lambda digits: {"dtmfDigits": digits},
+    "RequestInitiateTransfer": _to,
+    "RequestInitiateConference": _to,
+    "RequestMuteTransfer": _to,
+    "RequestSingleStepTransfer": _to,
+    "RequestSingleStepConference": _to,
+    "RequestDeleteFromConference": _to,
+    "RequestListenDisconnect": _to,
+    "RequestListenReconnect": _to,
+    "RequestRouteCall": _to,
+    "RequestCompleteTransfer": _both("transferConnID"),
+    "RequestCompleteConference": _both("conferenceConnID"),
+    "RequestMergeCalls": _both("previousConnID"),
+    "RequestAlternateCall": _both("previousConnID"),
+    "RequestReconnectCall": _both("previousConnID"),
 }
 
 
@@ -62,6 +102,10 @@ class Play:
             attributes.update(
                 (name, enumerated(name, value)) for name, value in more[0]
             )
+        for name in _CALLS:
+            known = self.comparison.calls.get(attributes.get(name, ""))
+            if known is not None:
+                attributes[name] = known["connID"]
         message: Message = kind(**attributes)
         return message
 

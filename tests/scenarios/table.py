@@ -41,10 +41,15 @@ class Row:
     @ivar other: AttributeOtherDN.
     @ivar otherRole: AttributeOtherDNRole.
     @ivar third: AttributeThirdPartyDN.
+    @ivar thirdRole: AttributeThirdPartyDNRole.
     @ivar state: AttributeCallState.
     @ivar callType: AttributeCallType.
     @ivar conn: names the call: the same name stands for the same AttributeConnID,
         AttributeCallID and AttributeCallUUID; C{""}: the event is of no call.
+    @ivar previous: the call of AttributePreviousConnID.
+    @ivar transfer: that of AttributeTransferConnID.
+    @ivar conference: that of AttributeConferenceConnID.
+    @ivar queue: AttributeThisQueue.
     @ivar ani: AttributeANI.
     @ivar dnis: AttributeDNIS: what was dialled.
     @ivar data: AttributeUserData.
@@ -62,9 +67,14 @@ class Row:
     other: str = ""
     otherRole: str = ""
     third: str = ""
+    thirdRole: str = ""
     state: str = ""
     callType: str = "Internal"
     conn: str = "c1"
+    previous: str = ""
+    transfer: str = ""
+    conference: str = ""
+    queue: str = ""
     ani: str = "A"
     dnis: str = "B"
     data: KVList = ()
@@ -206,6 +216,9 @@ def withHooks(rows: Iterable[Row], offHook: dict[str, set[str]]) -> list[Row]:
     result = []
     for row in rows:
         calls = offHook.setdefault(row.this, set())
+        if row.event == "EventPartyChanged" and row.previous in calls:
+            calls.discard(row.previous)
+            calls.add(row.conn)
         if row.event in ("EventDialing", "EventEstablished"):
             if not calls:
                 result.append(_hook("EventOffHook", row))

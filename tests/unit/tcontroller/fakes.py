@@ -177,7 +177,12 @@ class TControllerTestCase(SynchronousTestCase):
         Let something happen in a call.
         """
         begin = len(self.port.told)
-        view = evolve(VIEW, thisDN=dn, connID=more.pop("connID", CONN))
+        view = evolve(
+            VIEW,
+            thisDN=dn,
+            connID=more.pop("connID", CONN),
+            previousConnID=more.pop("previousConnID", ""),
+        )
         if kind is Released:
             more.setdefault("cause", Cause.OK)
         if kind is Failed:

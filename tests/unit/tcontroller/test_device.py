@@ -15,6 +15,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IEventSink,
     IFeatures,
 )
+from sipcluster.sessioncontroller.party_events import PartyChanged
 from sipcluster.tcontroller import controller
 from sipcluster.tcontroller.features import FORWARD_MODES
 from sipcluster.tcontroller.history import HISTORY
@@ -41,6 +42,7 @@ from sipcluster.tlib.messages import (
 from sipcluster.tserver.itserver import IClientObserver, IRequests, ISnapshot
 from sipcluster.wire.kvlist import get
 from tests.unit.tcontroller.fakes import (
+    CONN,
     DESKTOP,
     NOON,
     STATISTICS,
@@ -277,6 +279,34 @@ class HookTests(TControllerTestCase):
         self.assertEqual(get(self.controller.snapshot("1001"), "status"), 2)
         self.controller.deviceInService("1001")
         self.assertEqual(get(self.controller.snapshot("1001"), "status"), 1)
+
+    def test_otherCall(self) -> None:
+        """
+        A DN that goes from one call to another stays off hook until it leaves that
+        one; where it only rings, it is off hook from when it answers.
+        """
+        self.talk()
+        moved = {"connID": OTHER, "previousConnID": CONN}
+        self.assertEqual(self.happen(PartyChanged, **moved), ["PartyChanged"])
+        self.assertEqual(
+            self.happen(Released, connID=OTHER), ["Released", "EventOnHook"]
+        )
+        self.happen(Alerting)
+        self.assertEqual(self.happen(PartyChanged, **moved), ["PartyChanged"])
+        self.assertEqual(
+            self.happen(Answered, connID=OTHER), ["EventOffHook", "Answered"]
+        )
+        self.assertEqual(
+            self.happen(Released, connID=OTHER), ["Released", "EventOnHook"]
+        )
+
+    def test_otherParty(self) -> None:
+        """
+        Whom it talks to does not move the hook.
+        """
+        self.talk()
+        self.assertEqual(self.happen(PartyChanged), ["PartyChanged"])
+        self.assertEqual(self.happen(Released), ["Released", "EventOnHook"])
 
     def test_unknownRelease(self) -> None:
         """
