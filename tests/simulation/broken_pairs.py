@@ -130,5 +130,6 @@ BROKEN_PAIRS = (
         31807,
         "what it was",
         _forkedResume,
+        (1247,),
     ),
 )
