@@ -254,8 +254,8 @@ class RefusedTests(RequestTestCase):
         """
         connID = self.talk()
         for request in (
-            messages.RequestGetAccessNumber(thisDN=A, otherDN=C, location="far"),
-            messages.RequestNetworkTransfer(thisDN=A, connID=connID),
+            messages.RequestGetAccessNumber(),
+            messages.RequestNetworkTransfer(),
             messages.RequestPrivateService(thisDN=A, privateMsgID=7),
             messages.RequestRouteCall(thisDN=A, connID=connID, otherDN=C),
         ):
