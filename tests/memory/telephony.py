@@ -103,6 +103,8 @@ class TelephonyTestCase(NodeTestCase):
             letter: self.makeClient(own, [NUMBERS[letter]]) for letter in "ABC"
         }
         dns = [NUMBERS[letter] for letter in "ABC"]
+        #: The ids of the calls that the tables name.
+        self.calls: dict[str, dict[str, Any]] = {}
         self.witnesses = {
             name: self.makeClient(server, dns, MONITOR)
             for name, (server, _) in self.node.cti.ports.items()
@@ -161,6 +163,7 @@ class TelephonyTestCase(NodeTestCase):
         Do what the steps say, and compare after each one what all clients got.
         """
         play = Play(scenario, self.portName)
+        self.calls = play.comparison.calls
         for step in scenario.steps:
             reference = self.perform(step, play.request(step))
             witnesses = {name: one.take() for name, one in self.witnesses.items()}
