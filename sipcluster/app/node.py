@@ -57,6 +57,7 @@ from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.uri import SIPURI, parseURI
 from sipcluster.sipproxy.topology import hostBytes
 from sipcluster.tcontroller.itcontroller import IDNStates
+from sipcluster.tserver.routing_clients import RoutingClients
 
 log = Logger()
 
@@ -194,6 +195,9 @@ class NodeMember(Service):
         self.controller.ua.media = self.mediaServices
         self.controller.ua.location = settings.geoLocation
         self.cti.control(self.controller)
+        self.controller.ua.routing.clients = RoutingClients(
+            self.cti.default, self.controller.routersGone
+        )
         features = self.cti.controller
         self.devices = Devices(
             runtime,

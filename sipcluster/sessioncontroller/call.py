@@ -98,6 +98,7 @@ class Call(Resuming):
             making=self.makingValue(),
             heard=b"" if self._work is None else self._work.heard,
             busy=0.0 if self._busy is None else self._busy.left,
+            queue=self.queueValue(),
             consults=self.consults,
             conference=self.conference,
             heldFor=self.heldFor,

@@ -146,7 +146,8 @@ class CallBase(CallParts):
         Take a party out.
         """
         if cause in (Cause.OK, Cause.ABANDONED):
-            cause = Cause.ABANDONED if party.state == "Alerting" else Cause.OK
+            waits = party.state in ("Alerting", "Queued")
+            cause = Cause.ABANDONED if waits else Cause.OK
         party.machine.cleared(
             Released(
                 party.view,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         IDialPlan,
     )
     from sipcluster.sessioncontroller.useragent import UserAgent
+    from sipcluster.sessioncontroller.waiting import Waiting
     from sipcluster.sip.timers import Timer
 
 
@@ -59,6 +60,7 @@ class CallData:
         "_offer",
         "_plan",
         "_publish",
+        "_queue",
         "_routing",
         "_second",
         "_tried",
@@ -126,6 +128,7 @@ class CallData:
         self._instead: tuple[Destination, Cause] | None = None
         self._busy: Timer | None = None
         self._work: Undertakings | None = None
+        self._queue: Waiting | None = None
         ua.touch()
 
     @property

@@ -21,6 +21,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     CallRefused,
     DTMFMethod,
     ExtensionDN,
+    TrunkDN,
     Why,
 )
 from sipcluster.sessioncontroller.party import Party
@@ -60,7 +61,7 @@ def _read(value: AskedValue, findDN: FindDN) -> Asked:
         value.host,
         findDN(value.caller) or ExtensionDN(value.caller),
         value.redirected,
-        forwarder if isinstance(forwarder, ExtensionDN) else None,
+        None if isinstance(forwarder, TrunkDN) else forwarder,
     )
 
 
@@ -142,6 +143,7 @@ class Resuming(Queueing):
         making = value.making
         if making is not None:
             self._resumeMaking(making, findDN)
+        self._resumeQueue(value)
         # Our own re-INVITEs that are under way come to their ends first.
         pending = [
             self.work.modification(leg)
@@ -251,6 +253,8 @@ class Resuming(Queueing):
                 done = self.askToTalk(value.kind, leg, value.requester, value.left)
             elif value.kind == "redirect" and leg is not None and asked.where:
                 done = self.ringElsewhere(leg, asked.where, value.requester)
+            elif (atPoint := self.resumeAtPoint(asked)) is not None:
+                done = atPoint
             else:
                 if value.kind == "digits":
                     self._bringBack(party)

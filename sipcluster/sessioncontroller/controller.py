@@ -15,6 +15,7 @@ from sipcluster.ha.ikeeping import UNKEPT, IKeeper, Unkept
 from sipcluster.registrar.register import Lifetimes
 from sipcluster.sessioncontroller.authentication import Authenticator
 from sipcluster.sessioncontroller.call import Call
+from sipcluster.sessioncontroller.default_routing import RoutingPoints
 from sipcluster.sessioncontroller.events import Cause
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.isessioncontroller import (
@@ -96,9 +97,12 @@ class SessionController(RoutingControl):
             origin=kind + address.encode(),
             wallTime=wallTime,
             limits=limits or Limits(),
+            routing=RoutingPoints(authenticator.directory.routingPoint),
         )
         self.ua.exchange = self
-        self.kept = KeptCalls(self.calls, self._make, self._goOn)
+        self.kept = KeptCalls(
+            self.calls, self._make, self._goOn, self.takenOver
+        )
         self._refusals = KeptRefusals(self._adoptRefusal)
         self._keeper = keeper
         touch = keeper.keep(self.kept)

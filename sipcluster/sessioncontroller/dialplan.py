@@ -20,14 +20,13 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     ForwardMode,
     IDialPlan,
     IFeatures,
+    QueuedAt,
     Refusal,
     RoutingPointDN,
     TrunkDN,
 )
 from sipcluster.sip.grammar import escapeUser
 
-#: A routing point without a routing client.
-_NOBODY_ROUTES = Refusal(480, Cause.UNREACHABLE)
 _NOT_FOUND = Refusal(404, Cause.INVALID_NUMBER)
 _FORBIDDEN = Refusal(403, Cause.FORBIDDEN)
 #: Whoever calls has the line in use.
@@ -102,6 +101,13 @@ class Directory:
         dn = self._dns.get(number)
         return dn if isinstance(dn, ExtensionDN) else None
 
+    def routingPoint(self, number: str) -> RoutingPointDN | None:
+        """
+        The routing point with a number, or L{None}.
+        """
+        dn = self._dns.get(number)
+        return dn if isinstance(dn, RoutingPointDN) else None
+
     def trunkAt(self, host: str) -> TrunkDN | None:
         """
         The trunk whose far end is at an address, or L{None}.
@@ -120,14 +126,15 @@ def _inside(asked: Asked) -> CallType:
 @implementer(IDialPlan)
 class StaticDialPlan:
     """
-    An extension by its number, a trunk by its prefix, and nothing else.
+    An extension or a routing point by its number, a trunk by its prefix, and nothing
+    else.
 
-    A routing point is answered 480 while there is no routing client; a call to
-    oneself 486; an unknown number or a foreign domain 404.  A redirection may
-    lead to extensions only: a telephone must not be able to send somebody
-    else's call to a trunk, and so to its cost.  Calls from trunk to trunk are
-    refused for the same reason.  What a DN has been set to forward to by T-Library
-    is called in its own name, and so may be anything that it could dial.
+    A call to oneself is answered 486; an unknown number or a foreign domain 404.  A
+    redirection may lead to extensions and routing points only: a telephone must not be
+    able to send somebody else's call to a trunk, and so to its cost.  Calls from trunk
+    to trunk are refused for the same reason.  What a DN has been set to forward to by
+    T-Library is called in its own name, and so may be anything that it could dial; so
+    it is with what a routing client says.
     """
 
     __slots__ = ("_directory", "_found")
@@ -159,7 +166,7 @@ class StaticDialPlan:
                 return _ONESELF
             return self._toExtension(dn, _inside(asked))
         if isinstance(dn, RoutingPointDN):
-            return evolve(_NOBODY_ROUTES, callType=_inside(asked))
+            return self._atPoint(dn, _inside(asked))
         for trunk in directory.prefixes:
             if asked.user.startswith(trunk.prefix):
                 if (fromTrunk or asked.redirected) and asked.forwarder is None:
@@ -180,6 +187,17 @@ class StaticDialPlan:
                 callType,
                 dn.noAnswerTimeout,
                 dtmfMethod=dn.dtmfMethod,
+            )
+        return found
+
+    def _atPoint(self, dn: RoutingPointDN, callType: CallType) -> Destination:
+        key = (dn.number, callType)
+        found = self._found.get(key)
+        if found is None:
+            user = escapeUser(dn.number.encode())
+            aor = b"sip:%b@%b" % (user, self._directory.domain.encode())
+            found = self._found[key] = QueuedAt(
+                dn.number, aor, aor, callType, dn.routerTimeout
             )
         return found
 

@@ -16,6 +16,7 @@ from sipcluster.wire.kvlist import KVList
 
 __all__ = (
     "IRouting",
+    "IRoutingClients",
     "RouteType",
     "Treatment",
     "TreatmentType",
@@ -131,4 +132,15 @@ class IRouting(Interface):
         @param timeout: seconds that it may ring; 0: what is usual.
 
         @return: fires with the ConnID.
+        """
+
+
+class IRoutingClients(Interface):
+    """
+    Knows who says where the calls at routing points go.
+    """
+
+    def routed(dn: str) -> bool:
+        """
+        Whether somebody is connected who does so for a routing point.
         """

@@ -42,6 +42,7 @@ __all__ = (
     "Limits",
     "PartyStatus",
     "ProxyAddress",
+    "QueuedAt",
     "Refusal",
     "RoutingPointDN",
     "TrunkDN",
@@ -115,9 +116,29 @@ class TrunkDN:
 class RoutingPointDN:
     """
     A number whose calls wait for a routing decision.
+
+    @ivar defaults: where they go when nobody decides, one after the other, the next
+        call beginning with the next one: C{default-dn}, or what
+        C{alternate-route-profile} names.
+    @ivar routerTimeout: seconds that a routing client may take to say something about
+        a call: C{router-timeout}.
+    @ivar divertOnRinging: a call has left it when it rings where it was routed to, else
+        when it is answered there: C{divert-on-ringing}.
+    @ivar ringing: the caller hears that it rings (180), else is told that it waits
+        (182): C{ringing-on-route-point}.
+    @ivar noAnswerTimeout: seconds that a call that was routed may ring; 0: as long as
+        it does when it is called.
+    @ivar noAnswerOverflow: where a call goes that was routed and is not answered:
+        numbers, one after the other; C{recall}: back; C{none}: nowhere.
     """
 
     number: str
+    defaults: tuple[str, ...] = ()
+    routerTimeout: float = field(default=10.0, kw_only=True)
+    divertOnRinging: bool = field(default=True, kw_only=True)
+    ringing: bool = field(default=True, kw_only=True)
+    noAnswerTimeout: float = field(default=0.0, kw_only=True)
+    noAnswerOverflow: tuple[str, ...] = field(default=("recall",), kw_only=True)
 
 
 DN = ExtensionDN | TrunkDN | RoutingPointDN
@@ -196,15 +217,16 @@ class Asked:
     @ivar caller: the DN that calls; L{None} for an unknown one, which cannot
         happen now.
     @ivar redirected: this is where a called party sent the call.
-    @ivar forwarder: the DN whose call forwarding asks; it then counts what that DN
-        may call, as it may have set it by T-Library only.
+    @ivar forwarder: the DN whose call forwarding asks, or the routing point that sends
+        the call there; it then counts what that DN may call, as only T-Library clients
+        can say so.
     """
 
     user: str
     host: str
     caller: DN
     redirected: bool = False
-    forwarder: ExtensionDN | None = None
+    forwarder: ExtensionDN | RoutingPointDN | None = None
 
 
 @frozen
@@ -229,6 +251,13 @@ class Destination:
     noAnswerTimeout: float
     forwardedBy: tuple[str, ...] = ()
     dtmfMethod: DTMFMethod = DTMFMethod.INFO
+
+
+@frozen
+class QueuedAt(Destination):
+    """
+    A call waits at a routing point: nobody is called.
+    """
 
 
 @frozen

@@ -4,10 +4,92 @@ What can be asked of calls at a routing point.
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from sipcluster.sessioncontroller.call_asked import checkSize, checkUserData
+from sipcluster.sessioncontroller.call_control import MOST_DIALLED
+from sipcluster.sessioncontroller.irouting import IRouting, RouteType, Treatment
+from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sessioncontroller.route_words import overridesOf
 from sipcluster.sessioncontroller.supervision_control import SupervisionControl
+from sipcluster.wire.correlation import Requester
+from sipcluster.wire.kvlist import KVList
+
+#: Route types that need no destination.
+_NOWHERE = frozenset([RouteType.DEFAULT, RouteType.REJECT, RouteType.CALL_DISCONNECT])
 
 
+@implementer(IRouting)
 class RoutingControl(SupervisionControl):
     """
     Finds the calls, and has them routed and treated.
     """
+
+    def route(
+        self,
+        dn: str,
+        connID: str,
+        destination: str,
+        routeType: RouteType = RouteType.UNKNOWN,
+        userData: KVList = (),
+        extensions: KVList = (),
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        """
+        See L{IRouting}.
+        """
+
+        def act() -> Deferred[None]:
+            call, party = self._find(dn, connID)
+            call.waitsAt(party)
+            number = destination
+            if routeType is RouteType.AGENT_ID:
+                number = self.ua.routing.agentAt(destination) or ""
+            if (not number and routeType not in _NOWHERE) or len(number) > MOST_DIALLED:
+                raise CallRefused(Why.INVALID_DESTINATION)
+            data = checkUserData(userData)
+            checkSize((*call.userData, *data))
+            return call.routeParty(
+                party, number, routeType, data, overridesOf(extensions), requester
+            )
+
+        return self._later(act)
+
+    def applyTreatment(
+        self,
+        dn: str,
+        connID: str,
+        treatment: Treatment,
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        """
+        See L{IRouting}.
+        """
+        return fail(CallRefused(Why.UNSUPPORTED))
+
+    def makePredictiveCall(
+        self,
+        dn: str,
+        destination: str,
+        timeout: float = 0.0,
+        userData: KVList = (),
+        extensions: KVList = (),
+        requester: Requester | None = None,
+    ) -> Deferred[str]:
+        """
+        See L{IRouting}.
+        """
+        return fail(CallRefused(Why.UNSUPPORTED))
+
+    def routersGone(self, dn: str) -> None:
+        """
+        Nobody is there any more who says where the calls at a routing point go.
+        """
+        for party in list(self.ua.parties.get(dn, ())):
+            call = self.calls.get(party.view.connID)
+            waiting = None if call is None else call.waiting
+            if waiting is not None and waiting.party is party:
+                assert call is not None
+                call.touch()
+                call.routersGone()

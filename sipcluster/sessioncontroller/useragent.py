@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field
 
 from sipcluster.sessioncontroller.attempt import Attempt
+from sipcluster.sessioncontroller.default_routing import RoutingPoints
 from sipcluster.sessioncontroller.imedia import IMediaService, NoMedia
 from sipcluster.sessioncontroller.isessioncontroller import (
     CallRefused,
@@ -85,6 +86,7 @@ class UserAgent:
     @ivar exchange: has all calls; L{None} before there are any.
     @ivar media: knows the media servers.
     @ivar location: where the node is: media servers there come first.
+    @ivar routing: who says where the calls at routing points go.
     @ivar legs: all legs by our tag.
     @ivar parties: the parties of each DN of this switch, in the order in which
         they were made; those of calls that have not ended.
@@ -113,6 +115,7 @@ class UserAgent:
     exchange: IExchange | None = None
     media: IMediaService = field(factory=NoMedia)
     location: str = ""
+    routing: RoutingPoints = field(factory=RoutingPoints)
     legs: dict[bytes, Leg] = field(factory=dict)
     parties: dict[str, dict[Party, None]] = field(factory=dict)
     attempts: set[Attempt] = field(factory=set)

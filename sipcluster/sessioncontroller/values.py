@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from sipcluster.sessioncontroller.events import CallType, Cause, Fields, Role
 from sipcluster.sessioncontroller.imedia import MediaRequest
 from sipcluster.sessioncontroller.isessioncontroller import Destination, DTMFMethod
+from sipcluster.sessioncontroller.queue_values import QueueValue, readQueue
 from sipcluster.sessioncontroller.session_refresh import Refresh
 from sipcluster.sessioncontroller.standing import Standing
 from sipcluster.sip.adoption import InviteClientValue, InviteServerValue
@@ -309,6 +310,8 @@ class CallValue(Struct, frozen=True, omit_defaults=True, gc=False):
         where the call was made by request.
     @ivar busy: seconds until a caller is hung up on whose call leads nowhere; 0: none
         is.
+    @ivar queue: what it knows of the routing point at which it waits, or from which it
+        is on its way; L{None}: there is none.
     @ivar userData: pairs attached to the call, in order, keys may repeat.
     @ivar consults: the ConnID of the call about which it is; C{""}: it is no
         consultation.
@@ -333,6 +336,7 @@ class CallValue(Struct, frozen=True, omit_defaults=True, gc=False):
     making: MakingValue | None = None
     heard: bytes = b""
     busy: float = 0.0
+    queue: QueueValue | None = None
     consults: str = ""
     conference: bool = False
     heldFor: bool = False
@@ -380,6 +384,15 @@ def _agedLeg(value: LegValue, age: float) -> LegValue:
     )
 
 
+def _agedQueue(value: QueueValue | None, age: float) -> QueueValue | None:
+    if value is None:
+        return None
+    given = value.given
+    if given is not None:
+        given = replace(given, left=later(given.left, age))
+    return replace(value, left=later(value.left, age), given=given)
+
+
 def aged(value: CallValue, age: float) -> CallValue:
     """
     A call as it is some seconds after it was written down, when nothing else has
@@ -392,6 +405,7 @@ def aged(value: CallValue, age: float) -> CallValue:
             replace(one, left=later(one.left, age)) for one in value.undertakings
         ),
         busy=later(value.busy, age),
+        queue=_agedQueue(value.queue, age),
     )
 
 
@@ -429,6 +443,8 @@ def decodeCall(data: bytes) -> CallValue:
             replace(one, userData=asKVList(one.userData)) for one in value.undertakings
         )
         value = replace(value, undertakings=undertakings)
+    if value.queue is not None:
+        value = replace(value, queue=readQueue(value.queue))
     if not value.userData:
         return value
     return replace(value, userData=asKVList(value.userData))

@@ -78,6 +78,15 @@ class Registrations:
         """
         return self._streams.get(dn, ())
 
+    def controlled(self, dn: str) -> bool:
+        """
+        Whether a DN has a client that may ask for more than events.
+        """
+        sessions = self._streams.get(dn)
+        return sessions is not None and any(
+            session.view.mayControl for session in sessions.values()
+        )
+
     def __contains__(self, dn: str) -> bool:
         return dn in self._streams
 

@@ -15,6 +15,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     Destination,
     ExtensionDN,
     IDialPlan,
+    QueuedAt,
     Refusal,
     RoutingPointDN,
     TrunkDN,
@@ -120,12 +121,20 @@ class StaticDialPlanTests(SynchronousTestCase):
 
     def test_refusals(self) -> None:
         """
-        Unknown numbers, routing points, oneself.
+        Unknown numbers, oneself.
         """
-        for user, status in (("7777", 404), ("", 404), ("5000", 480), ("1001", 486)):
+        for user, status in (("7777", 404), ("", 404), ("1001", 486)):
             found = self.find(user)
             assert isinstance(found, Refusal)
             self.assertEqual(found.status, status)
+
+    def test_routingPoint(self) -> None:
+        """
+        A call to a routing point waits there.
+        """
+        found = self.find("5000")
+        assert isinstance(found, QueuedAt)
+        self.assertEqual((found.dn, found.callType), ("5000", CallType.INTERNAL))
 
     def test_fromTrunk(self) -> None:
         """
