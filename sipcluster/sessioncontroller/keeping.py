@@ -64,12 +64,15 @@ class KeptCalls:
         calls: Mapping[str, Call],
         make: Callable[[CallValue], Call],
         goOn: Callable[[Call, CallValue], object],
+        tookOver: Callable[[], object] = lambda: None,
     ) -> None:
         """
         @param calls: by ConnID.
         @param make: makes a call from its value.
         @param goOn: goes on with it.
+        @param tookOver: called when there will be no more to go on with.
         """
+        self._tookOver = tookOver
         self._calls = calls
         self._make = make
         self._goOn = goOn
@@ -116,6 +119,7 @@ class KeptCalls:
         restored, self._restored = self._restored, []
         for call, written in restored:
             self._goOn(call, written)
+        self._tookOver()
 
     def comparable(self, value: bytes) -> object:
         """
