@@ -10,6 +10,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sipcluster.media.arithmetic import IArithmetic, best
+from sipcluster.media.conference import MOST as MEMBERS
+from sipcluster.media.conference import Conference, Member
 from sipcluster.media.imedia import FRAME, Full, IAudioLibrary, IMediaEngine
 from sipcluster.media.ports import PortPairs
 from sipcluster.media.rtp_session import RTPSession
@@ -42,12 +45,20 @@ class MediaEngine:
         entropy: Callable[[int], bytes],
         address: str = "",
         most: int = MOST,
+        wallTime: Callable[[], float] | None = None,
+        arithmetic: IArithmetic | None = None,
+        members: int = MEMBERS,
     ) -> None:
         """
         @param entropy: makes that many random bytes.
         @param address: L{address}, if it is not that of C{ports}.
         @param most: sessions at one time.
+        @param wallTime: seconds since 1970, for reports; else they have the clock's.
+        @param arithmetic: how audio is mixed; else the best way there is.
+        @param members: of one conference.
         """
+        self.wallTime = wallTime or clock.seconds
+        self.arithmetic = arithmetic or best()
         self.clock = clock
         self.ports = ports
         self.library = library
@@ -55,6 +66,8 @@ class MediaEngine:
         self._entropy = entropy
         self._most = most
         self._sessions: dict[RTPSession, None] = {}
+        self._members = members
+        self._conferences: dict[str, Conference] = {}
         self._tick: IDelayedCall | None = None
         self._next = 0.0
         self._made = 0
@@ -87,6 +100,24 @@ class MediaEngine:
             self._tick = self.clock.callLater(FRAME, self._turn)
         return session
 
+    def conference(self, name: str) -> Conference:
+        """
+        The conference of a name; a new one, if there is none.
+        """
+        found = self._conferences.get(name)
+        if found is None:
+            found = self._conferences[name] = Conference(name, self._members)
+        return found
+
+    def left(self, member: Member) -> None:
+        """
+        Somebody leaves a conference; the last one ends it.
+        """
+        conference = member.conference
+        conference.leave(member)
+        if not conference.members:
+            self._conferences.pop(conference.name, None)
+
     def ended(self, session: RTPSession) -> None:
         """
         A session has stopped.
@@ -105,7 +136,7 @@ class MediaEngine:
         if left:
             self._skipped += left
             for session in self._sessions:
-                session.sender.skip(left)
+                session.leaveOut(left)
         for _ in range(frames - left):
             self._frame()
         self._next += frames * FRAME
@@ -114,9 +145,17 @@ class MediaEngine:
             self._tick = self.clock.callLater(delay, self._turn)
 
     def _frame(self) -> None:
-        for session in list(self._sessions):
+        sessions = list(self._sessions)
+        for session in sessions:
+            with log.failuresHandled("A frame from {name}", name=session.name):
+                session.gather()
+        for conference in self._conferences.values():
+            with log.failuresHandled("A frame of {name}", name=conference.name):
+                conference.mix(self.arithmetic)
+        for session in sessions:
+            # A callback of another one may have stopped it.
             if session.open:
-                with log.failuresHandled("A frame of {name}", name=session.name):
+                with log.failuresHandled("A frame to {name}", name=session.name):
                     session.emit()
 
     def status(self) -> Mapping[str, object]:
@@ -127,6 +166,8 @@ class MediaEngine:
         return {
             "sessions": len(self._sessions),
             "made": self._made,
+            "conferences": len(self._conferences),
+            "members": sum(len(each.members) for each in self._conferences.values()),
             "ports": self.ports.open,
             "framesLeftOut": self._skipped,
             "latest": latest,

@@ -145,6 +145,16 @@ class JitterBuffer:
         self._newest -= SAMPLES
         return frame
 
+    def skip(self, frames: int) -> None:
+        """
+        Leave some out.
+        """
+        if frames > SIZE // SAMPLES:
+            self.reset()
+        else:
+            for _ in range(frames):
+                self.get()
+
     def reset(self) -> None:
         """
         Somebody else sends from now on.

@@ -141,3 +141,10 @@ class Receiver:
         @return: L{None}: nothing.
         """
         return None if self.buffer is None else self.buffer.get()
+
+    def skip(self, frames: int) -> None:
+        """
+        These are not asked for any more.
+        """
+        if self.buffer is not None:
+            self.buffer.skip(frames)

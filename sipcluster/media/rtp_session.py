@@ -12,20 +12,20 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from sipcluster.media.audio import linear
+from sipcluster.media.conference import Member
 from sipcluster.media.imedia import (
+    SAMPLES,
     Codec,
     Ended,
     Heard,
     IAudio,
     IRTPSession,
-    LocalMedia,
     MediaError,
     Talk,
 )
-from sipcluster.media.negotiation import EVENTS, Agreed, Ours, understand
+from sipcluster.media.listening import Listening
 from sipcluster.media.player import Player
-from sipcluster.media.receiver import Receiver
-from sipcluster.media.sender import Sender
+from sipcluster.media.rtp_stream import RTPStream
 from sipcluster.media.telephone_events import checked
 from sipcluster.media.tones import digit as digitTone
 
@@ -34,104 +34,50 @@ if TYPE_CHECKING:
 
 log = Logger()
 
+#: A frame of silence.
+SILENCE = {codec: bytes([codec.silence]) * SAMPLES for codec in Codec}
+
 
 @implementer(IRTPSession)
-class RTPSession:
+class RTPSession(RTPStream):
     """
     See L{IRTPSession}.
 
-    @ivar name: for logs.
     @ivar open: it was not stopped.
     """
 
     __slots__ = (
-        "_agreed",
         "_collecting",
-        "_engine",
-        "_ours",
+        "_listening",
+        "_member",
         "_player",
-        "_ports",
+        "_said",
         "_tones",
-        "answered",
-        "name",
         "open",
-        "receiver",
-        "sender",
     )
 
     def __init__(self, engine: MediaEngine, name: str) -> None:
         """
         @raise Full: there are no ports.
         """
-        self._engine = engine
-        self.name = name
-        self._ports = engine.ports.take(self._received, self._controlReceived)
-        number = engine.random
-        self._ours = Ours(
-            engine.address,
-            self._ports.rtp.port,
-            self._ports.rtcp.port,
-            number(4) & 0x7FFFFFFF,
-            0,
-        )
-        self.receiver = Receiver()
-        self.sender = Sender(self._send, number(4), number(2), number(4))
-        self.answered = b""
+        super().__init__(engine, name)
         self.open = True
-        self._agreed: Agreed | None = None
         self._player: Player | None = None
         # Digits for far ends that take no events.
         self._tones: Player | None = None
         self._collecting: Callable[[str], None] | None = None
+        self._listening = Listening(name, engine.arithmetic)
+        self._member: Member | None = None
+        # What the far end says in this frame.
+        self._said: bytes | None = None
 
-    # What both ends can.
-
-    @property
-    def local(self) -> LocalMedia:
+    def changed(self) -> None:
         """
-        See L{IRTPSession}.
+        See L{RTPStream}.
         """
-        agreed = self._agreed
-        if agreed is None:
-            return LocalMedia(self._ours.host, self._ours.port, tuple(Codec), EVENTS)
-        return LocalMedia(
-            self._ours.host,
-            self._ours.port,
-            tuple(codec for codec, _ in agreed.codecs),
-            agreed.events,
-        )
-
-    def _describe(self) -> Ours:
-        ours = self._ours
-        self._ours = Ours(
-            ours.host, ours.port, ours.control, ours.session, ours.version + 1
-        )
-        return self._ours
-
-    def offer(self) -> bytes:
-        """
-        See L{IRTPSession}.
-        """
-        return self._describe().offer(self._agreed)
-
-    def answer(self, offer: bytes) -> bytes:
-        """
-        See L{IRTPSession}.
-        """
-        description = understand(offer)
-        self._agree(description.agreed)
-        self.answered = self._describe().answer(description)
-        return self.answered
-
-    def accepted(self, answer: bytes) -> None:
-        """
-        See L{IRTPSession}.
-        """
-        self._agree(understand(answer).agreed)
-
-    def _agree(self, agreed: Agreed) -> None:
-        self._agreed = agreed
-        self.receiver.agreed(agreed)
+        if self.local.events is None:
+            self.sender.events.clear()
+        self._listen()
 
     # Playing.
 
@@ -193,12 +139,24 @@ class RTPSession:
         """
         See L{IRTPSession}.
         """
-        raise MediaError("there are no conferences yet")
+        self._check()
+        mine = self._member
+        if mine is None or mine.conference.name != conference:
+            joined = self._engine.conference(conference).join(self)
+            self.leave()
+            self._member = mine = joined
+        mine.name, mine.talk = member, talk
+        mine.coached, mine.deaf = coached, deaf
+        self._listen()
 
     def leave(self) -> None:
         """
         See L{IRTPSession}.
         """
+        member, self._member = self._member, None
+        if member is not None:
+            self._engine.left(member)
+            self._listen()
 
     # Listening.
 
@@ -207,6 +165,7 @@ class RTPSession:
         See L{IRTPSession}.
         """
         self._collecting = digit
+        self._listen()
 
     def record(
         self,
@@ -219,28 +178,43 @@ class RTPSession:
         """
         See L{IRTPSession}.
         """
-        raise MediaError("there are no recordings yet")
+        self._check()
+        listening = self._listening
+        listening.record(path, self.receiver.codec, done, longest, silence, both)
+        self._listen()
 
     def endRecording(self) -> None:
         """
         See L{IRTPSession}.
         """
+        self._listening.endRecording(Ended.STOPPED)
+        self._listen()
 
     def detect(self, heard: Callable[[Heard], None] | None) -> None:
         """
         See L{IRTPSession}.
         """
+        self._listening.detect(heard)
+        self._listen()
+
+    def _listen(self) -> None:
+        """
+        Have audio of the far end exactly when somebody wants it.
+        """
+        agreed = self._agreed
+        self._listening.tones(
+            self._collecting is not None
+            and agreed is not None
+            and agreed.events is None
+        )
+        wanted = self._member is not None or self._listening.busy
+        if wanted is not self.receiver.buffering:
+            self.receiver.listen(wanted)
+            self._said = None
 
     def _check(self) -> None:
         if not self.open:
             raise MediaError("the session is over")
-
-    # Packets.
-
-    def _received(self, data: bytes, origin: tuple[str, int]) -> None:
-        digits = self.receiver.received(data, origin, self._engine.clock.seconds())
-        for digit in digits:
-            self.digit(digit)
 
     def digit(self, digit: str) -> None:
         """
@@ -250,16 +224,25 @@ class RTPSession:
             with log.failuresHandled("Digit for {name}", name=self.name):
                 self._collecting(digit)
 
-    def _controlReceived(self, data: bytes, origin: tuple[str, int]) -> None:
-        pass
-
-    def _send(self, packet: bytes) -> None:
-        agreed = self._agreed
-        if agreed is not None:
-            host, port = self.receiver.peer or (agreed.host, agreed.port)
-            self._ports.rtp.send(packet, host, port)
-
     # The engine's clock.
+
+    def gather(self) -> None:
+        """
+        Take what the far end says in this frame.
+        """
+        receiver, agreed = self.receiver, self._agreed
+        if agreed is None or not receiver.buffering:
+            return
+        codec = receiver.codec
+        said = receiver.frame()
+        if said == SILENCE[codec]:
+            said = None
+        self._said = said
+        member = self._member
+        if member is not None:
+            member.said = said
+            member.codec = member.wanted = codec
+            member.listening = self._player is None and agreed.sending
 
     def emit(self) -> None:
         """
@@ -269,11 +252,13 @@ class RTPSession:
         if agreed is None:
             return
         codec, kind = agreed.codecs[0]
-        player = self._player
+        player, member = self._player, self._member
         frame = None
         if player is not None:
             # It goes on while nobody listens, as the others of a conference do.
             frame = player.frame(codec)
+        elif member is not None:
+            frame = member.hears
         if self._tones is not None:
             frame = self._tones.frame(codec)
             if self._tones.over is not None:
@@ -284,12 +269,31 @@ class RTPSession:
         elif sender.events and agreed.events is not None:
             sender.event(agreed.events)
         else:
-            if frame is None:
-                frame = SILENCE[codec]
-            sender.frame(frame, kind, agreed.frame)
+            sender.frame(frame or SILENCE[codec], kind, agreed.frame)
+        if self._control.due():
+            self._report()
+        if self._listening.busy:
+            self._heard(codec, frame if agreed.sending else None)
         if player is not None and player.over is not None and self._player is player:
             self._player = None
             self._ended(player, player.over)
+
+    def _heard(self, codec: Codec, sent: bytes | None) -> None:
+        listening = self._listening
+        digits, found = listening.frame(self._said, codec, sent)
+        for digit in digits:
+            self.digit(digit)
+        if found is not None:
+            listening.tell(found)
+        if not listening.busy:
+            self._listen()
+
+    def leaveOut(self, frames: int) -> None:
+        """
+        The engine was late: these frames are neither sent nor heard.
+        """
+        self.sender.skip(frames)
+        self.receiver.skip(frames)
 
     def stop(self) -> None:
         """
@@ -301,28 +305,20 @@ class RTPSession:
         self._collecting = None
         self._tones = None
         self._engine.ended(self)
+        self.leave()
+        self._report(bye=True)
         self._ports.close()
         self.hush()
+        self._listening.stop()
+        self.receiver.listen(False)
 
     def status(self) -> Mapping[str, object]:
         """
         See L{IRTPSession}.
         """
-        receiver = self.receiver
-        reception = receiver.reception
         return {
-            "name": self.name,
-            "sent": self.sender.packets,
-            "received": 0 if reception is None else reception.received,
-            "lost": 0 if reception is None else reception.lost,
-            "jitter": 0.0 if reception is None else reception.jitter / 16 / 8000,
-            "bad": receiver.bad,
-            "foreign": receiver.foreign,
-            "unknown": receiver.unknown,
-            "late": 0 if receiver.buffer is None else receiver.buffer.late,
+            **super().status(),
             "playing": self._player is not None,
+            "recording": self._listening.recording,
+            "conference": "" if self._member is None else self._member.conference.name,
         }
-
-
-#: A frame of silence.
-SILENCE = {codec: bytes([codec.silence]) * 160 for codec in Codec}
