@@ -15,7 +15,7 @@ from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request
 
 #: What Allow says outside of a dialog.
-ALLOW = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, INFO"
+ALLOW = b"INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, REGISTER, UPDATE, INFO"
 
 _NONE = Headers()
 _ALLOW = Headers.of((b"Allow", ALLOW))

@@ -14,6 +14,7 @@ METHODS = (
     b"ACK",
     b"CANCEL",
     b"BYE",
+    b"PRACK",
     b"OPTIONS",
     b"UPDATE",
     b"INFO",
@@ -21,9 +22,8 @@ METHODS = (
 )
 ALLOW = b", ".join(METHODS)
 
-#: Extensions that may stand in Require.  Session timers (RFC 4028) are the far
-#: ends' business, whose headers go through.
-EXTENSIONS = frozenset([b"timer"])
+#: Extensions that may stand in Require.
+EXTENSIONS = frozenset([b"timer", b"100rel"])
 
 _OFFERED = frozenset(
     [

@@ -16,6 +16,13 @@ from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.isip import IServerTransactionUser
 from sipcluster.sip.message import Request, Response, makeResponse, parseMessage
+from sipcluster.sip.reliable_provisional import (
+    Acknowledged,
+    ReliableResponses,
+    ReliableValue,
+    requires,
+    supports,
+)
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.useragent import UserAgent
@@ -36,6 +43,9 @@ class Invited(Protocol):
     def inviteUnacknowledged(self, invite: IncomingInvite) -> None:
         "It did not, in 64*T1."
 
+    def inviteUnproven(self, invite: IncomingInvite) -> None:
+        "No PRACK of a reliable 1xx came in 64*T1."
+
 
 @implementer(IServerTransactionUser)
 class IncomingInvite:
@@ -54,6 +64,7 @@ class IncomingInvite:
 
     __slots__ = (
         "_owner",
+        "_reliable",
         "_repeater",
         "_transaction",
         "_ua",
@@ -71,6 +82,7 @@ class IncomingInvite:
         self._ua = ua
         self._owner = owner
         self._transaction: ServerTransaction | None = transaction
+        self._reliable: ReliableResponses | None = None
         self._repeater: SuccessRepeater | None = None
         self.request = transaction.request
         self.number = transaction.request.cseq.number
@@ -155,6 +167,10 @@ class IncomingInvite:
         transaction = self._transaction
         if transaction is None or self.final:
             return
+        reliably = 100 < status < 200 and self._isReliable(body)
+        if reliably and not self.offered:
+            # It would have to be an offer (RFC 3262 section 5), and there is none.
+            return
         response = makeResponse(
             self.request,
             status,
@@ -165,6 +181,11 @@ class IncomingInvite:
             SDP if body else b"",
         )
         self.progressed = True
+        if reliably:
+            self._sendReliably().send(response)
+            return
+        if status >= 200 and self._reliable is not None:
+            self._reliable.stop()
         if 200 <= status < 300:
             self._accept(response)
         else:
@@ -173,6 +194,82 @@ class IncomingInvite:
             transaction.respond(response)
             if self.final and not self.request.toTag:
                 self._ua.refused(self)
+
+    def _isReliable(self, body: bytes) -> bool:
+        """
+        Whether a 1xx is to be a reliable one: to those who insist, and to those who
+        take them when the answer to their offer is in it.
+        """
+        headers = self.request.headers
+        if b"Require" in headers and requires(self.request):
+            return True
+        return bool(body) and supports(self.request)
+
+    def _sendReliably(self) -> ReliableResponses:
+        reliable = self._reliable
+        if reliable is None:
+            ua = self._ua
+            # Fewer bits than there may be, so that it can grow.
+            number = int(ua.identifiers.tag()[:6], 16)
+            reliable = self._reliable = ReliableResponses(
+                ua.timers, ua.t, self._transmit, self._unproven, number
+            )
+        return reliable
+
+    def _transmit(self, response: Response) -> None:
+        """
+        Send a 1xx, once more perhaps.
+        """
+        if self._transaction is not None:
+            self._transaction.respond(response)
+
+    def _unproven(self) -> None:
+        """
+        64*T1 have passed without a PRACK.
+        """
+        if self._owner is not None:
+            self._owner.inviteUnproven(self)
+
+    @property
+    def describing(self) -> bool:
+        """
+        Whether a 1xx with the answer to its offer is not acknowledged yet: until then
+        it must not be accepted.
+        """
+        return self._reliable is not None and self._reliable.describing
+
+    @property
+    def described(self) -> bool:
+        """
+        Whether it has the answer to its offer in a reliable 1xx.
+        """
+        return self._reliable is not None and self._reliable.described
+
+    def prackReceived(self, rack: Acknowledged) -> bool:
+        """
+        A PRACK came.
+
+        @return: whether it acknowledges a 1xx that waits for that.
+        """
+        return self._reliable is not None and self._reliable.received(rack)
+
+    def reliableValue(self) -> ReliableValue | None:
+        """
+        Write down what was sent reliably.
+
+        @return: L{None} when there was nothing, and once it is answered.
+        """
+        if self._reliable is None or self.final:
+            return None
+        return self._reliable.value()
+
+    def adoptReliable(self, value: ReliableValue) -> None:
+        """
+        Go on with what another process has sent reliably.
+
+        @raise MalformedMessage: it cannot be read.
+        """
+        self._sendReliably().adopt(value)
 
     def _send(self) -> None:
         """
@@ -220,6 +317,8 @@ class IncomingInvite:
         The leg is gone: tell it nothing, repeat nothing.
         """
         self._settle()
+        if self._reliable is not None:
+            self._reliable.stop()
         self._owner = None
 
     # IServerTransactionUser

@@ -30,6 +30,7 @@ log = Logger()
 _INPUTS: dict[bytes, Callable[[LegInputs, ServerTransaction], None]] = {
     b"BYE": lambda machine, transaction: machine.byeReceived(transaction),
     b"INVITE": lambda machine, transaction: machine.inviteReceived(transaction),
+    b"PRACK": lambda machine, transaction: machine.prackReceived(transaction),
     b"UPDATE": lambda machine, transaction: machine.updateReceived(transaction),
     b"INFO": lambda machine, transaction: machine.otherReceived(transaction),
     b"MESSAGE": lambda machine, transaction: machine.otherReceived(transaction),

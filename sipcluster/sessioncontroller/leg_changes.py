@@ -48,6 +48,9 @@ class Changes(LegBase):
         A re-INVITE came.
         """
         first = self.invite
+        if isinstance(first, IncomingInvite) and first.pending:
+            self.respondLater(transaction, 500)
+            return
         if isinstance(first, IncomingInvite) and first.accepted is not None:
             if not first.offered:
                 # The answer to our offer is in an ACK that is still to come.
@@ -68,6 +71,9 @@ class Changes(LegBase):
         """
         An UPDATE came.
         """
+        if self.heldAnswer is not None:
+            self.takeEarlyUpdate(transaction)
+            return
         if self._mayAsk(transaction):
             self.change = transaction
             self._ask(transaction.request)

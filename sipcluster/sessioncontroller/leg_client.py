@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.events import (
     Answered,
     Cause,
@@ -18,9 +17,9 @@ from sipcluster.sessioncontroller.fields import (
     commonMethods,
     sessionFields,
 )
-from sipcluster.sessioncontroller.in_dialog import firstProxy, routed
 from sipcluster.sessioncontroller.isessioncontroller import Destination, ProxyAddress
-from sipcluster.sessioncontroller.leg_base import LegBase, sessionDescription
+from sipcluster.sessioncontroller.leg_base import sessionDescription
+from sipcluster.sessioncontroller.leg_reliable import Reliable
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SDP
 from sipcluster.sessioncontroller.session_refresh import agreed
@@ -28,7 +27,7 @@ from sipcluster.sip.dialog import Dialog, DialogSet
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request, Response
-from sipcluster.sip.reliable_provisional import OPTION, Acknowledged, responseNumber
+from sipcluster.sip.reliable_provisional import OPTION
 from sipcluster.sip.uri import SIPURI
 
 log = Logger()
@@ -56,7 +55,7 @@ CAUSES = {
 _MOST_CONTACTS = 8
 
 
-class ClientSide(LegBase):
+class ClientSide(Reliable):
     """
     What a leg does to reach its far end.
     """
@@ -171,7 +170,9 @@ class ClientSide(LegBase):
                 return
             if self.dialog is None or dialog.remoteTag == self.dialog.remoteTag:
                 self.settled(dialog)
-            if b"RSeq" in response.headers and not self._prack(dialog, response):
+            if b"RSeq" in response.headers and not (
+                self.acknowledgeProgress(dialog, response)
+            ):
                 return
             body = sessionDescription(response)
             if body:
@@ -189,43 +190,6 @@ class ClientSide(LegBase):
                 fork,
             )
         )
-
-    def _prack(self, dialog: Dialog, response: Response) -> bool:
-        """
-        Acknowledge a 1xx if it is a reliable one (RFC 3262 section 4).
-
-        @param dialog: of its fork.
-
-        @return: whether it is new, and in its turn.
-        """
-        try:
-            number = responseNumber(response)
-        except MalformedMessage as e:
-            log.warn("1xx with a wrong RSeq: {why}", why=e)
-            self.ua.count("malformed")
-            return False
-        fork = dialog.remoteTag
-        if not number:
-            return True
-        if self.pracked is None:
-            self.pracked = {}
-        last = self.pracked.get(fork)
-        isNew = last is None or number == last + 1
-        if not isNew:
-            again = self.repracked and self.repracked.pop(fork, None)
-            if number != last or again != number:
-                # Repeated, and our PRACK is on its way; or too early.
-                return False
-        self.pracked[fork] = number
-        rack = Acknowledged(number, response.cseq.number).render()
-        fields = ((b"RAck", rack), (b"Session-ID", self.sessionID()))
-        dialog, request = dialog.makeRequest(b"PRACK", fields)
-        self.keep(dialog)
-        assert isinstance(self.invite, OutgoingInvite)
-        self.invite.counted(dialog.localSequence)
-        usual = firstProxy(self.ua, dialog) or self.proxy
-        Attempt(self.ua, lambda proxy: routed(request, proxy, usual)).start(usual)
-        return isNew
 
     def _confirm(self, response: Response) -> bool:
         """

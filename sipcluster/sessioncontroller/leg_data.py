@@ -59,6 +59,8 @@ class LegData:
     @ivar allow: common methods, as the value of an Allow; empty when the far
         end did not say.
     @ivar held: the far end listens to nobody: it holds by itself.
+    @ivar heldAnswer: body, fork and fields of the other side's answer, which has to
+        wait until our far end has acknowledged a reliable 1xx.
     @ivar holding: the DN on this side holds the other one by request.
     @ivar muted: the last offer or answer that the far end was sent says less than
         the other side would like, because somebody holds by request: what the far
@@ -108,6 +110,7 @@ class LegData:
         "earlyMedia",
         "forks",
         "held",
+        "heldAnswer",
         "holding",
         "id",
         "incoming",
@@ -173,6 +176,7 @@ class LegData:
         self.offerFields: Fields = ()
         self.allow = b""
         self.held = False
+        self.heldAnswer: tuple[bytes, bytes, Fields] | None = None
         self.holding = False
         self.refresh: Refresh | None = None
         self.muted = False

@@ -75,6 +75,9 @@ class LegInputs(Protocol):
     def unacknowledged(self) -> None:
         "It never did."
 
+    def unproven(self) -> None:
+        "It never acknowledged a reliable 1xx of ours."
+
     # From the far end: the INVITE that we sent.
 
     def provisional(self, response: Response) -> None:
@@ -105,6 +108,9 @@ class LegInputs(Protocol):
 
     def updateReceived(self, transaction: ServerTransaction) -> None:
         "An UPDATE."
+
+    def prackReceived(self, transaction: ServerTransaction) -> None:
+        "A PRACK."
 
     def otherReceived(self, transaction: ServerTransaction) -> None:
         "An INFO, or a MESSAGE."

@@ -15,7 +15,8 @@ from sipcluster.sessioncontroller.events import (
 )
 from sipcluster.sessioncontroller.fields import commonMethods, sessionFields
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
-from sipcluster.sessioncontroller.leg_base import LegBase, sessionDescription
+from sipcluster.sessioncontroller.leg_base import sessionDescription
+from sipcluster.sessioncontroller.leg_reliable import Reliable
 from sipcluster.sessioncontroller.session_refresh import agreed
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.headers import Headers
@@ -35,7 +36,7 @@ def _withContact(request: Request) -> Request:
     return request.replacing(headers=request.headers.append(b"Contact", b"<%b>" % uri))
 
 
-class ServerSide(LegBase):
+class ServerSide(Reliable):
     """
     What a leg does with an INVITE that its far end sent, the first or a later
     one.
@@ -80,7 +81,7 @@ class ServerSide(LegBase):
         if body:
             if self.mediaFork is None:
                 self.mediaFork = event.fork
-            if self.mediaFork == event.fork:
+            if self.mediaFork == event.fork and not self.invite.described:
                 body = self.origin.rewrite(body)
             elif event.status == 183:
                 return
@@ -99,26 +100,45 @@ class ServerSide(LegBase):
         Pass the 2xx on.
         """
         assert isinstance(self.invite, IncomingInvite)
-        assert self.dialog is not None
-        if event.body and self.mediaFork not in (None, event.fork):
+        if self.invite.describing:
+            self.heldAnswer = event.body, event.fork, event.fields
+        else:
+            self.accept(event.body, event.fork, event.fields)
+
+    def accept(self, body: bytes, fork: bytes, fields: Fields) -> None:
+        """
+        Accept the far end's INVITE.
+        """
+        invite = self.invite
+        assert isinstance(invite, IncomingInvite)
+        if body and (
+            self.mediaFork not in (None, fork)
+            or (invite.described and not self.origin.says(body))
+        ):
             self.retag()
+        assert self.dialog is not None
         self.dialog = self.dialog.confirmed()
-        self.agreeOn(agreed(event.fields, True))
-        body = self.origin.rewrite(event.body) if event.body else b""
-        self.invite.respond(
-            200, self.localTag, b"", self.sessionHeaders(event.fields), body
-        )
+        self.agreeOn(agreed(fields, True))
+        body = self.origin.rewrite(body) if body else b""
+        invite.respond(200, self.localTag, b"", self.sessionHeaders(fields), body)
 
     def retag(self) -> None:
         """
         Become another dialog for the far end, as if another device had answered
-        its INVITE: its session is another one than its early media.
+        its INVITE: its session is another one than its early media.  Nothing was
+        said in it yet.
         """
+        assert isinstance(self.invite, IncomingInvite)
         self.ua.legs.pop(self.localTag, None)
         self.localTag = self.ua.identifiers.tag()
         self.ua.legs[self.localTag] = self  # type: ignore[assignment] # it is a Leg
         if self.dialog is not None:
-            self.dialog = evolve(self.dialog, localTag=self.localTag)
+            self.dialog = evolve(
+                self.dialog,
+                localTag=self.localTag,
+                localSequence=0,
+                remoteSequence=self.invite.number,
+            )
 
     def sendRefusal(self, status: int, reason: bytes, fields: Fields = ()) -> None:
         """

@@ -102,6 +102,28 @@ def _build() -> TypeMachine[LegInputs, Leg]:
         s.tellReleased(Cause.LOST, b"")
         s.sendBye(b"")
 
+    # RFC 3262: a 2xx of ours may have to wait for a PRACK.
+
+    for state in (proceeding, accepted, releasing, confirmed):
+
+        @state.upon(LegInputs.prackReceived).loop()
+        def takePrack(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+            s.takePrack(transaction)
+
+    @proceeding.upon(LegInputs.unproven).to(terminated)
+    @accepted.upon(LegInputs.unproven).to(terminated)
+    @releasing.upon(LegInputs.unproven).to(terminated)
+    def unproven(leg: LegInputs, s: Leg) -> None:
+        s.giveUpProgress()
+        s.finish()
+
+    @accepted.upon(LegInputs.cancelled).to(terminated)
+    @releasing.upon(LegInputs.cancelled).to(terminated)
+    def cancelHeld(leg: LegInputs, s: Leg, reason: bytes) -> None:
+        s.refuseHeld()
+        s.tellReleased(Cause.OK, reason)
+        s.finish()
+
     # RFC 3261 section 15: no BYE before the ACK of our 2xx.
     @accepted.upon(LegInputs.release).to(releasing)
     def releaseLater(leg: LegInputs, s: Leg, cause: Cause, reason: bytes) -> None:
@@ -180,6 +202,7 @@ def _build() -> TypeMachine[LegInputs, Leg]:
     @confirmed.upon(LegInputs.byeReceived).to(terminated)
     def bye(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
         reason = s.acceptBye(transaction)
+        s.refuseHeld()
         s.tellReleased(Cause.OK, reason)
         s.finish()
 
@@ -254,6 +277,7 @@ def _build() -> TypeMachine[LegInputs, Leg]:
         leg: LegInputs, s: Leg, transaction: ServerTransaction
     ) -> None:
         s.acceptBye(transaction)
+        s.refuseHeld()
         s.finish()
 
     @disconnecting.upon(LegInputs.byeReceived).loop()
@@ -286,6 +310,12 @@ def _build() -> TypeMachine[LegInputs, Leg]:
     @calling.upon(LegInputs.otherReceived).loop()
     def noDialogYet(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
         s.respondLater(transaction, 500)
+
+    for state in (null, calling, early, cancelling, disconnecting, terminated):
+
+        @state.upon(LegInputs.prackReceived).loop()
+        def noSuch(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+            respondUnknown(transaction)
 
     for state in (null, cancelling, releasing, disconnecting, terminated):
         for method in (
@@ -329,7 +359,8 @@ def _build() -> TypeMachine[LegInputs, Leg]:
         LegInputs.withdrawModification: (confirmed,),
         LegInputs.modificationAnswered: (accepted, confirmed),
         LegInputs.relayAnswered: (proceeding, accepted, early, confirmed),
-        LegInputs.cancelled: (proceeding,),
+        LegInputs.cancelled: (proceeding, accepted, releasing),
+        LegInputs.unproven: (proceeding, accepted, releasing),
         LegInputs.acknowledged: (accepted, releasing, confirmed),
         LegInputs.unacknowledged: (accepted, releasing, confirmed),
         LegInputs.provisional: inviting,

@@ -96,6 +96,10 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         peer=-1 if call is None else call.peerOf(leg),
         joined=leg.joined,
         media=leg.media,
+        held200=leg.heldAnswer,
+        reliable=(
+            invite.reliableValue() if isinstance(invite, IncomingInvite) else None
+        ),
         pracked=() if leg.pracked is None else tuple(leg.pracked.items()),
         server=leg.server,
     )
@@ -186,6 +190,9 @@ def restoreLeg(call: Call, value: LegValue) -> Leg:
         leg.settled(value.dialog)
     if value.invited is not None and state != "Confirmed":
         _restoreInvited(leg, value.invited)
+        leg.heldAnswer = value.held200
+        if value.reliable is not None and isinstance(leg.invite, IncomingInvite):
+            leg.invite.adoptReliable(value.reliable)
     if value.inviting is not None:
         try:
             _restoreInviting(leg, value, value.inviting)

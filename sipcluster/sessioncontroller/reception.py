@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 log = Logger()
 
 #: Methods that mean something inside a dialog.
-_IN_DIALOG = frozenset([b"INVITE", b"UPDATE", b"BYE", b"INFO", b"MESSAGE", b"OPTIONS"])
+_IN_DIALOG = frozenset(
+    [b"INVITE", b"PRACK", b"UPDATE", b"BYE", b"INFO", b"MESSAGE", b"OPTIONS"]
+)
 
 #: Seconds for Retry-After when there are too many calls.
 _RETRY_AFTER = Headers.of((b"Retry-After", b"5"))
@@ -59,7 +61,7 @@ _ABILITIES = (
     (b"Accept", b"application/sdp"),
     (b"Accept-Encoding", b"identity"),
     (b"Accept-Language", b"en"),
-    (b"Supported", b"timer"),
+    (b"Supported", b"100rel, timer"),
 )
 
 
@@ -98,6 +100,7 @@ class Reception:
         self._publish = publish
         self.role = role
         self.stopping = False
+        self._tookOver: float | None = None
         self.calls: dict[str, Call] = {}
         self.numbers = CallNumbers()
 
@@ -126,6 +129,11 @@ class Reception:
             self.ua.wallTime(),
             self.numbers.next(),
         )
+
+    def noteConsultation(self, call: Call, dn: str) -> None:
+        """
+        A DN calls: see whether that is about a call that it holds.
+        """
 
     def agentOf(self, connID: str) -> UserAgent:
         """
@@ -207,7 +215,8 @@ class Reception:
         leg = self.ua.legs.get(request.toTag)
         if leg is None or leg.callID != request.callID:
             self.ua.count("unknownDialogs")
-            self._respond(transaction, 481)
+            again = request.method == b"BYE" and self._hasTakenOver()
+            self._respond(transaction, 200 if again else 481)
             return
         method = request.method
         wrong = None
@@ -294,6 +303,8 @@ class Reception:
         else:
             ani = numberOf(request.fromAddress.uri) or "anonymous"
         call = self.newCall(ani, dialled)
+        if internal:
+            self.noteConsultation(call, ani)
         party = call.addParty(ani, Role.ORIGINATION, internal)
         leg = call.addLeg(party, True, request.callID)
         leg.proxy = self.ua.proxies.at(transaction.flow.remote[0])
@@ -342,6 +353,21 @@ class Reception:
                 headers or (),
             )
         )
+
+    def takenOver(self) -> None:
+        """
+        This process goes on with what another one has done.
+        """
+        self._tookOver = self.ua.timers.clock.seconds()
+
+    def _hasTakenOver(self) -> bool:
+        """
+        Whether a far end may still wait for the other process to answer: that may have
+        ended a call, and gone before it could say so.
+        """
+        took = self._tookOver
+        now = self.ua.timers.clock.seconds()
+        return took is not None and now - took < 64 * self.ua.t.t1
 
     def callEnded(self, call: Call) -> None:
         """

@@ -39,6 +39,14 @@ def isSessionDescription(body: bytes) -> bool:
     return body.startswith((b"v=0\r\no=", b"v=0\no="))
 
 
+def _lineEnd(body: bytes) -> int:
+    """
+    Where the origin line ends; -1 when there is none.
+    """
+    end = body.find(b"\n", body.find(b"o="))
+    return end - 1 if body[end - 1 : end] == b"\r" else end
+
+
 class SessionOrigin:
     """
     The origin line of what one leg sends.
@@ -73,16 +81,20 @@ class SessionOrigin:
         line = b"v=0\r\no=- %d %d %b"
         return line % (self.sessionID, self.version, self.address) + self.sent
 
+    def says(self, body: bytes) -> bool:
+        """
+        Whether a body of the other side is what was sent last.
+        """
+        return body[_lineEnd(body) :] == self.sent
+
     def rewrite(self, body: bytes) -> bytes:
         """
         Give a body of the other side this leg's origin line.
         """
         start = body.find(b"o=")
-        end = body.find(b"\n", start)
+        end = _lineEnd(body)
         if not isSessionDescription(body) or end < 0:
             return body
-        if body[end - 1 : end] == b"\r":
-            end -= 1
         rest = body[end:]
         if rest != self.sent:
             self.sent = rest

@@ -30,6 +30,7 @@ from sipcluster.sessioncontroller.standing import Standing
 from sipcluster.sip.adoption import InviteClientValue, InviteServerValue
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.isip import Target
+from sipcluster.sip.reliable_provisional import ReliableValue
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import asKVList
 
@@ -172,6 +173,9 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
         caller's and the called side's are, if they are there; -2: none.
     @ivar joined: its far end and that of its peer know of each other.
     @ivar media: what a media server is to give the far end, or is asked for.
+    @ivar reliable: our reliable 1xx, while our INVITE is not answered; L{None}: there
+        was none.
+    @ivar held200: body, fork and fields of an answer that waits for their PRACK.
     @ivar pracked: the number of the last reliable 1xx of each fork, by its tag.
     @ivar server: the name of the media server that the far end is; its C{party} means
         nothing then.
@@ -221,6 +225,8 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     media: MediaRequest | None = None
     server: str = ""
     pracked: tuple[tuple[bytes, int], ...] = ()
+    reliable: ReliableValue | None = None
+    held200: tuple[bytes, bytes, Fields] | None = None
 
 
 class AskedValue(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -355,7 +361,7 @@ def later(left: float, age: float) -> float:
     return max(LITTLE, left - age) if left else 0.0
 
 
-def _agedInvited(value: InviteServerValue | None, age: float) -> Any:
+def _agedInvited(value: InviteServerValue | ReliableValue | None, age: float) -> Any:
     return value and evolve(value, left=later(value.left, age))
 
 
@@ -381,6 +387,7 @@ def _agedLeg(value: LegValue, age: float) -> LegValue:
         ringing=later(value.ringing, age),
         expiring=later(value.expiring, age),
         acked=_agedAcked(value.acked, age),
+        reliable=_agedInvited(value.reliable, age),
     )
 
 

@@ -601,7 +601,6 @@ class RelayTests(ChangeTestCase):
             (b"REFER", 405),
             (b"NOTIFY", 489),
             (b"SUBSCRIBE", 489),
-            (b"PRACK", 405),
             (b"DANCE", 501),
         ):
             response = self.peer.expectResponse(status, self.alice.within(method))

@@ -238,7 +238,7 @@ class OptionsTests(NodeTestCase):
         )
         self.assertIn(b"INVITE", response.headers.first(b"Allow") or b"")
         self.assertEqual(response.headers.first(b"Accept"), b"application/sdp")
-        self.assertEqual(response.headers.first(b"Supported"), b"timer")
+        self.assertEqual(response.headers.first(b"Supported"), b"100rel, timer")
 
     def test_stranger(self) -> None:
         """
@@ -368,11 +368,11 @@ class RefusalTests(NodeTestCase):
 
     def test_extensions(self) -> None:
         """
-        Unknown option tags in Require are listed in the 420; session timers are
-        known.
+        Unknown option tags in Require are listed in the 420; session timers and
+        reliable provisional responses are known.
         """
-        headers = self.refusedInvite(420, Require=b"100rel, timer, foo")
-        self.assertEqual(headers.first(b"Unsupported"), b"100rel, foo")
+        headers = self.refusedInvite(420, Require=b"100rel, timer, foo, bar")
+        self.assertEqual(headers.first(b"Unsupported"), b"foo, bar")
 
     def test_hops(self) -> None:
         """

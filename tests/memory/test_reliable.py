@@ -4,8 +4,8 @@ Reliable provisional responses (RFC 3262), on each leg by itself.
 
 from __future__ import annotations
 
-from sipcluster.sip.message import Request
-from sipcluster.testing.sip_peer import sdp
+from sipcluster.sip.message import Request, Response
+from sipcluster.testing.sip_peer import Phone, sdp
 from tests.memory.nodes import NodeTestCase
 
 RELIABLE = (b"Require", b"100rel")
@@ -181,3 +181,280 @@ class CalledSideTests(NodeTestCase):
         self.assertEqual(self.pracked().cseq.number, 4)
         self.peer.expectResponse(181)
         self.refuse(invite)
+
+
+class CallerTests(NodeTestCase):
+    """
+    The caller takes reliable 1xx, or insists on them; the called side knows nothing
+    of that.
+    """
+
+    def call(self, option: bytes = b"Require", body: bytes = b"") -> Request:
+        """
+        Alice calls Bob.
+
+        @return: the INVITE that Bob got.
+        """
+        fields = [(option, b"100rel")]
+        self.alice.request(b"INVITE", "1002", fields, body=body or sdp())
+        return self.peer.expectRequest(b"INVITE")
+
+    def reliable(self, status: int) -> Response:
+        """
+        Alice gets a reliable response.
+        """
+        response = self.peer.expectResponse(status)
+        self.assertEqual(response.headers.first(b"Require"), b"100rel")
+        if self.alice.dialog is None:
+            self.alice.accepted(response)
+        return response
+
+    def answered(self) -> Response:
+        """
+        Alice gets the 200.
+        """
+        response = self.peer.expectResponse(200)
+        dialog = self.alice.dialog
+        if dialog is None or dialog.remoteTag != response.toTag:
+            self.alice.accepted(response)
+        return response
+
+    def prack(self, response: Response, body: bytes = b"", shift: int = 0) -> Request:
+        """
+        She acknowledges it.
+
+        @param shift: added to the number.
+        """
+        number = int(response.headers.first(b"RSeq") or b"0") + shift
+        rack = b"%d %d INVITE" % (number, response.cseq.number)
+        return self.alice.within(b"PRACK", [(b"RAck", rack)], body=body)
+
+    def answers(self, invite: Request, body: bytes = b"", tag: bytes = b"") -> None:
+        """
+        Bob does.
+        """
+        self.bob.answer(invite, 200, body or sdp("bob"), tag)
+        self.peer.expectRequest(b"ACK")
+
+    def established(self) -> None:
+        """
+        Alice gets the 200, and hangs up.
+        """
+        self.alice.acknowledge(number=self.answered().cseq.number)
+        self.hangUp()
+
+    def hangUp(self, who: Phone | None = None) -> None:
+        """
+        Alice hangs up.
+        """
+        bye = self.alice.within(b"BYE")
+        self.peer.expectResponse(200, bye)
+        self.peer.respond(self.peer.expectRequest(b"BYE"), 200)
+        self.assertNoCall()
+
+    def test_required(self) -> None:
+        """
+        To a caller that insists each 1xx is a reliable one, in its turn, with numbers
+        that grow by one; the 200 need not wait for those without a description.
+        """
+        invite = self.call()
+        self.bob.answer(invite, 180)
+        first = self.reliable(180)
+        self.bob.answer(invite, 181)
+        self.peer.expectNothing()
+        self.peer.expectResponse(200, self.prack(first))
+        second = self.reliable(181)
+        numbers = [int(each.headers.first(b"RSeq") or b"0") for each in (first, second)]
+        self.assertEqual(numbers[1], numbers[0] + 1)
+        self.answers(invite)
+        self.established()
+
+    def test_repeated(self) -> None:
+        """
+        A 1xx is sent again, less and less often, until it is acknowledged, and not
+        after that.
+        """
+        invite = self.call()
+        self.bob.answer(invite, 180)
+        ringing = self.reliable(180)
+        self.run_(4)
+        self.assertEqual(self.peer.count(180), 4)
+        self.peer.expectResponse(200, self.prack(ringing))
+        self.run_(30)
+        self.assertEqual(self.peer.count(180), 4)
+        self.peer.expectResponse(481, self.prack(ringing))
+        self.answers(invite)
+        self.established()
+
+    def test_supported(self) -> None:
+        """
+        A caller that takes reliable responses gets those with a description so, and
+        others as ever.
+        """
+        invite = self.call(b"Supported")
+        self.bob.answer(invite, 180)
+        self.assertNotIn(b"Require", self.peer.expectResponse(180).headers)
+        self.bob.answer(invite, 183, sdp("bob"))
+        self.peer.expectResponse(200, self.prack(self.reliable(183)))
+        self.answers(invite)
+        self.established()
+
+    def test_answerWaits(self) -> None:
+        """
+        The 200 waits until the 1xx with the answer is acknowledged.
+        """
+        invite = self.call()
+        self.bob.answer(invite, 183, sdp("bob"))
+        early = self.reliable(183)
+        self.answers(invite)
+        self.peer.expectNothing()
+        self.peer.expectResponse(481, self.prack(early, shift=1))
+        self.peer.expectNothing()
+        mine = self.alice.within(b"INVITE", body=sdp())
+        refused = self.peer.expectResponse(500, mine)
+        self.alice.acknowledgeRefusal(refused, mine)
+        self.peer.expectResponse(200, self.prack(early))
+        answered = self.answered()
+        self.assertEqual(answered.toTag, early.toTag)
+        self.alice.acknowledge(number=early.cseq.number)
+        self.hangUp()
+
+    def test_otherAnswer(self) -> None:
+        """
+        When the called side answers with another session than it has said before, or
+        another device answers, the caller gets it as another dialog, in which nothing
+        was said yet.
+        """
+        for tag in (b"", b"another"):
+            invite = self.call()
+            self.bob.answer(invite, 183, sdp("bob", 5000))
+            early = self.reliable(183)
+            self.bob.answer(invite, 183, sdp("bob", 5004))
+            self.peer.expectResponse(200, self.prack(early))
+            self.peer.expectNothing()
+            self.answers(invite, sdp("bob", 5002), tag)
+            answered = self.answered()
+            self.assertNotEqual(answered.toTag, early.toTag)
+            self.assertIn(b"m=audio 5002", answered.body)
+            self.alice.acknowledge()
+            self.hangUp()
+            self.alice.dialog = self.bob.dialog = None
+
+    def test_neverAcknowledged(self) -> None:
+        """
+        When the caller does not acknowledge a 1xx its call ends on both sides, whether
+        the called side has answered or not.
+        """
+        for answered in (False, True):
+            self.peer.received.clear()
+            invite = self.call()
+            self.bob.answer(invite, 183, sdp("bob"))
+            self.reliable(183)
+            if answered:
+                self.answers(invite)
+            else:
+                self.peer.expectNothing()
+            self.run_(32)
+            self.assertRefusedWith(504)
+            if answered:
+                self.peer.respond(self.peer.expectRequest(b"BYE"), 200)
+            else:
+                self.peer.respond(self.peer.expectRequest(b"CANCEL"), 200)
+                self.bob.refuse(invite, 487)
+                self.peer.expectRequest(b"ACK")
+            self.assertNoCall()
+            self.alice.dialog = self.bob.dialog = None
+
+    def assertRefusedWith(self, status: int) -> None:
+        """
+        Alice is refused.
+        """
+        assert self.alice.invite is not None
+        refused = self.peer.expectResponse(status)
+        self.alice.acknowledgeRefusal(refused, self.alice.invite)
+
+    def test_endedWhileItWaits(self) -> None:
+        """
+        While the 200 waits the caller may give up, by CANCEL or BYE, or the called
+        side hang up.
+        """
+        for how in ("CANCEL", "BYE", "called"):
+            invite = self.call()
+            self.bob.answer(invite, 183, sdp("bob"))
+            early = self.reliable(183)
+            self.answers(invite)
+            if how == "called":
+                self.bob.within(b"BYE")
+                self.peer.expectResponse(200)
+                self.peer.expectNothing()
+                self.peer.expectResponse(200, self.prack(early))
+                self.peer.expectResponse(200)
+                self.alice.acknowledge(number=early.cseq.number)
+            elif how == "BYE":
+                self.peer.expectResponse(200, self.alice.within(b"BYE"))
+                self.assertRefusedWith(487)
+            else:
+                self.alice.cancel()
+                self.peer.expectResponse(200)
+                self.assertRefusedWith(487)
+            self.peer.respond(self.peer.expectRequest(b"BYE"), 200)
+            self.peer.expectNothing()
+            self.assertNoCall()
+            self.alice.dialog = self.bob.dialog = None
+        ended = [type(event).__name__ for event in self.sink.events]
+        self.assertEqual(ended.count("Released"), 6)
+
+    def test_withoutOffer(self) -> None:
+        """
+        A caller that insists and offers nothing hears nothing before the answer: a
+        reliable 1xx would have to be an offer.
+        """
+        self.alice.request(b"INVITE", "1002", [RELIABLE])
+        invite = self.peer.expectRequest(b"INVITE")
+        self.bob.answer(invite, 180)
+        self.peer.expectNothing()
+        self.bob.answer(invite, 200, sdp("bob"))
+        self.answered()
+        self.alice.acknowledge(sdp("alice"))
+        self.peer.expectRequest(b"ACK")
+        self.hangUp()
+
+    def test_nonsense(self) -> None:
+        """
+        A PRACK that says nothing, or of another request, is refused, one with an offer
+        besides; one after the answer acknowledges nothing.
+        """
+        invite = self.call()
+        self.bob.answer(invite, 183, sdp("bob"))
+        early = self.reliable(183)
+        self.peer.expectResponse(400, self.alice.within(b"PRACK"))
+        for rack in (b"x 1 INVITE", b"1 1"):
+            bad = self.alice.within(b"PRACK", [(b"RAck", rack)])
+            self.peer.expectResponse(400, bad)
+        number = early.headers.first(b"RSeq") or b""
+        for rest in (b" 99 INVITE", b" %d UPDATE" % early.cseq.number):
+            bad = self.alice.within(b"PRACK", [(b"RAck", number + rest)])
+            self.peer.expectResponse(481, bad)
+        self.peer.expectResponse(488, self.prack(early, sdp("alice", 4002)))
+        self.answers(invite)
+        self.answered()
+        self.peer.expectResponse(481, self.prack(early))
+        self.alice.acknowledge(number=early.cseq.number)
+        self.hangUp()
+        self.peer.expectResponse(481, self.prack(early))
+
+    def test_both(self) -> None:
+        """
+        Each of them has PRACKs and numbers of its own.
+        """
+        invite = self.call()
+        fields = [RELIABLE, (b"RSeq", b"99")]
+        self.bob.answer(invite, 183, sdp("bob"), fields=fields)
+        theirs = self.peer.expectRequest(b"PRACK")
+        self.assertEqual(theirs.headers.first(b"RAck"), b"99 1 INVITE")
+        self.peer.respond(theirs, 200)
+        early = self.reliable(183)
+        self.assertEqual(len(early.headers.all(b"RSeq")), 1)
+        self.peer.expectResponse(200, self.prack(early))
+        self.answers(invite)
+        self.established()
