@@ -56,9 +56,10 @@ class Call(Resuming):
 
     def _released(self, leg: Leg, event: Released) -> None:
         """
-        One side is out: so is the other.
+        One side is out: so is the other, unless others go on.
         """
-        self.release(event.cause, event.reason, leg.party)
+        if not self.goesOnWithout(leg, event):
+            self.release(event.cause, event.reason, leg.party)
 
     def abandon(self) -> None:
         """
@@ -71,6 +72,7 @@ class Call(Resuming):
             party.forget()
         for leg in self.legs:
             leg.call = leg.peer = None
+        self.leaving = None
 
     # Writing down
 
@@ -102,6 +104,7 @@ class Call(Resuming):
             consults=self.consults,
             conference=self.conference,
             heldFor=self.heldFor,
+            leaving=-1 if self.leaving is None else self.legs.index(self.leaving),
         )
 
 

@@ -10,8 +10,9 @@ from collections.abc import Collection
 from attrs import evolve
 
 from sipcluster.sessioncontroller.call_making import Making
-from sipcluster.sessioncontroller.events import Cause, UserDataChanged
+from sipcluster.sessioncontroller.events import Cause, Released, UserDataChanged
 from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.wire import kvlist
 from sipcluster.wire.correlation import Requester
@@ -49,13 +50,29 @@ class AskedOf(Making):
 
     __slots__ = ()
 
+    def goesOnWithout(self, leg: Leg, event: Released) -> bool:
+        """
+        A party has hung up, or is to leave: see whether the call goes on among the
+        others, and let it.
+
+        @param event: with its cause, and who has asked for it.
+
+        @return: whether it does; the party has been told then, and its leg released
+            unless it has ended by itself.
+        """
+        return False
+
     def releaseParty(self, party: Party, requester: Requester | None) -> None:
         """
         Take a party out of the call, which has two: that ends it, unless the party
         is called and rings.  Then its caller finds it busy.
         """
         if party.state != "Alerting":
-            self.release(Cause.OK, b"", party, requester)
+            leg = self.legOf(party)
+            now = self._ua.wallTime()
+            released = Released(party.view, now, Cause.OK, requester=requester)
+            if leg is None or not self.goesOnWithout(leg, released):
+                self.release(Cause.OK, b"", party, requester)
             return
         leg = self._second
         if leg is not None:

@@ -44,6 +44,8 @@ class CallData:
         consultation.
     @ivar conference: the consultation is to become a conference, not a transfer.
     @ivar heldFor: that call was held for it.
+    @ivar leaving: the leg of who leaves the call as soon as the one answers who is
+        called instead; L{None}: nobody does.
     """
 
     __slots__ = (
@@ -76,6 +78,7 @@ class CallData:
         "created",
         "dnis",
         "heldFor",
+        "leaving",
         "legs",
         "parties",
         "redirections",
@@ -115,6 +118,7 @@ class CallData:
         self.consults = ""
         self.conference = False
         self.heldFor = False
+        self.leaving: Leg | None = None
         self._made = 0
         self._fields: Fields = ()
         self._asked: Asked | None = None

@@ -100,6 +100,17 @@ class Media(Sessions):
         leg.joined = False
         self.alignSoon()
 
+    def _answered(self, leg: Leg, event: Answered) -> None:
+        first = self._first
+        if leg is self._second and first is not None and leg.peer is not first:
+            # It was given something until somebody answers.
+            first.media = None
+            self.pair(first, leg)
+            if first.state == "Confirmed":
+                first.joined = leg.joined = False
+            self.alignSoon()
+        super()._answered(leg, event)
+
     # What becomes of it
 
     def served(self, leg: Leg, media: MediaRequest) -> None:
@@ -197,7 +208,7 @@ class Media(Sessions):
                 continue  # when it has come so far
             if leg.media is not None or peer is None:
                 return leg
-            if peer.state == "Confirmed" and not (leg.holding or peer.holding):
+            if peer.state == "Confirmed":
                 return leg
         return None
 
@@ -218,15 +229,21 @@ class Media(Sessions):
         if media is not None:
             await self._serve(asked, leg, media)
         elif leg.peer is None:
-            await self.renegotiate(leg, lambda: silent(leg.origin.last), True)
+            await self._attempt(leg, lambda: silent(leg.origin.last), True)
             leg.joined = True
         else:
             await self._join(leg, leg.peer)
 
     async def _join(self, leg: Leg, other: Leg) -> None:
         """
-        Let two far ends know of each other.
+        Let two far ends know of each other, or that they are not to hear each other.
         """
+        if self.masks(leg):
+            for this, that in ((leg, other), (other, leg)):
+                await self._mask(this, that)
+            if leg.peer is other:
+                leg.joined = other.joined = True
+            return
         offered = b""
 
         def offer() -> bytes:
@@ -245,6 +262,12 @@ class Media(Sessions):
             if differ(answer, offered):
                 await self._attempt(leg, lambda: answer, False)
         leg.joined = other.joined = True
+
+    async def _mask(self, leg: Leg, other: Leg) -> None:
+        """
+        Let a far end hear nobody, since one of the two holds.
+        """
+        await self._attempt(leg, lambda: silent(other.received), True)
 
     # Media servers
 

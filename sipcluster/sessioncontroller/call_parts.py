@@ -189,10 +189,11 @@ class CallParts(CallData):
     def placed(self, first: Leg | None, second: Leg | None) -> None:
         """
         These are the caller's leg and that of the called side; they are each other's
-        peers, and make what they have to say each other's session.
+        peers, and make what they have to say each other's session, unless the caller
+        has something of a media server until the called side answers.
         """
         self._first, self._second = first, second
-        if first is not None and second is not None:
+        if first is not None and second is not None and first.media is None:
             self.pair(first, second)
 
     def pair(self, one: Leg, other: Leg) -> None:
@@ -227,6 +228,8 @@ class CallParts(CallData):
             self._first = None
         elif leg is self._second:
             self._second = None
+        if leg is self.leaving:
+            self.leaving = None
 
     def placeOf(self, leg: Leg) -> int:
         """

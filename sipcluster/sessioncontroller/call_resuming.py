@@ -156,6 +156,8 @@ class Resuming(Queueing):
             one.addErrback(lambda _: None)
         for undertaking in value.undertakings:
             self._resumeOne(undertaking, pending, findDN)
+        if not all(leg.joined for leg in self.legs):
+            self.alignSoon()
         if any(party.state == "Failed" for party in self.parties):
             self.hangUpLater(value.busy)
         if making is not None and making.routing:
@@ -241,8 +243,15 @@ class Resuming(Queueing):
             if value.kind == "connect":
                 inTurn(asked, self._connect).addErrback(self._notConnected)
                 return
-            if value.kind == "consult":
+            if value.kind == "mute" and not asked.where:
+                self._resumeMute(asked)
+                return
+            if value.kind == "alternate":
+                done = self.beginAlternate(asked, True)
+            elif value.kind in ("consult", "mute"):
                 done = self.beginConsult(asked, value.left)
+            elif value.kind == "transfer" and asked.where:
+                done = self.beginTransfer(asked)
             elif value.kind == "hold":
                 done = inTurn(asked, partial(self._hold, asked))
             elif value.kind == "retrieve":
@@ -263,6 +272,21 @@ class Resuming(Queueing):
             self._tellRefused(asked, e)
             return
         done.addErrback(self._notDone, asked)
+
+    def _resumeMute(self, asked: Undertaking) -> None:
+        """
+        Go on waiting until the called side rings; it may have rung already, and the
+        other call may not have been gone on with yet.
+        """
+        made: Deferred[str] = Deferred()
+        done = self.leaveWhenItRings(asked.party, made, asked.requester)
+        done.addErrback(self._notDone, asked)
+        self._ua.timers.after(0.0, self._ringsAlready)
+
+    def _ringsAlready(self) -> None:
+        second = self._second
+        if second is not None and (second.state != "Calling" or second.party.answered):
+            self._rings(second)
 
     def _bringBack(self, party: Party) -> None:
         """

@@ -22,15 +22,18 @@ from sipcluster.sessioncontroller.events import (
     Held,
     ModificationAnswered,
     ModificationAsked,
+    RelayAnswered,
     Retrieved,
     Updated,
 )
 from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
 from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.session_description import (
     differ,
     holds,
+    nothingYet,
     silent,
     talking,
 )
@@ -64,6 +67,37 @@ class Sessions(Ringing):
         """
         peer = leg.peer
         return leg.holding or (peer is not None and peer.holding)
+
+    def unpair(self, leg: Leg) -> None:
+        """
+        Let a leg have no peer.  Nothing comes of what passes between the two.
+        """
+        peer = leg.peer
+        super().unpair(leg)
+        if peer is not None:
+            for one in (leg, peer):
+                if one.change is not None or one.relays:
+                    self._part(one)
+
+    def _part(self, leg: Leg) -> None:
+        """
+        Whatever a far end wants of one that it does not talk to any more is refused;
+        whatever that one wanted of it is taken back.
+        """
+        view, now, change = leg.party.view, self._ua.wallTime(), leg.change
+        if isinstance(change, OutgoingInvite):
+            if self._work is not None and leg in self._work.modifications:
+                pass
+            elif change.winner is not None and change.pending:
+                # It has made an offer that is still to be answered.
+                answer = nothingYet(leg.received, self._ua.origin)
+                leg.machine.acknowledge(Acknowledged(view, now, answer))
+            else:
+                leg.machine.withdrawModification()
+        elif change is not None and not getattr(change, "final", 0):
+            leg.machine.modificationAnswered(ModificationAnswered(view, now, 491))
+        for serial in list(leg.relays or ()):
+            leg.machine.relayAnswered(RelayAnswered(view, now, serial, 480))
 
     # What the far ends want
 
@@ -227,11 +261,14 @@ class Sessions(Ringing):
 
         @raise CallRefused: the party is not in this state, or alone.
         """
-        for leg in self.legs:
-            if leg.party is party:
-                other = self.other(leg)
-                if other is not None and party.state == state:
-                    return leg, other
+        leg = self.legOf(party)
+        if leg is not None and party.state == state:
+            other = leg.peer
+            if other is None or other.server:
+                others = self.othersThan(party)
+                other = others[0] if len(others) == 1 else None
+            if other is not None:
+                return leg, other
         raise CallRefused(Why.WRONG_STATE)
 
     async def _hold(self, asked: Undertaking) -> None:
@@ -247,7 +284,7 @@ class Sessions(Ringing):
             try:
                 await self.renegotiate(leg, lambda: silent(other.received), True)
             except CallRefused as e:
-                if self.work.ended:
+                if self.work.ended or e.why is Why.DISCONNECTED:
                     raise
                 # The other side neither sends nor plays anything: it is held.
                 log.info("{dn} holds, {why}", dn=party.view.thisDN, why=e.text)

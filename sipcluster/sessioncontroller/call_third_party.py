@@ -127,7 +127,8 @@ class ThirdParty(Media):
             self._callerAnswered(leg, event)
             return
         super()._answered(leg, event)
-        if self._isOurs(self._first):
+        first = self._first
+        if first is not None and first.joined and self._isOurs(first):
             self._connectSoon()
 
     def _callerAnswered(self, leg: Leg, event: Answered) -> None:
@@ -222,6 +223,9 @@ class ThirdParty(Media):
     async def _connect(self) -> None:
         first, second = self._first, self._second
         if first is None or second is None:
+            return
+        if self.masks(first):
+            await self._join(first, second)
             return
         heard, work = second.heard, self.work
         if not heard or sameSession(heard, work.heard):

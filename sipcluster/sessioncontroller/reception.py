@@ -135,6 +135,11 @@ class Reception:
         A DN calls: see whether that is about a call that it holds.
         """
 
+    def noteConsultation(self, call: Call, dn: str) -> None:
+        """
+        A DN calls: see whether that is about a call that it holds.
+        """
+
     def agentOf(self, connID: str) -> UserAgent:
         """
         What a call is given to work with.

@@ -87,15 +87,19 @@ def goOn(call: Call, value: CallValue, findDN: FindDN) -> bool:
             whole = whole and bool(written.server)
             made.append(None)
     for leg, written in zip(made, value.legs, strict=True):
-        if leg is not None and written.peer == -2:
-            call.unpair(leg)
-        elif leg is not None and written.peer >= 0:
-            peer = made[written.peer]
-            if peer is None:
-                call.unpair(leg)
-                leg.joined = False
-            else:
-                call.pair(leg, peer)
+        if leg is None or written.peer == -1:
+            continue
+        peer = made[written.peer] if written.peer >= 0 else None
+        for one in (leg, peer):
+            if one is not None and one.peer is not None:
+                one.peer.peer = None
+        leg.peer = peer
+        if peer is not None:
+            peer.peer = leg
+        elif written.peer >= 0:
+            leg.joined = False
+    if value.leaving >= 0:
+        call.leaving = made[value.leaving]
     if not whole or not (call.legs or (value.making and value.making.routing)):
         call.release(Cause.LOST)
         call.endIfEmpty()

@@ -66,11 +66,102 @@ class TransferControl(CallControl):
             return fail(e)
         return succeed(None)
 
+    def muteTransfer(
+        self,
+        dn: str,
+        connID: str,
+        destination: str,
+        userData: KVList = (),
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        """
+        See L{ITransfers}.
+        """
+
+        def act() -> Deferred[None]:
+            call, party = self._find(dn, connID)
+            where = self.wish(dn, destination)
+            data = checkUserData(userData)
+            self.notFull()
+            done = call.consultFor(party, where, data, False, requester, True)
+            return done.addCallback(lambda _: None)
+
+        return self._later(act)
+
+    def singleStepTransfer(
+        self,
+        dn: str,
+        connID: str,
+        destination: str,
+        userData: KVList = (),
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        """
+        See L{ITransfers}.
+        """
+
+        def act() -> Deferred[None]:
+            call, party = self._find(dn, connID)
+            where = self.wish(dn, destination)
+            data = checkUserData(userData)
+            return call.singleStepFor(party, where, data, requester)
+
+        return self._later(act)
+
+    def alternate(
+        self,
+        dn: str,
+        heldConnID: str,
+        connID: str,
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        """
+        See L{ITransfers}.
+        """
+
+        def act() -> Deferred[None]:
+            held, party = self._find(dn, heldConnID)
+            call, theirs = self._find(dn, connID)
+            return held.alternateWith(party, call, theirs, requester)
+
+        return self._later(act)
+
+    def reconnect(
+        self,
+        dn: str,
+        heldConnID: str,
+        connID: str,
+        requester: Requester | None = None,
+    ) -> Deferred[None]:
+        """
+        See L{ITransfers}.
+        """
+        try:
+            held, party = self._find(dn, heldConnID)
+            call, consulting = self._find(dn, connID)
+            held.reconnectFrom(party, call, consulting, requester)
+        except CallRefused as e:
+            return fail(e)
+        return succeed(None)
+
+    # Consultations by telephones
+
+    def noteConsultation(self, call: Call, dn: str) -> None:
+        """
+        See L{Reception<sipcluster.sessioncontroller.reception.Reception>}.
+        """
+        live = [party for party in self.ua.parties.get(dn, ()) if party.live]
+        if len(live) == 1 and live[0].state == "Hold":
+            about = self.calls.get(live[0].view.connID)
+            if about is not None:
+                call.consults = about.connID
+                call.userData = about.userData
+
     # IExchange
 
     def callOf(self, connID: str) -> Call | None:
         """
-        See L{IExchange<sipcluster.sessioncontroller.call_transfers.IExchange>}.
+        See L{IExchange<sipcluster.sessioncontroller.call_consulting.IExchange>}.
         """
         return self.calls.get(connID)
 
@@ -78,7 +169,7 @@ class TransferControl(CallControl):
         self, about: Call, party: Party, asked: Undertaking
     ) -> Deferred[str]:
         """
-        See L{IExchange<sipcluster.sessioncontroller.call_transfers.IExchange>}.
+        See L{IExchange<sipcluster.sessioncontroller.call_consulting.IExchange>}.
         """
         assert asked.where is not None
         self.notFull()
@@ -87,4 +178,8 @@ class TransferControl(CallControl):
         call.consults = about.connID
         call.conference = asked.conference
         call.heldFor = asked.sent
-        return self.makeFor(call, asked.where, asked.requester)
+        if asked.kind != "mute":
+            return self.makeFor(call, asked.where, asked.requester)
+        made = self.makeFor(call, asked.where, None)
+        done = call.leaveWhenItRings(call.parties[0], made, asked.requester)
+        return done.addCallback(lambda _: call.connID)

@@ -22,7 +22,7 @@ from sipcluster.sip.timers import Timer, TimerQueue, TimerValues
 from sipcluster.wire.correlation import Requester
 
 if TYPE_CHECKING:
-    from sipcluster.sessioncontroller.call_transfers import IExchange
+    from sipcluster.sessioncontroller.call_consulting import IExchange
     from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
     from sipcluster.sessioncontroller.leg import Leg
     from sipcluster.sessioncontroller.party import Party

@@ -10,7 +10,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 
 from sipcluster.sessioncontroller.controller import SessionController
-from sipcluster.sessioncontroller.events import CallEvent, Cause
+from sipcluster.sessioncontroller.events import CallEvent, Cause, Role, Updated
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sip.message import Message, Request
 from sipcluster.sip.sdp import directionOf, mediaOf
@@ -21,6 +21,19 @@ from tests.memory.nodes import DOMAIN, PROXY1, PROXY2, TRUNK
 
 #: Their numbers, and the addresses that they have.
 NUMBERS = {"A": "1001", "B": "1002", "C": "1003", "D": "1004", "O": "4930123"}
+
+
+#: What stands for the usual roles.
+ROLES = {Role.ORIGINATION: "orig", Role.DESTINATION: "dest", Role.UNKNOWN: "?"}
+
+_LETTERS = {number: letter for letter, number in NUMBERS.items()}
+
+
+def who(dn: str, role: Role) -> str:
+    """
+    Somebody in a call, in a few letters.
+    """
+    return f"{_LETTERS.get(dn, dn)}/{ROLES.get(role, role.value)}"
 
 
 class Line(Telephone):
@@ -370,11 +383,11 @@ class Conversation(ControlTestCase):
         words = [
             name,
             type(event).__name__,
-            f"{view.thisDN}/{view.thisRole.value}",
-            f"{view.otherDN}/{view.otherRole.value}",
+            who(view.thisDN, view.thisRole),
+            who(view.otherDN, view.otherRole),
         ]
         if event.third is not None:
-            words.append(f"by {event.third.dn}/{event.third.role.value}")
+            words.append(f"by {who(event.third.dn, event.third.role)}")
         cause = getattr(event, "cause", event.why)
         if cause is not Cause.OK:
             words.append(cause.value)
@@ -388,13 +401,17 @@ class Conversation(ControlTestCase):
 
     def rows(self, dn: str = "") -> list[str]:
         """
-        All events since the last time, or those of a DN.
+        All events since the last time, or those of a DN, without C{Updated}.
         """
         self.pump()
         new = self.sink.events[self.looked :]
         self.looked = len(self.sink.events)
-        rows = [(event.party.thisDN, self.row(event)) for event in new]
-        return [row for who, row in rows if dn in ("", who)]
+        rows = [
+            (event.party.thisDN, self.row(event))
+            for event in new
+            if not isinstance(event, Updated)
+        ]
+        return [row for one, row in rows if dn in ("", one)]
 
     def eventsOf(self, letter: str) -> list[str]:
         """
