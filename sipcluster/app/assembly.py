@@ -17,6 +17,7 @@ from sipcluster.app.process import Process
 from sipcluster.app.settings import (
     Application,
     Configuration,
+    Media,
     SIPApplication,
     Store,
 )
@@ -49,6 +50,10 @@ def makeProcess(
         from sipcluster.app.store import makeStore
 
         process.runs(makeStore(reactor, configuration, application))
+    elif isinstance(application, Media):
+        from sipcluster.app.media import addMedia
+
+        addMedia(process, reactor, configuration, application, streams)
     else:
         from sipcluster.app.sip_member import addMember
 

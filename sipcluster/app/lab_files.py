@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from sipcluster.app.ca import LabCA
+from sipcluster.app.lab_sounds import makeSounds
 
 DOMAIN = "lab.example"
 
@@ -21,6 +22,7 @@ MEMBERS: Mapping[str, tuple[str, int]] = {
     "proxy2": ("proxy", 12),
     "node1": ("node", 21),
     "node2": ("node", 22),
+    "media1": ("media", 31),
 }
 
 #: The same where each node is a pair: its members serve under its name.
@@ -32,6 +34,7 @@ PAIRED: Mapping[str, tuple[str, int]] = {
     "node1b": ("node", 23),
     "node2a": ("node", 22),
     "node2b": ("node", 24),
+    "media1": ("media", 31),
 }
 
 #: The pairs and their members; one of each serves, the first one if both start
@@ -55,11 +58,13 @@ class LabFiles:
 
     @ivar base: the first three numbers of all addresses.
     @ivar paired: whether each node is a pair.
+    @ivar mediaCheck: seconds between two questions to the media server.
     """
 
     folder: Path
     base: str = "127.0.0"
     paired: bool = True
+    mediaCheck: int = 1
 
     @property
     def members(self) -> Mapping[str, tuple[str, int]]:
@@ -81,6 +86,13 @@ class LabFiles:
         The folder of the logs.
         """
         return self.folder / "log"
+
+    @property
+    def prompts(self) -> Path:
+        """
+        The folder of what media servers play.
+        """
+        return self.folder / "prompts"
 
     @property
     def authority(self) -> Path:
@@ -118,6 +130,7 @@ class LabFiles:
                 ca.issue(name, [f"{name}.{DOMAIN}", self.address(last)], DOMAIN)
             elif table == "node" and self.paired:
                 ca.issue(name, [self.address(last)], f"{name}.{DOMAIN}")
+        makeSounds(self.prompts)
         self.configuration.write_text(self.toml(), "utf-8")
 
     def toml(self) -> str:
@@ -129,7 +142,11 @@ class LabFiles:
         parts.append(_SERVICES.format(peer=self.address(TRUNK)))
         for name, (table, last) in self.members.items():
             kind = "member" if table == "node" and self.paired else table
-            parts.append(_TABLES[kind].format(name=name, address=self.address(last)))
+            parts.append(
+                _TABLES[kind].format(
+                    name=name, address=self.address(last), check=self.mediaCheck
+                )
+            )
         if self.paired:
             parts += [
                 _PAIR.format(name=name, one=one, two=two)
@@ -156,6 +173,7 @@ class LabFiles:
             nodes="\n".join(self._nodes()),
             pairs=_PAIRS_SAID if self.paired else "",
             store=self.address(10),
+            media=self.address(31),
             peer=self.address(TRUNK),
             me=self.address(1),
             domain=DOMAIN,
@@ -214,7 +232,23 @@ password = "secret-monitor"
 role = "monitor"
 """
 
+_MEDIA = """\
+[[voip-service]]
+number = "msml-{name}"
+service-type = "msml"
+contact = "sip:{address}:5060"
+oos-check = {check}
+
+[[media]]
+name = "{name}"
+sip-address = "{address}"
+sip-port = 5060
+http-port = 8080
+rtp-ports = [20000, 29999]
+"""
+
 _TABLES = {
+    "media": _MEDIA,
     "store": """\
 [[store]]
 name = "{name}"
@@ -281,6 +315,7 @@ A SIP cluster for the domain {domain} on this host
   proxy1  {one}  SIP 5060 (UDP, TCP), 5061 (TLS)
   proxy2  {two}  SIP 5060 (UDP, TCP), 5061 (TLS)
 {nodes}
+  media1  {media}  SIP 5060 (UDP, TCP), RTP 20000 to 29999
   HTTP    port 8080 of each: /status /health/ready /registrations /calls /metrics
 {pairs}\
   T-Library of the nodes: default port 3000 (calls), TCport 3001 (calls, DNs
@@ -290,6 +325,9 @@ A SIP cluster for the domain {domain} on this host
   T-Library      applications desktop, routing and monitor, password secret-NAME
   routing point  5000, which takes no calls yet
   trunk          9: numbers that begin with 9 go to sip:{peer}:5060, without the 9
+
+  media server   msml-media1: files of {folder}/prompts, as file:music.wav,
+                 and tone:ringback; what it records is in {folder}/recordings
 
   configuration  {folder}/cluster.toml
   logs           {logs}

@@ -50,6 +50,8 @@ SUBSYSTEMS = {
     "sipcluster.tcontroller": "t-controller",
     "sipcluster.tserver": "t-controller",
     "sipcluster.smartproxy": "smart-proxy",
+    "sipcluster.media": "media-server",
+    "sipcluster.mediaservice": "session-controller",
 }
 
 #: The stream of everything else: the process itself, Twisted.

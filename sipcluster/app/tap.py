@@ -20,6 +20,7 @@ from sipcluster.app.settings import (
     Application,
     BadConfiguration,
     Configuration,
+    Media,
     Node,
     Proxy,
     SIPApplication,
@@ -117,6 +118,11 @@ class NodeOptions(_MemberRole):
                 f"{configuration.source}: {self['name']} is a member of the pair "
                 f"{pair.name}: start it with twistd sipcluster pair"
             )
+
+
+class MediaOptions(_MemberRole):
+    kind = Media
+    table = "media"
 
 
 class StoreOptions(_MemberRole):
@@ -230,6 +236,7 @@ class Options(usage.Options):
         ("proxy", None, ProxyOptions, "A SIP Proxy: registrar and balancer."),
         ("node", None, NodeOptions, "A SIP Server node."),
         ("pair", None, PairOptions, "One member of an HA pair."),
+        ("media", None, MediaOptions, "A media server."),
         ("store", None, StoreOptions, "The cluster store of a single host."),
         ("lab", None, LabOptions, "A whole sample cluster on this host."),
         ("check", None, CheckOptions, "Check a configuration file, start nothing."),

@@ -79,7 +79,8 @@ class Cluster:
         """
         Where its things are.
         """
-        return LabFiles(self.folder, self.base, self.paired)
+        # Questions through the SIP Proxies leave transactions that linger.
+        return LabFiles(self.folder, self.base, self.paired, 0)
 
     def address(self, name: str) -> str:
         """

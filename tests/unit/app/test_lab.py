@@ -54,6 +54,7 @@ class LabFilesTests(SynchronousTestCase):
                 "node1b": "10.9.8.23",
                 "node2a": "10.9.8.22",
                 "node2b": "10.9.8.24",
+                "media1": "10.9.8.31",
             },
         )
         for proxy in self.configuration.proxies:
