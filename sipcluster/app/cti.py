@@ -27,6 +27,7 @@ from sipcluster.tlib.messages import Message
 from sipcluster.tlib.text import render
 from sipcluster.tserver.call_events import Abandoned, CallEvents
 from sipcluster.tserver.call_handlers import callHandlers
+from sipcluster.tserver.call_monitoring import CallMonitoring
 from sipcluster.tserver.call_queries import CallQueries
 from sipcluster.tserver.call_requests import CallRequests
 from sipcluster.tserver.call_snapshot import CallSnapshot
@@ -149,6 +150,7 @@ class CTI:
     @ivar default: the port of the Session Controller: calls of this node.
     @ivar tcport: the port of the T-Controller: calls, DNs and agents.
     @ivar controller: the T-Controller; it is the sink of the call-control events.
+    @ivar monitoring: tells recorders of calls as such; also a sink of those events.
     @ivar ports: both, by their names, with their TCP ports.
     """
 
@@ -209,10 +211,15 @@ class CTI:
             runtime.keeper,
         )
 
+        self.monitoring = CallMonitoring(runtime.clock, settings.name)
+        for server in (self.default, self.tcport):
+            self.monitoring.at(server, runtime.keeper)
+
     def control(self, calls: ICallControl) -> None:
         """
         Let clients ask for calls.
         """
+        self.monitoring.controlled(calls)
         ofCalls = CallSnapshot(calls)
         for server in (self.default, self.tcport):
             ofPort = server is self.tcport
@@ -252,6 +259,7 @@ class CTI:
         """
         ends = [server.stop() for server in (self.default, self.tcport)]
         self.controller.stop()
+        self.monitoring.stop()
         return gatherResults(ends).addCallback(lambda _: None)
 
     def abandon(self) -> None:
@@ -261,6 +269,7 @@ class CTI:
         for server in (self.default, self.tcport):
             server.abandon()
         self.controller.stop()
+        self.monitoring.stop()
 
     def status(self) -> dict[str, object]:
         """

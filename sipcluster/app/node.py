@@ -181,7 +181,7 @@ class NodeMember(Service):
             switch.domain,
             configuration.pairHost(pair),
             settings.sipAddress,
-            (LogSink(), self.cti.controller, *sinks),
+            (LogSink(), self.cti.controller, self.cti.monitoring, *sinks),
             Limits(calls=settings.maxCalls, redirections=nodes.maxRedirections),
             role=renderRole(PeerRole(True, runtime.epoch, pair)),
             keeper=runtime.keeper,

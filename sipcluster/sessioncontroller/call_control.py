@@ -23,8 +23,10 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     PartyStatus,
     Why,
 )
+from sipcluster.sessioncontroller.isupervision import MonitorMode
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.reception import Reception
+from sipcluster.sessioncontroller.standing import AS_USUAL
 from sipcluster.sip.grammar import escapeUser
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList
@@ -199,6 +201,12 @@ class CallControl(Reception):
         call = self.calls.get(connID)
         return () if call is None else _statuses(call.parties)
 
+    def connIDs(self) -> Sequence[str]:
+        """
+        See L{ICallControl}.
+        """
+        return list(self.calls)
+
     def awaits(self, requester: Requester) -> bool:
         """
         See L{ICallControl}.
@@ -303,4 +311,13 @@ def _party(
 
 
 def _statuses(parties: Sequence[Party] | dict[Party, None]) -> list[PartyStatus]:
-    return [PartyStatus(party.view, party.state) for party in parties if party.live]
+    return [_status(party) for party in parties if party.live]
+
+
+def _status(party: Party) -> PartyStatus:
+    standing = party.standing
+    if standing is AS_USUAL:
+        return PartyStatus(party.view, party.state)
+    monitoring = standing.monitoring
+    silent = monitoring is not None and monitoring.mode is MonitorMode.SILENT
+    return PartyStatus(party.view, party.state, standing.muted or silent, standing.deaf)

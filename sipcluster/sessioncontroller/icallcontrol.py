@@ -62,11 +62,15 @@ class PartyStatus:
     One party of a live call.
 
     @ivar state: in the words of ECMA-269: Initiated, Alerting, Connected, Hold,
-        Failed.
+        Failed, Queued.
+    @ivar muted: nobody is to hear it.
+    @ivar deaf: it is to hear nobody.
     """
 
     view: PartyView
     state: str
+    muted: bool = False
+    deaf: bool = False
 
 
 class ICallControl(Interface):
@@ -166,6 +170,11 @@ class ICallControl(Interface):
     def partiesIn(connID: str) -> Sequence[PartyStatus]:
         """
         The live parties of a call, the caller first; empty when there is none.
+        """
+
+    def connIDs() -> Sequence[str]:
+        """
+        The ConnIDs of all calls, in the order in which they began.
         """
 
     def awaits(requester: Requester) -> bool:

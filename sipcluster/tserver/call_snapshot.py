@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from attrs import frozen
 from zope.interface import implementer
 
+from sipcluster.sessioncontroller.events import Role
 from sipcluster.sessioncontroller.isessioncontroller import ICallControl, PartyStatus
 from sipcluster.tlib.enums import PartyState
 from sipcluster.tserver.itserver import ISnapshot
@@ -23,6 +24,7 @@ PARTY_STATES: Mapping[str, int] = {
     "Connected": int(PartyState.CONNECTED),
     "Hold": int(PartyState.HELD),
     "Failed": int(PartyState.FAILED),
+    "Queued": int(PartyState.QUEUED),
 }
 
 
@@ -30,7 +32,14 @@ def partyState(party: PartyStatus) -> int:
     """
     The state of a party in the field's flags.
     """
-    return PARTY_STATES.get(party.state, int(PartyState.NULL))
+    state = PARTY_STATES.get(party.state, int(PartyState.NULL))
+    if party.muted:
+        state |= PartyState.NO_TALK
+    if party.deaf:
+        state |= PartyState.NO_LISTEN
+    if party.view.thisRole is Role.OBSERVER:
+        state |= PartyState.AUDIT
+    return state
 
 
 @frozen

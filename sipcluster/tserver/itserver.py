@@ -5,7 +5,7 @@ asks of those who answer requests.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -59,6 +59,21 @@ class IEventPublisher(Interface):
     def publishToAll(event: Message | Outgoing) -> None:
         """
         Give an event to every client.
+        """
+
+    def publishTo(clients: Iterable[str], event: Message | Outgoing) -> None:
+        """
+        Give an event to some clients, whose masks let it through.
+
+        @param clients: ids of their sessions; those that there are not: ignored.
+        """
+
+    def hasRoom(client: str) -> bool:
+        """
+        Whether a client is there and is not behind with what it reads: much that
+        can wait should wait until it is.
+
+        @param client: id of its session.
         """
 
     def answer(requester: Requester, event: Message | Outgoing) -> None:

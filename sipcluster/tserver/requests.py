@@ -29,6 +29,8 @@ from sipcluster.tlib.messages import (
     RequestRegisterAddress,
     RequestRegisterClient,
     RequestSetInputMask,
+    RequestStartCallMonitoring,
+    RequestStopCallMonitoring,
     RequestUnregisterAddress,
 )
 from sipcluster.tserver.itserver import IRequests
@@ -50,7 +52,8 @@ _MONITOR = frozenset(
         *(RequestQueryServer.number, RequestQueryAddress.number),
         *(RequestRegisterAddress.number, RequestUnregisterAddress.number),
         *(RequestSetInputMask.number, RequestQueryCall.number),
-        RequestQuerySwitch.number,
+        *(RequestQuerySwitch.number, RequestStartCallMonitoring.number),
+        RequestStopCallMonitoring.number,
     )
 )
 

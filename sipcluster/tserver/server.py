@@ -263,9 +263,26 @@ class TServer:
         """
         See L{IEventPublisher}.
         """
-        self.counts["published"] += 1
-        streams = [session.stream for session in self.sessions.values()]
-        self._distribute(streams, outgoing(event), "")
+        self.publishTo(self.sessions, event)
+
+    def publishTo(self, clients: Iterable[str], event: Message | Outgoing) -> None:
+        """
+        See L{IEventPublisher}.
+        """
+        sessions = map(self.sessions.get, clients)
+        streams = [one.stream for one in sessions if one is not None]
+        if streams:
+            self.counts["published"] += 1
+            self._distribute(streams, outgoing(event), "")
+
+    def hasRoom(self, client: str) -> bool:
+        """
+        See L{IEventPublisher}.
+        """
+        session = self.sessions.get(client)
+        if session is None or not session.stream.attached:
+            return False
+        return session.stream.journal.halfEmpty(self.limits)
 
     def _distribute(self, streams: Iterable[Stream], event: Outgoing, dn: str) -> None:
         try:

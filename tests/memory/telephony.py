@@ -145,7 +145,8 @@ class TelephonyTestCase(NodeTestCase):
         """
         client = Client(server, self.now, application)
         client.connect()
-        client.register(*dns)
+        if dns:
+            client.register(*dns)
         client.take()
         return client
 

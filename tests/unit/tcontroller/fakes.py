@@ -4,6 +4,7 @@ What stands in for the neighbours of the T-Controller in its tests.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from attrs import evolve
@@ -101,6 +102,12 @@ class Port:
         self.events.append(event)
 
     def publishToAll(self, event: Any) -> None:
+        raise NotImplementedError
+
+    def publishTo(self, clients: Iterable[str], event: Any) -> None:
+        raise NotImplementedError
+
+    def hasRoom(self, client: str) -> bool:
         raise NotImplementedError
 
     def answer(self, requester: Requester, event: Any) -> None:

@@ -4,7 +4,7 @@ What stands in for the neighbours of the call model in its tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -87,6 +87,12 @@ class RecordingPublisher:
         self.published.append((dn, event, requester))
 
     def publishToAll(self, event: Message | Outgoing) -> None:
+        raise NotImplementedError
+
+    def publishTo(self, clients: Iterable[str], event: Message | Outgoing) -> None:
+        raise NotImplementedError
+
+    def hasRoom(self, client: str) -> bool:
         raise NotImplementedError
 
     def answer(self, requester: Requester, event: Message | Outgoing) -> None:
@@ -192,6 +198,9 @@ class FakeControl:
 
     def partiesIn(self, connID: str) -> Sequence[PartyStatus]:
         return [one for one in self.parties if one.view.connID == connID]
+
+    def connIDs(self) -> Sequence[str]:
+        return list(dict.fromkeys(one.view.connID for one in self.parties))
 
     def awaits(self, requester: Requester) -> bool:
         return False
