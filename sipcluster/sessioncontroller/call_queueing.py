@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from sipcluster.sessioncontroller.call_routing import Routed
+from sipcluster.sessioncontroller.call_treatments import Treated
 from sipcluster.sessioncontroller.undertakings import Undertaking
 from sipcluster.sessioncontroller.waiting import Waiting
 
 
-class Queueing(Routed):
+class Queueing(Treated):
     """
     What a call does at a routing point.
     """
@@ -32,7 +32,12 @@ class Queueing(Routed):
         @return: L{None}: it is nothing of the kind.
         """
         waiting = self._queue
-        if asked.kind == "route" and waiting is not None and waiting.route is not None:
+        if waiting is None:
+            return None
+        if asked.kind == "route" and waiting.route is not None:
             waiting.route.asked = asked
-            return self.awaitRoute(asked)
-        return None
+        elif asked.kind == "treat" and waiting.given is not None:
+            waiting.given.asked = asked
+        else:
+            return None
+        return self.awaitRoute(asked)

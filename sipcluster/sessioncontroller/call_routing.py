@@ -142,10 +142,18 @@ class Routed(Waits):
         End a call.
         """
         status, cause = _ENDS[routeType]
-        party, first = waiting.party, self._first
         self._tellUsed(waiting, Route(routeType), None, requester)
+        self.endAtPoint(waiting, status, cause)
+
+    def endAtPoint(self, waiting: Waiting, status: int, cause: Cause) -> None:
+        """
+        End a call that waits.
+
+        @param status: what its caller is answered, if it was not.
+        """
+        first = self._first
         self._forgetQueue()
-        self._clear(party, cause)
+        self._clear(waiting.party, cause)
         if first is not None and first.state == "Proceeding":
             self._clear(first.party, cause)
             first.machine.refuse(status, b"", ())
@@ -257,8 +265,7 @@ class Routed(Waits):
             overflow = (BACK,)
         to, *rest = overflow if cause is Cause.NO_ANSWER else (BACK,)
         if to == NOWHERE:
-            self._forgetQueue()
-            super()._refuse(status, cause)
+            self._leave(status, cause)
             return
         if to != BACK:
             overrides = evolve(route.overrides, overflow=(*rest, BACK))

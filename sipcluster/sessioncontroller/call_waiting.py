@@ -31,7 +31,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.queue_events import Queued, RouteRequested
-from sipcluster.sessioncontroller.queue_values import QueueValue
+from sipcluster.sessioncontroller.queue_values import GivenValue, QueueValue
 from sipcluster.sessioncontroller.values import CallValue
 from sipcluster.sessioncontroller.waiting import Overrides, Route, Waiting
 
@@ -107,6 +107,9 @@ class Waits(Supervision):
             waiting.given, before.given = before.given, None
             before.end()
         first.party.meet(party)
+        if first.party.answered and first.peer is None and first.joined:
+            # It has talked to somebody who is not there any more.
+            self.silence(first)
         log.info(
             "call {connID} waits at {dn}",
             connID=self.connID,
@@ -158,6 +161,8 @@ class Waits(Supervision):
         """
         waiting = self._queue
         assert waiting is not None
+        if waiting.given is not None:
+            return  # somebody is at it
         within = waiting.point.routerTimeout
         waiting.wait(self._ua.timers.after(within, self._routerSilent))
 
@@ -180,7 +185,8 @@ class Waits(Supervision):
         """
         waiting = self._queue
         if waiting is not None and waiting.isHere and waiting.route is None:
-            self._giveTime()
+            within = waiting.point.routerTimeout
+            waiting.wait(self._ua.timers.after(within, self._routerSilent))
 
     # Default routing
 
@@ -275,7 +281,14 @@ class Waits(Supervision):
                 route.routeType,
                 Overrides(route.timeout, route.overflow, route.action),
             )
+        if written.given is not None:
+            self._resumeGiven(waiting, written.given)
         timers = self._ua.timers
         if written.left:
             waiting.timer = timers.after(written.left, self._routerSilent)
         waiting.again = timers.after(TOLD_AGAIN, self._tellWaits)
+
+    def _resumeGiven(self, waiting: Waiting, written: GivenValue) -> None:
+        """
+        Go on with what the caller is given.
+        """

@@ -66,7 +66,12 @@ class RoutingControl(SupervisionControl):
         """
         See L{IRouting}.
         """
-        return fail(CallRefused(Why.UNSUPPORTED))
+
+        def act() -> Deferred[None]:
+            call, party = self._find(dn, connID)
+            return call.treatParty(party, treatment, requester)
+
+        return self._later(act)
 
     def makePredictiveCall(
         self,

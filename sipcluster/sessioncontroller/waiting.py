@@ -64,6 +64,7 @@ class Given:
     @ivar media: what a media server does for it; L{None}: none is needed.
     @ivar asked: who wants that; L{None}: it is answered.
     @ivar applied: that was told.
+    @ivar lasts: seconds after which it ends; 0: it does so by itself, or never.
     @ivar timer: fires when it ends.
     """
 
@@ -71,6 +72,7 @@ class Given:
     media: MediaRequest | None = None
     asked: Undertaking | None = None
     applied: bool = False
+    lasts: float = 0.0
     timer: Timer | None = None
 
     def end(self) -> None:
