@@ -131,6 +131,9 @@ class Desk:
     @ivar refuses: the status with which the next new call is answered; 0: it rings.
     """
 
+    #: What its lines are.
+    lineClass = Line
+
     def __init__(self, phone: Phone, name: str, port: int) -> None:
         self._phone = phone
         self._name = name
@@ -152,7 +155,7 @@ class Desk:
         """
         phone = evolve(self._phone, dialog=None, invite=None, challenges=[])
         at = len(self.lines)
-        line = Line(phone, f"{self._name}{at}", self._port + 2 * at)
+        line = self.lineClass(phone, f"{self._name}{at}", self._port + 2 * at)
         line.autoAnswer = self.autoAnswer
         self.lines.append(line)
         return line
@@ -218,13 +221,95 @@ class Desk:
         line.received(message)
 
 
-class Conversation(ControlTestCase):
+class Meeting(ControlTestCase):
     """
-    Telephones A, B and C, and O behind a trunk, and a node that is asked by the test.
+    Looks at telephones in calls, and at what was told of them.
 
     @ivar desks: the telephones, by letter.
-    @ivar names: of calls in what L{rows} says, by ConnID: c1, c2, in the order in
+    @ivar names: of calls in what L{row} says, by ConnID: c1, c2, in the order in
         which events told of them.
+    """
+
+    desks: dict[str, Desk]
+    names: dict[str, str]
+
+    @property
+    def controller(self) -> SessionController:
+        """
+        What can be asked.
+        """
+        return self.node.controller
+
+    def legOf(self, letter: str, connID: str) -> Leg:
+        """
+        The leg of a telephone in a call.
+        """
+        (leg,) = (
+            leg
+            for leg in self.controller.calls[connID].telephones
+            if leg.party.view.thisDN == NUMBERS[letter] and leg.party.live
+        )
+        return leg
+
+    def line(self, letter: str, connID: str) -> Line:
+        """
+        The line with which a telephone is in a call.
+        """
+        callID = self.legOf(letter, connID).callID
+        (line,) = (one for one in self.desks[letter].lines if one.has(callID))
+        return line
+
+    def assertTalk(self, connID: str, one: str, other: str) -> None:
+        """
+        Two telephones hear each other, and both know that they do.
+        """
+        this, that = self.line(one, connID), self.line(other, connID)
+        self.assertEqual(
+            (this.hears, this.speaksTo, that.hears, that.speaksTo),
+            (that.port, that.port, this.port, this.port),
+        )
+        self.assertTrue(this.talks and that.talks)
+        for leg in self.controller.calls[connID].telephones:
+            self.assertTrue(leg.joined)
+
+    def assertSilent(self, connID: str, *letters: str) -> None:
+        """
+        These telephones hear nobody, and nobody hears them.
+        """
+        for letter in letters:
+            line = self.line(letter, connID)
+            self.assertEqual((line.hears, line.speaksTo), (0, 0), letter)
+
+    def row(self, event: CallEvent) -> str:
+        """
+        One event in a line: its call, name, who, whom, the third party, what brought
+        it about, from where, and a C{!} where it answers a request.
+        """
+        view = event.party
+        name = self.names.setdefault(view.connID, f"c{len(self.names) + 1}")
+        words = [
+            name,
+            type(event).__name__,
+            who(view.thisDN, view.thisRole),
+            who(view.otherDN, view.otherRole),
+        ]
+        if event.third is not None:
+            words.append(f"by {who(event.third.dn, event.third.role)}")
+        cause = getattr(event, "cause", event.why)
+        if cause is not Cause.OK:
+            words.append(cause.value)
+        if view.previousConnID:
+            previous = self.names.get(view.previousConnID, "?")
+            words.append(f"from {previous}")
+        if event.requester is not None:
+            self.assertEqual(event.requester, WHO)
+            words.append("!")
+        return " ".join(words)
+
+
+class Conversation(Meeting):
+    """
+    Telephones A, B and C, and O behind a trunk, and a node that is asked by the test.
     """
 
     def setUp(self) -> None:
@@ -238,13 +323,6 @@ class Conversation(ControlTestCase):
         }
         self.names: dict[str, str] = {}
         self.looked = 0
-
-    @property
-    def controller(self) -> SessionController:
-        """
-        What can be asked.
-        """
-        return self.node.controller
 
     # Going on
 
@@ -332,72 +410,6 @@ class Conversation(ControlTestCase):
         self.assertNoCall()
 
     # Looking
-
-    def legOf(self, letter: str, connID: str) -> Leg:
-        """
-        The leg of a telephone in a call.
-        """
-        (leg,) = (
-            leg
-            for leg in self.controller.calls[connID].telephones
-            if leg.party.view.thisDN == NUMBERS[letter] and leg.party.live
-        )
-        return leg
-
-    def line(self, letter: str, connID: str) -> Line:
-        """
-        The line with which a telephone is in a call.
-        """
-        callID = self.legOf(letter, connID).callID
-        (line,) = (one for one in self.desks[letter].lines if one.has(callID))
-        return line
-
-    def assertTalk(self, connID: str, one: str, other: str) -> None:
-        """
-        Two telephones hear each other, and both know that they do.
-        """
-        this, that = self.line(one, connID), self.line(other, connID)
-        self.assertEqual(
-            (this.hears, this.speaksTo, that.hears, that.speaksTo),
-            (that.port, that.port, this.port, this.port),
-        )
-        self.assertTrue(this.talks and that.talks)
-        for leg in self.controller.calls[connID].telephones:
-            self.assertTrue(leg.joined)
-
-    def assertSilent(self, connID: str, *letters: str) -> None:
-        """
-        These telephones hear nobody, and nobody hears them.
-        """
-        for letter in letters:
-            line = self.line(letter, connID)
-            self.assertEqual((line.hears, line.speaksTo), (0, 0), letter)
-
-    def row(self, event: CallEvent) -> str:
-        """
-        One event in a line: its call, name, who, whom, the third party, what brought
-        it about, from where, and a C{!} where it answers a request.
-        """
-        view = event.party
-        name = self.names.setdefault(view.connID, f"c{len(self.names) + 1}")
-        words = [
-            name,
-            type(event).__name__,
-            who(view.thisDN, view.thisRole),
-            who(view.otherDN, view.otherRole),
-        ]
-        if event.third is not None:
-            words.append(f"by {who(event.third.dn, event.third.role)}")
-        cause = getattr(event, "cause", event.why)
-        if cause is not Cause.OK:
-            words.append(cause.value)
-        if view.previousConnID:
-            previous = self.names.get(view.previousConnID, "?")
-            words.append(f"from {previous}")
-        if event.requester is not None:
-            self.assertEqual(event.requester, WHO)
-            words.append("!")
-        return " ".join(words)
 
     def rows(self, dn: str = "") -> list[str]:
         """
