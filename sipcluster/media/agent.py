@@ -135,6 +135,7 @@ class MediaAgent:
         elif request.method == b"OPTIONS":
             status = 503 if self._stopping is not None else 200
             self.respond(transaction, status, b"", _CAPABILITIES)
+            transaction.forget()
         elif request.method in (b"BYE", b"INFO", b"UPDATE"):
             self.respond(transaction, 481)
         else:

@@ -17,6 +17,7 @@ from sipcluster.msml.values import (
     Event,
     Play,
     Record,
+    Result,
     Script,
     Stream,
     connection,
@@ -105,9 +106,11 @@ def resultOf(method: bytes, contentType: bytes, body: bytes) -> MediaResult | No
         said = parseMSML(body)
     except BadDocument:
         return None
-    if not isinstance(said, Event):
-        return None
-    return _eventOf(said)
+    if isinstance(said, Event):
+        return _eventOf(said)
+    if isinstance(said, Result) and said.response >= 300:
+        return MediaResult("failed")
+    return None
 
 
 def _formOf(body: bytes) -> MediaResult | None:

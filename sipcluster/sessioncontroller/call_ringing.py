@@ -177,7 +177,20 @@ class Ringing(AskedOf):
         elif self._work is not None:
             answered = self._work.relays.pop(event.serial, None)
             if answered is not None:
-                answered.callback(event.status)
+                answered.callback(self._statusOf(leg, event))
+
+    def _statusOf(self, leg: Leg, event: RelayAnswered) -> int:
+        """
+        What was answered; a media server that has understood, and will not do it, says
+        so in the body.
+        """
+        status = event.status
+        if leg.server and event.body and status < 300:
+            kind = dict(event.fields).get(b"Content-Type", b"")
+            result = self._ua.media.result(b"INFO", kind, event.body)
+            if result is not None and result.reason == "failed":
+                return 488
+        return status
 
     def _progressed(self, leg: Leg, event: Progressed) -> None:
         super()._progressed(leg, event)
