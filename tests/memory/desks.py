@@ -74,8 +74,8 @@ class DesksTestCase(TelephonyTestCase):
             assert desk is not None
             more = list(more)
             callIDs: list[bytes] = []
-            if more and more[0] in self.calls:
-                call = self.node.controller.calls[self.calls[more.pop(0)]["connID"]]
+            if more and more[0] in self.named:
+                call = self.node.controller.calls[self.named[more.pop(0)]["connID"]]
                 callIDs = [leg.callID for leg in call.telephones]
             method = getattr(Telephone, what)
             method(desk.at(what, callIDs), *more)

@@ -104,7 +104,7 @@ class TelephonyTestCase(NodeTestCase):
         }
         dns = [NUMBERS[letter] for letter in "ABC"]
         #: The ids of the calls that the tables name.
-        self.calls: dict[str, dict[str, Any]] = {}
+        self.named: dict[str, dict[str, Any]] = {}
         self.witnesses = {
             name: self.makeClient(server, dns, MONITOR)
             for name, (server, _) in self.node.cti.ports.items()
@@ -164,7 +164,7 @@ class TelephonyTestCase(NodeTestCase):
         Do what the steps say, and compare after each one what all clients got.
         """
         play = Play(scenario, self.portName)
-        self.calls = play.comparison.calls
+        self.named = play.comparison.calls
         for step in scenario.steps:
             reference = self.perform(step, play.request(step))
             witnesses = {name: one.take() for name, one in self.witnesses.items()}

@@ -284,7 +284,6 @@ class RefusedTests(RequestTestCase):
         client = self.clients["B"]
         for other, wanted in (
             ("1999", "INVALID_CALLED_DN"),
-            ("5000", "OUT_OF_SERVICE"),
             (A, "DN_BUSY"),
             (B, "INVALID_CALLED_DN"),
         ):

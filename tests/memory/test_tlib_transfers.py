@@ -9,16 +9,8 @@ from tests.memory.desks import DesksTestCase
 from tests.memory.telephony import plays
 from tests.scenarios import transfers
 
-
 #: Those that are still to come.
-PENDING = (
-    "merged",
-    "consultedAndReconnected",
-    "consultedNobody",
-    "alternated",
-    "muteTransferred",
-    "singleStepTransferred",
-)
+PENDING = ("merged",)
 
 
 @plays(*(one for one in transfers.SCENARIOS if one.name not in PENDING))

@@ -267,8 +267,7 @@ SCENARIOS = (
                 B_HELD,
                 B_DIALS,
                 C_RINGS,
-                evolve(B_LEAVES_C2, **TRANSFERRED),
-                answering(evolve(B_RELEASED, **TRANSFERRED)),
+                *B_GONE,
                 A_CHANGED,
                 C_CHANGED,
             ),
@@ -289,7 +288,11 @@ SCENARIOS = (
             "B's client transfers to C",
             ("RequestSingleStepTransfer", "B", "C"),
             (
-                answering(evolve(B_RELEASED, third="C", **TRANSFERRED)),
+                answering(
+                    evolve(
+                        B_RELEASED, third="C", thirdRole="Destination", **TRANSFERRED
+                    )
+                ),
                 called("EventRinging", "C", "A", dnis="B", **TRANSFERRED, **BY_B),
                 A_CHANGED,
             ),
