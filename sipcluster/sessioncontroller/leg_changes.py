@@ -1,9 +1,6 @@
 """
-The part of a leg that changes and refreshes its session: re-INVITE and UPDATE,
-either way (RFC 3261 section 14, RFC 3311).
-
-One change at a time: a second one of the same side is told to come later (500),
-one that meets a change of the other side is told so (491).
+The part of a leg that has its far end change the session: re-INVITE and UPDATE of our
+own (RFC 3261 section 14, RFC 3311).
 """
 
 from __future__ import annotations
@@ -13,191 +10,55 @@ from sipcluster.sessioncontroller.events import (
     Fields,
     ModificationAnswered,
     ModificationAsked,
-    ModificationWithdrawn,
 )
-from sipcluster.sessioncontroller.fields import commonMethods, sessionFields
+from sipcluster.sessioncontroller.fields import sessionFields
 from sipcluster.sessioncontroller.in_dialog import sendAck
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
-from sipcluster.sessioncontroller.leg_base import LegBase, sessionDescription
+from sipcluster.sessioncontroller.leg_asked import AskedToChange
+from sipcluster.sessioncontroller.leg_base import sessionDescription
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SDP
 from sipcluster.sessioncontroller.session_refresh import agreed
 from sipcluster.sessioncontroller.values import LITTLE
-from sipcluster.sip.errors import MalformedMessage
-from sipcluster.sip.message import Request, Response, makeResponse
-from sipcluster.sip.server_transaction import ServerTransaction
+from sipcluster.sip.message import Request, Response
 
 #: What says that the far end has no such dialog (any more).
 _GONE = (408, 481)
 
-#: What is not true of the asking side although it is of the answering one.
-_TRANSLATED = {401: 488, 407: 488, 408: 480, 481: 480, 503: 500}
 
-
-class Changes(LegBase):
+class Changes(AskedToChange):
     """
-    What a leg does about changes of its session.
+    What a leg does about changes of its session that our side wants.
     """
 
     __slots__ = ()
 
-    # The far end asks
-
-    def takeInvite(self, transaction: ServerTransaction) -> None:
+    def sendEarlyModification(self, event: ModificationAsked) -> None:
         """
-        A re-INVITE came.
+        Ask our far end what the other one wants, before there is an answer.
         """
-        first = self.invite
-        if isinstance(first, IncomingInvite) and first.pending:
-            self.respondLater(transaction, 500)
-            return
-        if isinstance(first, IncomingInvite) and first.accepted is not None:
-            if not first.offered:
-                # The answer to our offer is in an ACK that is still to come.
-                self.respond(transaction, 491)
-                return
-            first.presumeAcknowledged()
-            self.machine.acknowledged(None)
-        change = self.change
-        if isinstance(change, IncomingInvite) and change.accepted and change.offered:
-            change.presumeAcknowledged()
-            change = self.change = None
-        if not self._mayAsk(transaction):
-            return
-        self.change = IncomingInvite(self.ua, self, transaction)  # type: ignore[arg-type]
-        self._ask(transaction.request)
-
-    def takeUpdate(self, transaction: ServerTransaction) -> None:
-        """
-        An UPDATE came.
-        """
-        if self.heldAnswer is not None:
-            self.takeEarlyUpdate(transaction)
-            return
-        if self._mayAsk(transaction):
-            self.change = transaction
-            self._ask(transaction.request)
-
-    def _mayAsk(self, transaction: ServerTransaction) -> bool:
-        change = self.change
-        first = self.invite
-        if isinstance(change, OutgoingInvite | Attempt) or (
-            isinstance(first, OutgoingInvite) and first.pending
+        if (
+            event.method == b"UPDATE"
+            and self.described
+            and self.change is None
+            and b"UPDATE" in self.allow
         ):
-            self.ua.count("glare")
-            self.respond(transaction, 491)
-        elif change is not None:
-            self.respondLater(transaction, 500)
+            self._sendUpdate(event)
         else:
-            return True
-        return False
+            later = ((b"Retry-After", b"%d" % self.ua.someSeconds()),)
+            self.tellModificationAnswered(500, fields=later)
 
-    def _ask(self, request: Request) -> None:
-        self.offered = sessionDescription(request)
-        self.emit(
-            ModificationAsked(
-                self.party.view,
-                self.ua.wallTime(),
-                request.method,
-                self.offered,
-                sessionFields(request),
-            )
-        )
-
-    def takeEarlyUpdate(self, transaction: ServerTransaction) -> None:
-        """
-        An UPDATE came before there is an answer: good for a new Contact, not for
-        a new offer (RFC 3311 section 5.2).
-        """
-        if transaction.request.body:
-            self.respondLater(transaction, 500)
-        elif self._refresh(transaction.request):
-            self._accept(transaction, b"", ())
-        else:
-            self.respond(transaction, 400)
-
-    def _refresh(self, message: Request | Response) -> bool:
-        """
-        Take a new Contact over.
-        """
-        assert self.dialog is not None
-        try:
-            self.dialog = self.dialog.refreshed(message)
-        except MalformedMessage:
-            return False
-        if b"Allow" in message.headers:
-            self.allow = commonMethods(message)
-        return True
-
-    def _accept(
-        self, transaction: ServerTransaction, body: bytes, fields: Fields
-    ) -> None:
-        self.answer(
-            transaction,
-            makeResponse(
-                transaction.request,
-                200,
-                b"",
-                self.localTag,
-                self.sessionHeaders(fields),
-                body,
-                SDP,
-            ),
-        )
-
-    def answerModification(self, event: ModificationAnswered) -> None:
-        """
-        The other side has answered what our far end asked.
-        """
-        change = self.change
+    def _sendUpdate(self, event: ModificationAsked) -> None:
         self.muted = event.masked
-        status = _TRANSLATED.get(event.status, event.status)
-        accepted = status < 300
-        if not isinstance(change, IncomingInvite | ServerTransaction):
-            if self.withdrawn and accepted:
-                # It was taken back too late there: put things as they are here.
-                self.emit(
-                    ModificationAsked(
-                        self.party.view,
-                        self.ua.wallTime(),
-                        b"INVITE",
-                        self.received,
-                    )
-                )
-            self.withdrawn = False
-            return
-        if accepted:
-            self.agreeOn(agreed(event.fields, True))
-            self._refresh(change.request)
-            if self.offered:
-                self.received = self.offered
-        self.offered = b""
-        body = self.origin.rewrite(event.body) if event.body and accepted else b""
-        if isinstance(change, ServerTransaction):
-            self.change = None
-            if accepted:
-                self._accept(change, body, event.fields)
-            else:
-                self.respond(change, status, event.reason, event.fields)
-        elif accepted:
-            change.respond(
-                200, self.localTag, b"", self.sessionHeaders(event.fields), body
-            )
-        else:
-            self.change = None
-            reason = event.reason if status == event.status else b""
-            change.respond(status, self.localTag, reason)
-
-    def tellWithdrawn(self) -> None:
-        """
-        The far end gave its re-INVITE up, and was told 487.
-        """
-        self.change = None
-        self.offered = b""
-        self.withdrawn = True
-        self.emit(ModificationWithdrawn(self.party.view, self.ua.wallTime()))
-
-    # We ask
+        body = self.origin.rewrite(event.body) if event.body else b""
+        request = self.request(b"UPDATE", self.sessionFields(event.fields), body)
+        attempt = self.change = Attempt(
+            self.ua,
+            lambda proxy: self.through(request, proxy),
+            self._updateAnswered,
+            self._updateLost,
+        )
+        attempt.start(self.proxy)
 
     def sendModification(self, event: ModificationAsked) -> None:
         """
@@ -217,26 +78,20 @@ class Changes(LegBase):
                 self.tellModificationAnswered(200)
                 return
             method = b"INVITE"
+        if method == b"UPDATE":
+            self._sendUpdate(event)
+            return
         self.muted = event.masked
         body = self.origin.rewrite(event.body) if event.body else b""
         request = self.request(method, self.sessionFields(event.fields), body)
-        if method == b"INVITE":
-            invite = self.change = OutgoingInvite(
-                self.ua,
-                self,  # type: ignore[arg-type] # every leg is a Leg
-                lambda proxy: self.through(request, proxy),
-                bool(body),
-            )
-            self.thinkAboutChange(self.ua.t.timerC)
-            invite.start(self.proxy)
-        else:
-            attempt = self.change = Attempt(
-                self.ua,
-                lambda proxy: self.through(request, proxy),
-                self._updateAnswered,
-                self._updateLost,
-            )
-            attempt.start(self.proxy)
+        invite = self.change = OutgoingInvite(
+            self.ua,
+            self,  # type: ignore[arg-type] # every leg is a Leg
+            lambda proxy: self.through(request, proxy),
+            bool(body),
+        )
+        self.thinkAboutChange(self.ua.t.timerC)
+        invite.start(self.proxy)
 
     def thinkAboutChange(self, seconds: float) -> None:
         """
@@ -277,11 +132,12 @@ class Changes(LegBase):
         fields = sessionFields(response)
         if status < 300:
             self.agreeOn(agreed(fields, False))
-            self._refresh(response)
+            self.refreshTarget(response)
             body = sessionDescription(response)
             asked = not isinstance(change, OutgoingInvite) or change.offered
             if body and not (asked and self.muted):
                 self.received = body
+                self.heardEarly()
         if isinstance(change, OutgoingInvite) and status < 300:
             if change.offered:
                 self._acknowledgeChange(change, b"")

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.events import Cause
+from sipcluster.sessioncontroller.fields import commonMethods
 from sipcluster.sessioncontroller.in_dialog import firstProxy, routed
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_base import LegBase
@@ -31,6 +32,23 @@ class Reliable(LegBase):
     """
 
     __slots__ = ()
+
+    @property
+    def described(self) -> bool:
+        """
+        Whether the first offer has its answer, in a reliable 1xx, although the INVITE
+        has none.
+        """
+        invite, dialog = self.invite, self.dialog
+        if isinstance(invite, IncomingInvite):
+            return invite.described and not invite.describing
+        return (
+            invite is not None
+            and invite.offered
+            and dialog is not None
+            and dialog.remoteTag in (self.pracked or ())
+            and dialog.remoteTag in (self.earlyMedia or ())
+        )
 
     # The far end's
 
@@ -61,6 +79,8 @@ class Reliable(LegBase):
                 # Repeated, and our PRACK is on its way; or too early.
                 return False
         self.pracked[fork] = number
+        if b"Allow" in response.headers:
+            self.allow = commonMethods(response)
         rack = Acknowledged(number, response.cseq.number).render()
         fields = ((b"RAck", rack), (b"Session-ID", self.sessionID()))
         dialog, request = dialog.makeRequest(b"PRACK", fields)

@@ -24,32 +24,40 @@ from sipcluster.sessioncontroller.events import (
     Relayed,
 )
 from sipcluster.sessioncontroller.leg_inputs import LegInputs
+from sipcluster.sessioncontroller.leg_untimely import LegStates, answerUntimely
 from sipcluster.sip.machine import indexed
-from sipcluster.sip.message import Response, makeResponse
+from sipcluster.sip.message import Response
 from sipcluster.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
     from sipcluster.sessioncontroller.leg import Leg
-    from sipcluster.sip.message import Response
-    from sipcluster.sip.transactions import ServerTransaction
 else:
     Leg = object  # what the machine works on: known to the type checker only
 
 
 def _build() -> TypeMachine[LegInputs, Leg]:
     m = TypeMachineBuilder(LegInputs, Leg)
-    null = m.state("Null")
-    proceeding = m.state("Proceeding")
-    accepted = m.state("Accepted")
-    releasing = m.state("Releasing")
-    calling = m.state("Calling")
-    early = m.state("Early")
-    cancelling = m.state("Cancelling")
-    confirmed = m.state("Confirmed")
-    disconnecting = m.state("Disconnecting")
-    terminated = m.state("Terminated")
-    everywhere = [null, proceeding, accepted, releasing, calling, early]
-    everywhere += [cancelling, confirmed, disconnecting, terminated]
+    states = LegStates(
+        *(
+            m.state(name)
+            for name in (
+                "Null",
+                "Proceeding",
+                "Accepted",
+                "Releasing",
+                "Calling",
+                "Early",
+                "Cancelling",
+                "Confirmed",
+                "Disconnecting",
+                "Terminated",
+            )
+        )
+    )
+    null, proceeding, accepted = states.null, states.proceeding, states.accepted
+    releasing, calling, early = states.releasing, states.calling, states.early
+    cancelling, confirmed = states.cancelling, states.confirmed
+    disconnecting, terminated = states.disconnecting, states.terminated
     inviting = (calling, early)
 
     # The far end's INVITE
@@ -231,6 +239,12 @@ def _build() -> TypeMachine[LegInputs, Leg]:
     def withdraw(leg: LegInputs, s: Leg) -> None:
         s.tellWithdrawn()
 
+    # RFC 3311 section 5.1: before the answer, once the first offer has one.
+    @proceeding.upon(LegInputs.modify).loop()
+    @early.upon(LegInputs.modify).loop()
+    def modifyEarly(leg: LegInputs, s: Leg, event: ModificationAsked) -> None:
+        s.sendEarlyModification(event)
+
     @confirmed.upon(LegInputs.modify).loop()
     def modify(leg: LegInputs, s: Leg, event: ModificationAsked) -> None:
         s.sendModification(event)
@@ -239,18 +253,22 @@ def _build() -> TypeMachine[LegInputs, Leg]:
     def cancelModification(leg: LegInputs, s: Leg) -> None:
         s.cancelModification()
 
+    @proceeding.upon(LegInputs.modificationAnswered).loop()
+    @early.upon(LegInputs.modificationAnswered).loop()
     @accepted.upon(LegInputs.modificationAnswered).loop()
     @confirmed.upon(LegInputs.modificationAnswered).loop()
     def answerModification(leg: LegInputs, s: Leg, event: ModificationAnswered) -> None:
         s.answerModification(event)
 
-    @confirmed.upon(LegInputs.changeAnswered).loop()
-    def changeAnswered(leg: LegInputs, s: Leg, response: Response) -> None:
-        s.noteChange(response)
+    for state in (proceeding, accepted, early, confirmed):
 
-    @confirmed.upon(LegInputs.changeLost).loop()
-    def changeLost(leg: LegInputs, s: Leg, status: int, why: str) -> None:
-        s.noteChangeLost(status, why)
+        @state.upon(LegInputs.changeAnswered).loop()
+        def changeAnswered(leg: LegInputs, s: Leg, response: Response) -> None:
+            s.noteChange(response)
+
+        @state.upon(LegInputs.changeLost).loop()
+        def changeLost(leg: LegInputs, s: Leg, status: int, why: str) -> None:
+            s.noteChangeLost(status, why)
 
     for state in (proceeding, accepted, early, confirmed):
 
@@ -289,119 +307,8 @@ def _build() -> TypeMachine[LegInputs, Leg]:
     def changeTooLate(leg: LegInputs, s: Leg, response: Response) -> None:
         s.settleChange(response)
 
-    # Requests that come at the wrong time are answered all the same.
-
-    @proceeding.upon(LegInputs.inviteReceived).loop()
-    def tooSoon(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
-        s.respondLater(transaction, 500)
-
-    for state in inviting:
-
-        @state.upon(LegInputs.inviteReceived).loop()
-        def glare(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
-            s.respond(transaction, 491)
-
-    for state in (proceeding, calling, early):
-
-        @state.upon(LegInputs.updateReceived).loop()
-        def earlyUpdate(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
-            s.takeEarlyUpdate(transaction)
-
-    @calling.upon(LegInputs.otherReceived).loop()
-    def noDialogYet(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
-        s.respondLater(transaction, 500)
-
-    for state in (null, calling, early, cancelling, disconnecting, terminated):
-
-        @state.upon(LegInputs.prackReceived).loop()
-        def noSuch(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
-            respondUnknown(transaction)
-
-    for state in (null, cancelling, releasing, disconnecting, terminated):
-        for method in (
-            LegInputs.inviteReceived,
-            LegInputs.updateReceived,
-            LegInputs.otherReceived,
-        ):
-
-            @state.upon(method).loop()
-            def unknown(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
-                respondUnknown(transaction)
-
-    for state in (null, terminated):
-
-        @state.upon(LegInputs.byeReceived).loop()
-        def byeUnknown(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
-            respondUnknown(transaction)
-
-    for state in everywhere:
-        if state is not confirmed:
-
-            @state.upon(LegInputs.modify).loop()
-            def notNow(leg: LegInputs, s: Leg, event: ModificationAsked) -> None:
-                tellNotNow(s)
-
-        if state not in (proceeding, accepted, early, confirmed):
-
-            @state.upon(LegInputs.relay).loop()
-            def notThere(leg: LegInputs, s: Leg, event: Relayed) -> None:
-                tellNotThere(s, event)
-
-    # Late or impossible, and harmless.
-    answered = {
-        LegInputs.arrive: (null,),
-        LegInputs.place: (null,),
-        LegInputs.progress: (proceeding,),
-        LegInputs.answer: (proceeding,),
-        LegInputs.refuse: (proceeding,),
-        LegInputs.release: (proceeding, accepted, calling, early, confirmed),
-        LegInputs.acknowledge: (confirmed,),
-        LegInputs.withdrawModification: (confirmed,),
-        LegInputs.modificationAnswered: (accepted, confirmed),
-        LegInputs.relayAnswered: (proceeding, accepted, early, confirmed),
-        LegInputs.cancelled: (proceeding, accepted, releasing),
-        LegInputs.unproven: (proceeding, accepted, releasing),
-        LegInputs.acknowledged: (accepted, releasing, confirmed),
-        LegInputs.unacknowledged: (accepted, releasing, confirmed),
-        LegInputs.provisional: inviting,
-        LegInputs.accepted: (*inviting, cancelling),
-        LegInputs.refused: (*inviting, cancelling),
-        LegInputs.unreachable: (*inviting, cancelling),
-        LegInputs.changeAnswered: (confirmed, disconnecting),
-        LegInputs.changeLost: (confirmed,),
-        LegInputs.changeCancelled: (accepted, confirmed),
-        LegInputs.vanished: (accepted, confirmed),
-        LegInputs.byeFinished: (disconnecting,),
-        LegInputs.noAnswer: inviting,
-    }
-    for happening, states in answered.items():
-        for state in everywhere:
-            if state not in states:
-                state.upon(happening).loop().returns(None)  # type: ignore[arg-type]
+    answerUntimely(states)
     return m.build()
-
-
-def respondUnknown(transaction: ServerTransaction) -> None:
-    """
-    There is no such dialog, or no longer.
-    """
-    transaction.respond(makeResponse(transaction.request, 481))
-
-
-def tellNotNow(leg: Leg | None) -> None:
-    """
-    A change of the session has to wait, or comes too late.
-    """
-    if leg is not None:
-        leg.tellModificationAnswered(491)
-
-
-def tellNotThere(leg: Leg | None, event: Relayed) -> None:
-    """
-    Nothing can be sent to this far end now.
-    """
-    if leg is not None:
-        leg.tellRelayAnswered(event.serial, 480)
 
 
 _machine = indexed(_build())

@@ -211,6 +211,7 @@ class Phone:
     @ivar proxy: address of the proxy; empty for a telephone that sends its
         messages itself.
     @ivar routes: Record-Route values that the proxy adds.
+    @ivar always: fields of each of its INVITEs outside of a dialog.
     """
 
     peer: SIPPeer
@@ -220,6 +221,7 @@ class Phone:
     source: str = "198.51.100.1"
     proxy: str = "127.0.0.11"
     routes: tuple[bytes, ...] = ()
+    always: tuple[tuple[bytes, bytes], ...] = ()
     dialog: Dialog | None = None
     invite: Request | None = None
     challenges: list[bytes] = field(factory=list)
@@ -296,6 +298,7 @@ class Phone:
             (b"CSeq", b"%d %b" % (number, method)),
             self.contact,
             *fields,
+            *(self.always if method == b"INVITE" else ()),
         ]
         if self.challenges:
             self.nonceCount += 1

@@ -9,6 +9,7 @@ import enum
 from collections.abc import Callable
 from typing import Any, cast
 
+from attrs import evolve
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import Clock
 from zope.interface import implementer
@@ -30,7 +31,7 @@ from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.isip import Target
 from sipcluster.sip.message import Message, Request, Response, parseMessage
 from sipcluster.testing.memory_sockets import Address
-from sipcluster.testing.sip_peer import Phone, SIPPeer
+from sipcluster.testing.sip_peer import Phone, SIPPeer, sdp
 from sipcluster.testing.telephone import Telephone
 from sipcluster.wire.correlation import Requester
 from tests.memory.controls import ControlTestCase
@@ -122,6 +123,8 @@ class Line(Telephone):
     another member.
 
     @ivar early: it was sent a BYE before such an ACK.
+    @ivar progress: a reliable 1xx of its own that was not acknowledged.
+    @ivar heard: the number of the last one that it was sent.
     @ivar told: branches of the INFO and MESSAGE requests that it was sent.
     @ivar unacknowledged: Call-ID and number of INVITEs that it has accepted, and that
         were not acknowledged, and whether it waits for the answer to its offer.
@@ -129,6 +132,8 @@ class Line(Telephone):
 
     early = False
     former: Request | None = None
+    progress: Response | None = None
+    heard = 0
     last = b""
 
     def __init__(self, phone: Phone, name: str, port: int) -> None:
@@ -142,7 +147,50 @@ class Line(Telephone):
         """
         assert self.rings is not None
         self.accepts(self.rings)
+        self.progress = None
         super().answer()
+
+    def ringReliably(self, number: int) -> None:
+        """
+        Say something that is to be acknowledged.
+        """
+        assert self.rings is not None
+        self.progress = self.phone.answer(
+            self.rings,
+            183,
+            sdp(self._name, self._port),
+            fields=[(b"Require", b"100rel"), (b"RSeq", b"%d" % number)],
+        )
+
+    def repeat(self) -> None:
+        """
+        Say again what was not acknowledged.
+        """
+        if self.progress is not None:
+            self._peer.send(self.progress)
+
+    def _acknowledgeProgress(self, response: Response) -> None:
+        number = int(response.headers.first(b"RSeq") or b"0")
+        dialog = self.phone.dialog
+        if dialog is None or dialog.remoteTag != response.toTag:
+            self.phone.accepted(response)
+            self.heard = 0
+        if number > self.heard:
+            self.heard = number
+            rack = b"%d %d INVITE" % (number, response.cseq.number)
+            self.phone.within(b"PRACK", [(b"RAck", rack)])
+
+    def _responded(self, response: Response) -> None:
+        dialog = self.phone.dialog
+        if response.status < 200 and b"RSeq" in response.headers:
+            self.seen.append(response.status)
+            self._acknowledgeProgress(response)
+            return
+        super()._responded(response)
+        now = self.phone.dialog
+        if now is not None and dialog is not None and dialog.id == now.id:
+            number = max(dialog.localSequence, now.localSequence)
+            self.phone.dialog = evolve(now, localSequence=number)
 
     def accepts(self, invite: Request) -> None:
         """
@@ -166,6 +214,8 @@ class Line(Telephone):
                     self.former = self.rings
             elif message.method in (b"INFO", b"MESSAGE"):
                 self.told.add(message.branch)
+            elif message.method == b"PRACK":
+                self.progress = None
             elif message.method == b"BYE":
                 waits = [each[0] for each in self.unacknowledged]
                 self.early |= message.callID in waits

@@ -81,6 +81,26 @@ LIVES: dict[str, list[Step]] = {
     "cancelled": [*RINGS, does("A", "giveUp")],
     "notAnswered": [*RINGS, waits(60)],
     "earlyMedia": [*RINGS, does("B", "earlyMedia"), does("B", "answer"), *ENDS],
+    "reliably": [
+        does("A", "insists"),
+        *RINGS,
+        waits(1),
+        does("B", "ringReliably", 70),
+        waits(2),
+        does("B", "ringReliably", 71),
+        waits(2),
+        does("B", "answer"),
+        waits(1),
+        *ENDS,
+    ],
+    "reliablyAtOnce": [
+        does("A", "insists"),
+        *RINGS,
+        does("B", "ringReliably", 70),
+        does("B", "answer"),
+        waits(5),
+        *ENDS,
+    ],
     "forkAnswers": [
         *RINGS,
         does("B", "fork"),
@@ -221,6 +241,8 @@ class TakeoverLives(TakeoverTestCase):
                     self.hanging.append(f"{letter} {waits}")
             if telephone.early:
                 self.hanging.append(f"{letter} BYE before ACK")
+            if telephone.progress is not None:
+                self.hanging.append(f"{letter} PRACK")
             if telephone.unacknowledged:
                 self.hanging.append(f"{letter} ACK")
         return self.told()
@@ -274,6 +296,8 @@ class TakeoverLives(TakeoverTestCase):
             self.switchedOn[telephone.phone.number] = features
         elif what == "acknowledgeNothing":
             self.unacknowledged = True
+        elif what == "insists":
+            telephone.phone.always = ((b"Require", b"100rel"),)
         elif what == "sends":
             telephone.phone.within(str(more[0]).encode())
         elif what == "earlyMedia":
@@ -296,7 +320,7 @@ class TakeoverLives(TakeoverTestCase):
         """
         Whether something can be done at a telephone now.
         """
-        if what in ("call", "byHand", "acknowledgeNothing", "forwards"):
+        if what in ("call", "byHand", "acknowledgeNothing", "forwards", "insists"):
             return True
         if what == "giveUp":
             return telephone._calls is not None
@@ -354,6 +378,8 @@ class TakeoverLives(TakeoverTestCase):
         """
         for _ in range(int(seconds * 2)):
             self.run_(0.5)
+            for telephone in self.telephones.values():
+                telephone.repeat()
             self.settle()
 
 

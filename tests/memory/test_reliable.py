@@ -458,3 +458,105 @@ class CallerTests(NodeTestCase):
         self.peer.expectResponse(200, self.prack(early))
         self.answers(invite)
         self.established()
+
+    def early(self) -> Request:
+        """
+        Bob has sent a session in a 1xx, which both have acknowledged.
+        """
+        fields = [(b"Allow", b"INVITE, ACK, BYE, CANCEL, PRACK, UPDATE")]
+        self.alice.request(b"INVITE", "1002", [RELIABLE, *fields], body=sdp())
+        invite = self.peer.expectRequest(b"INVITE")
+        reliable = [RELIABLE, (b"RSeq", b"99"), *fields]
+        self.bob.answer(invite, 183, sdp("bob"), fields=reliable)
+        self.peer.respond(self.peer.expectRequest(b"PRACK"), 200)
+        self.peer.expectResponse(200, self.prack(self.reliable(183)))
+        return invite
+
+    def test_update(self) -> None:
+        """
+        Once the first offer has its answer for good, either side may make another one
+        by UPDATE before the call is answered; the answer then is the last one.
+        """
+        invite = self.early()
+        mine = self.alice.within(b"UPDATE", body=sdp("alice", 4002))
+        theirs = self.peer.expectRequest(b"UPDATE")
+        self.assertIn(b"m=audio 4002", theirs.body)
+        crossing = self.bob.within(b"UPDATE", body=sdp("bob", 5000))
+        self.peer.expectResponse(491, crossing)
+        answer = sdp("bob", 5002)
+        self.peer.respond(theirs, 200, fields=[self.bob.contact], body=answer)
+        self.assertIn(b"m=audio 5002", self.peer.expectResponse(200, mine).body)
+        mine = self.bob.within(b"UPDATE", body=sdp("bob", 5004))
+        theirs = self.peer.expectRequest(b"UPDATE")
+        answer = sdp("alice", 4004)
+        self.peer.respond(theirs, 200, fields=[self.alice.contact], body=answer)
+        self.assertIn(b"m=audio 4004", self.peer.expectResponse(200, mine).body)
+        self.bob.answer(invite, 200)
+        self.peer.expectRequest(b"ACK")
+        answered = self.answered()
+        self.assertIn(b"m=audio 5004", answered.body)
+        self.alice.acknowledge(number=answered.cseq.number)
+        self.hangUp()
+
+    def test_updateUnanswered(self) -> None:
+        """
+        An UPDATE that is answered only after the call is, or never, or in vain.
+        """
+        invite = self.early()
+        mine = self.alice.within(b"UPDATE", body=sdp("alice", 4002))
+        theirs = self.peer.expectRequest(b"UPDATE")
+        self.peer.respond(theirs, 504)
+        self.peer.expectResponse(504, mine)
+        mine = self.bob.within(b"UPDATE", body=sdp("bob", 5002))
+        theirs = self.peer.expectRequest(b"UPDATE")
+        self.answers(invite)
+        answered = self.answered()
+        self.peer.respond(
+            theirs, 200, fields=[self.alice.contact], body=sdp("alice", 4002)
+        )
+        self.assertIn(b"m=audio 4002", self.peer.expectResponse(200, mine).body)
+        self.alice.acknowledge(number=answered.cseq.number)
+        self.alice.within(b"UPDATE", body=sdp("alice", 4006))
+        theirs = self.peer.expectRequest(b"UPDATE")
+        self.peer.respond(theirs, 200, fields=[self.bob.contact], body=sdp("bob"))
+        self.peer.expectResponse(200)
+        self.hangUp()
+
+    def test_updateOfOneSide(self) -> None:
+        """
+        Where the other side has not acknowledged anything an offer has to wait.
+        """
+        fields = [(b"Supported", b"100rel")]
+        self.alice.request(b"INVITE", "1002", fields, body=sdp())
+        invite = self.peer.expectRequest(b"INVITE")
+        self.bob.answer(invite, 183, sdp("bob"))
+        self.peer.expectResponse(200, self.prack(self.reliable(183)))
+        refused = self.peer.expectResponse(
+            500, self.alice.within(b"UPDATE", body=sdp("alice", 4002))
+        )
+        self.assertIn(b"Retry-After", refused.headers)
+        self.answers(invite)
+        self.established()
+
+    def test_updateOfAFork(self) -> None:
+        """
+        A fork may move its remote target; that of another one stays.
+        """
+        invite = self.early()
+        first = self.bob.dialog
+        self.bob.answer(invite, 180, tag=b"other")
+        self.bob.source = "198.51.100.77"
+        self.peer.expectResponse(200, self.bob.within(b"UPDATE"))
+        self.peer.expectResponse(500, self.bob.within(b"UPDATE", body=sdp("bob")))
+        bad = self.bob.within(b"UPDATE", [(b"Contact", b"<sip:[1>")], contact=False)
+        self.peer.expectResponse(400, bad)
+        self.alice.within(b"INFO", body=b"x", contentType=b"text/plain")
+        info = self.peer.expectRequest(b"INFO")
+        self.assertEqual(info.uri, b"sip:1002@198.51.100.2")
+        self.peer.respond(info, 200)
+        self.peer.expectResponse(200)
+        assert first is not None
+        self.bob.dialog = first
+        self.peer.inbox.clear()
+        self.answers(invite)
+        self.established()
