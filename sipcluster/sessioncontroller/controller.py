@@ -100,7 +100,7 @@ class SessionController(RoutingControl):
             routing=RoutingPoints(authenticator.directory.routingPoint),
         )
         self.ua.exchange = self
-        self.kept = KeptCalls(self.calls, self._make, self._goOn)
+        self.kept = KeptCalls(self.calls, self._make, self._goOn, self.takenOver)
         self._refusals = KeptRefusals(self._adoptRefusal)
         self._keeper = keeper
         touch = keeper.keep(self.kept)

@@ -112,11 +112,12 @@ class CutOffTests(TakeoverTestCase):
 
     def test_bye(self) -> None:
         """
-        A BYE is not taken as lost because the last SIP Proxy seems to be gone.
+        A BYE is not taken as lost because the last SIP Proxy seems to be gone; and
+        whoever waits for an answer to its own gets one, though its dialog is over.
         """
         self.established()
         self.network.drops = lambda _, source, __: source[0] == NODE
-        self.alice.within(b"BYE")
+        bye = self.alice.within(b"BYE")
         self.pump()
         self.cutOff()
         self.run_(2)
@@ -126,6 +127,11 @@ class CutOffTests(TakeoverTestCase):
         self.pump()
         peer = self.peer if self.peer.count(b"BYE") else self.peer2
         peer.respond(peer.expectRequest(b"BYE"), 200)
+        self.peer.send(bye)
+        self.assertEqual(self.peer.expectResponse(200).cseq, bye.cseq)
+        self.run_(40)
+        self.alice.within(b"BYE")
+        self.peer.expectResponse(481)
         self.run_(40)
         self.assertEqual(self.node.status()["calls"], 0)
         self.peer.inbox.clear()
