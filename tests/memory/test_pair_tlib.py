@@ -28,7 +28,7 @@ from tests.memory.nodes import NODE, OTHER_NODE
 from tests.memory.pairs import PairTestCase
 
 
-class ClientTests(PairTestCase):
+class ClientsTestCase(PairTestCase):
     """
     A client that has registered the DNs of a call, at each port.
     """
@@ -90,6 +90,12 @@ class ClientTests(PairTestCase):
             self.assertEqual(info.resumeResult, result)
             self.assertGreater(info.roleEpoch or 0, peer.info.roleEpoch or 0)
             peer.info = info
+
+
+class ClientTests(ClientsTestCase):
+    """
+    What they are told of the call.
+    """
 
     def assertStream(self, *events: type[Message]) -> None:
         """
