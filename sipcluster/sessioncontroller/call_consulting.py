@@ -44,7 +44,7 @@ class IExchange(Protocol):
 
     def callOf(self, connID: str) -> Call | None:
         """
-        Find a call.
+        Find a call, which may change now.
         """
 
     def consultation(
@@ -211,7 +211,8 @@ class Consulting(Digits):
         if (
             other is self
             or party.state != "Hold"
-            or theirs.state not in ("Connected", "Hold")
+            or theirs.state not in TALKING
+            or self.work.of("alternate") is not None
         ):
             raise CallRefused(Why.WRONG_STATE)
         asked = Undertaking("alternate", party, requester, other=other.connID)
@@ -227,6 +228,7 @@ class Consulting(Digits):
         work.begin(asked)
 
         def over(result: T) -> T:
+            self._ua.touch()
             work.over(asked)
             return withoutFrames(result)
 
@@ -240,7 +242,11 @@ class Consulting(Digits):
         theirs = None if other is None else other.partyOf(party.view.thisDN)
         held = False
         if other is not None and theirs is not None and theirs.state == "Connected":
-            await other.holdFor(theirs, None)
+            try:
+                await other.holdFor(theirs, None)
+            except CallRefused:
+                if theirs.state != "Hold":  # else another process began to hold it
+                    raise
             held = True
         self._ua.touch()
         self.work.over(asked)

@@ -163,7 +163,10 @@ class TransferControl(CallControl):
         """
         See L{IExchange<sipcluster.sessioncontroller.call_consulting.IExchange>}.
         """
-        return self.calls.get(connID)
+        call = self.calls.get(connID)
+        if call is not None:
+            call.touch()
+        return call
 
     def consultation(
         self, about: Call, party: Party, asked: Undertaking
