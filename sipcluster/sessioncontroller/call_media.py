@@ -248,19 +248,26 @@ class Media(Sessions):
 
         def offer() -> bytes:
             nonlocal offered
-            offered = other.received if other.held else talking(other.received)
+            said = other.received if other.held else talking(other.received)
+            offered = self.shown(leg, said)[0]
             return offered
 
-        await self.renegotiate(leg, offer, False)
+        def tells() -> bytes:
+            return self.shown(other, leg.received)[0]
+
+        less = self.shown(leg, b"")[1]
+        await self.renegotiate(leg, offer, less)
         if leg.peer is not other:
             return  # another change came meanwhile
-        leg.held = holds(leg.received)
-        if not other.server or differ(leg.received, other.origin.last):
-            answer = await self.renegotiate(other, lambda: leg.received, False)
+        if not less:
+            leg.held = holds(leg.received)
+        if not other.server or differ(tells(), other.origin.last):
+            lessThere = self.shown(other, b"")[1]
+            answer = await self.renegotiate(other, tells, lessThere)
             if leg.peer is not other:
                 return
-            if differ(answer, offered):
-                await self._attempt(leg, lambda: answer, False)
+            if differ(answer, offered) and not lessThere:
+                await self._attempt(leg, lambda: answer, less)
         leg.joined = other.joined = True
 
     async def _mask(self, leg: Leg, other: Leg) -> None:
@@ -318,7 +325,7 @@ class Media(Sessions):
                     kind, body = start
                     fields = ((b"Content-Type", kind),)
                     status = await self.tellDevice(server, b"INFO", fields, body)
-                    if status >= 300:
+                    if status >= 300 and media.kind is not MediaKind.CONFERENCE:
                         raise CallRefused(Why.FAILED, f"it answered {status}")
                 self.served(leg, media)
                 return
@@ -349,13 +356,22 @@ class Media(Sessions):
 
     def _placeServer(self, leg: Leg, media: MediaRequest, name: str, uri: bytes) -> Leg:
         """
+        Invite a media server, for a far end to talk to.
+        """
+        server = self._inviteServer(leg, media, name, uri)
+        self.pair(leg, server)
+        return server
+
+    def _inviteServer(
+        self, leg: Leg, media: MediaRequest, name: str, uri: bytes
+    ) -> Leg:
+        """
         Invite a media server, in the name of a far end.
         """
         server = self.addService(name)
         server.proxy = leg.proxy
         server.media = media
         server.joined = False
-        self.pair(leg, server)
         view = leg.party.view
         caller = b"<sip:%b@%b>" % (escapeUser(view.thisDN.encode()), self._ua.domain)
         server.aim(

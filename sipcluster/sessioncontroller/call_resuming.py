@@ -264,6 +264,8 @@ class Resuming(Queueing):
                 done = self.ringElsewhere(leg, asked.where, value.requester)
             elif (atPoint := self.resumeAtPoint(asked)) is not None:
                 done = atPoint
+            elif (bringing := self.resumeBringing(asked, value.left)) is not None:
+                done = bringing
             else:
                 if value.kind == "digits":
                     self._bringBack(party)

@@ -99,6 +99,31 @@ class Sessions(Ringing):
         for serial in list(leg.relays or ()):
             leg.machine.relayAnswered(RelayAnswered(view, now, serial, 480))
 
+    def limits(self, leg: Leg) -> bool:
+        """
+        Whether a far end is told less than the one that it talks to says of its
+        session, for another reason.
+        """
+        return False
+
+    def limited(self, leg: Leg, body: bytes) -> bytes:
+        """
+        What it is told then.
+        """
+        return body
+
+    def shown(self, leg: Leg, body: bytes) -> tuple[bytes, bool]:
+        """
+        What a far end is told of what the one that it talks to says of its session.
+
+        @return: and whether that is less.
+        """
+        if self.masks(leg):
+            return silent(body), True
+        if self.limits(leg):
+            return self.limited(leg, body), True
+        return body, False
+
     # What the far ends want
 
     def _modificationAsked(self, leg: Leg, event: ModificationAsked) -> None:
@@ -108,8 +133,9 @@ class Sessions(Ringing):
                 ModificationAnswered(event.party, event.time, 491)
             )
             return
-        if self.masks(leg):
-            event = evolve(event, body=silent(event.body), masked=True)
+        body, less = self.shown(other, event.body)
+        if less:
+            event = evolve(event, body=body, masked=True)
         other.machine.modify(event)
 
     def _modificationAnswered(self, leg: Leg, event: ModificationAnswered) -> None:
@@ -120,9 +146,9 @@ class Sessions(Ringing):
                 return
         other = self.other(leg)
         if other is not None:
-            masked = self.masks(leg)
-            if masked:
-                event = evolve(event, body=silent(event.body), masked=True)
+            body, less = self.shown(other, event.body)
+            if less:
+                event = evolve(event, body=body, masked=True)
             other.machine.modificationAnswered(event)
             if event.status < 300:
                 self._noteHold(other)
@@ -131,7 +157,7 @@ class Sessions(Ringing):
         other = self.other(leg)
         if other is not None:
             if leg.muted:
-                event = evolve(event, body=silent(event.body))
+                event = evolve(event, body=self.shown(other, event.body)[0])
             other.machine.acknowledge(event)
         if not leg.muted:
             self._noteHold(leg)
@@ -312,19 +338,24 @@ class Sessions(Ringing):
 
         def offer() -> bytes:
             nonlocal offered
-            offered = other.received if other.held else talking(other.received)
+            said = other.received if other.held else talking(other.received)
+            offered = self.limited(leg, said)
             return offered
 
-        await self.renegotiate(leg, offer, False)
-        leg.held = holds(leg.received)
+        less, lessThere = self.limits(leg), self.limits(other)
+        await self.renegotiate(leg, offer, less)
+        if not less:
+            leg.held = holds(leg.received)
         try:
-            answer = await self.renegotiate(other, lambda: leg.received, False)
+            answer = await self.renegotiate(
+                other, lambda: self.limited(other, leg.received), lessThere
+            )
         except CallRefused:
             if not self.work.ended:
                 await self._attempt(leg, lambda: silent(other.received), True)
             raise
-        if differ(answer, offered):
-            await self._attempt(leg, lambda: answer, False)
+        if differ(answer, offered) and not lessThere:
+            await self._attempt(leg, lambda: answer, less)
 
     async def _attempt(
         self, leg: Leg, offer: Callable[[], bytes], masked: bool

@@ -1,15 +1,316 @@
 """
 The part of a call to which supervisors listen.
+
+A supervisor is called into a call, as others are, and is in it because of somebody
+else: whether the call goes on does not depend on it, unless it talks to all.
 """
 
 from __future__ import annotations
 
-from sipcluster.sessioncontroller.call_conferences import Conferences
+from attrs import evolve
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from sipcluster.sessioncontroller.call_adding import Adding
+from sipcluster.sessioncontroller.call_consulting import TALKING
+from sipcluster.sessioncontroller.events import Cause, Role, ThirdParty
+from sipcluster.sessioncontroller.imedia import MediaRequest, Talk
+from sipcluster.sessioncontroller.isessioncontroller import Asked, CallRefused, Why
+from sipcluster.sessioncontroller.isupervision import (
+    Monitoring,
+    MonitorMode,
+    MonitorScope,
+)
+from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.party import Party
+from sipcluster.sessioncontroller.party_events import Muted, Unmuted
+from sipcluster.sessioncontroller.standing import Standing
+from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
+from sipcluster.wire.correlation import Requester
+from sipcluster.wire.kvlist import KVList
+
+log = Logger()
 
 
-class Supervision(Conferences):
+class Supervision(Adding):
     """
     What a call does about its supervisors.
     """
 
     __slots__ = ()
+
+    def observeFor(
+        self,
+        party: Party,
+        monitoring: Monitoring,
+        where: Asked,
+        requester: Requester | None,
+    ) -> Deferred[None]:
+        """
+        Call a supervisor into the call.
+
+        @param party: the one who is supervised.
+        @param where: leads to the supervisor.
+
+        @return: fires when it hears the call.
+
+        @raise CallRefused: the party does not talk, or there is no room.
+        """
+        if party.state not in TALKING:
+            raise CallRefused(Why.WRONG_STATE)
+        if self.partyOf(monitoring.supervisor) is not None:
+            raise CallRefused(Why.WRONG_STATE, "it is in the call")
+        self.checkRoom()
+        asked = Undertaking("observe", party, requester, where=where)
+        return self.beginObserve(asked, monitoring)
+
+    def beginObserve(
+        self, asked: Undertaking, monitoring: Monitoring | None
+    ) -> Deferred[None]:
+        """
+        Begin with it, or go on where another process was.
+
+        @param monitoring: L{None}: it rings already, or it cannot be gone on with.
+
+        @raise CallRefused: the call was asked too much.
+        """
+        work = self.work
+        work.begin(asked)
+
+        def over(result: object) -> object:
+            work.over(asked)
+            return withoutFrames(result)
+
+        observing: Deferred[None] = Deferred.fromCoroutine(
+            self._observe(asked, monitoring)
+        )
+        return observing.addBoth(over)
+
+    async def _observe(self, asked: Undertaking, monitoring: Monitoring | None) -> None:
+        party, where = asked.party, asked.where
+        if where is None:
+            raise CallRefused(Why.FAILED)
+
+        def wanted(standing: Standing) -> bool:
+            one = standing.monitoring
+            return one is not None and one.supervisor == where.user
+
+        leg = self.called(wanted)
+        if leg is None:
+            if monitoring is None:
+                raise CallRefused(Why.FAILED, "the node that did it has gone")
+            found = await self.destinationOf(asked, where)
+            if party.state not in TALKING:
+                raise CallRefused(Why.DISCONNECTED)
+            if found.dn != monitoring.supervisor:
+                raise CallRefused(Why.INVALID_DESTINATION, "it is somewhere else")
+            leg = self.callIn(
+                found,
+                Role.OBSERVER,
+                Standing(
+                    muted=monitoring.mode is MonitorMode.SILENT, monitoring=monitoring
+                ),
+                self._otherOf(party),
+                None,
+                Cause.BRIDGED,
+            )
+        await self.bringIn(asked, leg, lambda leg: self._observeNow(asked, leg))
+
+    def _otherOf(self, party: Party) -> Party:
+        """
+        The one to whom somebody talks who is supervised.
+        """
+        others = [one.party for one in self.members if one.party is not party]
+        others.sort(key=lambda one: one.view.thisDN != party.view.otherDN)
+        return others[0] if others else party
+
+    def _observeNow(self, asked: Undertaking, leg: Leg) -> None:
+        """
+        A supervisor is in the call from now on.
+        """
+        new, party = leg.party, asked.party
+        if party.state not in TALKING:
+            raise CallRefused(Why.DISCONNECTED)
+        others = [one.party for one in self.members if one is not leg]
+        others.sort(key=lambda one: one is not party)
+        self.connectNew(new, None, Cause.BRIDGED, asked.requester)
+        self.tellAdded(new, others, None, Cause.BRIDGED, Role.OBSERVER)
+
+    def resumeBringing(
+        self, asked: Undertaking, seconds: float
+    ) -> Deferred[None] | None:
+        """
+        Go on with what takes somebody into the call.
+
+        @return: L{None}: it is nothing of the kind.
+        """
+        if asked.kind == "confer":
+            return self.beginConfer(asked, seconds, True)
+        if asked.kind == "add":
+            return self.beginAdd(asked)
+        if asked.kind == "observe":
+            return self.beginObserve(asked, None)
+        if asked.kind in ("bring", "mix"):
+            self.regroup()
+            return succeed(None)
+        return None
+
+    # What it is then
+
+    def isObserver(self, party: Party) -> bool:
+        """
+        Whether a party supervises.
+        """
+        return party.standing.monitoring is not None
+
+    def keepsCall(self, party: Party) -> bool:
+        """
+        See L{Mixing<sipcluster.sessioncontroller.call_mixing.Mixing>}.
+        """
+        monitoring = party.standing.monitoring
+        return monitoring is None or (
+            monitoring.mode is MonitorMode.BARGE_IN
+            and monitoring.scope is MonitorScope.CALL
+        )
+
+    def mixing(self, leg: Leg) -> MediaRequest:
+        """
+        See L{Mixing<sipcluster.sessioncontroller.call_mixing.Mixing>}.
+        """
+        media = super().mixing(leg)
+        monitoring = leg.party.standing.monitoring
+        if monitoring is None or monitoring.mode is not MonitorMode.COACH:
+            return media
+        for other in self.members:
+            if other.party.view.thisDN == monitoring.dn and other is not leg:
+                return evolve(media, talk=Talk.COACH, coached=self.memberName(other))
+        return evolve(media, talk=Talk.NOBODY)
+
+    def changeModeFor(
+        self, party: Party, mode: MonitorMode, requester: Requester | None
+    ) -> None:
+        """
+        Let a supervisor be heard otherwise.
+
+        @raise CallRefused: it does not supervise, or does so in this way.
+        """
+        leg, monitoring = self._talker(party), party.standing.monitoring
+        if monitoring is None:
+            raise CallRefused(Why.WRONG_STATE, "it does not supervise")
+        if monitoring.mode is mode:
+            raise CallRefused(Why.WRONG_STATE, "it is so")
+        silent = mode is MonitorMode.SILENT
+        party.standing = evolve(
+            party.standing, muted=silent, monitoring=evolve(monitoring, mode=mode)
+        )
+        event = Muted if silent else Unmuted
+        party.machine.told(
+            event(
+                party.view,
+                self._ua.wallTime(),
+                requester=requester,
+                extensions=(("MonitorMode", mode.value),),
+            )
+        )
+        self._heardOtherwise(leg)
+
+    def muteFor(self, party: Party, on: bool, requester: Requester | None) -> None:
+        """
+        See L{Mixing<sipcluster.sessioncontroller.call_mixing.Mixing>}.  A supervisor
+        that is not muted talks to all.
+        """
+        if self.isObserver(party):
+            mode = MonitorMode.SILENT if on else MonitorMode.BARGE_IN
+            self.changeModeFor(party, mode, requester)
+        else:
+            super().muteFor(party, on, requester)
+
+    # Who is told
+
+    def tellAdded(
+        self,
+        new: Party,
+        parties: list[Party],
+        third: ThirdParty | None,
+        why: Cause,
+        role: Role = Role.NEW_PARTY,
+        requester: Requester | None = None,
+        extensions: KVList = (),
+    ) -> None:
+        """
+        See L{Conferences<sipcluster.sessioncontroller.call_conferences.Conferences>}.
+        """
+        if not _isHidden(new):
+            super().tellAdded(new, parties, third, why, role, requester, extensions)
+
+    def tellDeleted(
+        self,
+        gone: Party,
+        left: list[Party],
+        third: ThirdParty | None = None,
+        requester: Requester | None = None,
+    ) -> None:
+        """
+        See L{Conferences<sipcluster.sessioncontroller.call_conferences.Conferences>}.
+        """
+        if not _isHidden(gone) or requester is not None:
+            super().tellDeleted(gone, left, third, requester)
+
+    # Who leaves
+
+    def withdraw(
+        self,
+        party: Party,
+        cause: Cause,
+        requester: Requester | None = None,
+        by: Party | None = None,
+    ) -> bool:
+        """
+        See L{Conferences<sipcluster.sessioncontroller.call_conferences.Conferences>}:
+        who supervises a party only leaves with it.
+        """
+        withdrawn = super().withdraw(party, cause, requester, by)
+        if withdrawn:
+            self.followOut(party)
+        return withdrawn
+
+    def followOut(self, party: Party) -> None:
+        """
+        Let those leave who are in the call only as long as a party is.
+        """
+        dn = party.view.thisDN
+        for leg in self.members:
+            monitoring = leg.party.standing.monitoring
+            if (
+                monitoring is not None
+                and monitoring.dn == dn
+                and monitoring.scope is MonitorScope.AGENT
+                and leg.party.state in TALKING
+            ):
+                self.withdraw(leg.party, Cause.OK)
+
+    def release(
+        self,
+        cause: Cause,
+        reason: bytes = b"",
+        by: Party | None = None,
+        requester: Requester | None = None,
+    ) -> None:
+        """
+        See L{CallBase<sipcluster.sessioncontroller.call_base.CallBase>}: supervisors
+        are told who has ended the call.
+        """
+        if by is not None and len(self.parties) > 2 and not self.isObserver(by):
+            observers = [
+                leg.party for leg in self.members if self.isObserver(leg.party)
+            ]
+            if observers:
+                self.touch()
+                self._clear(by, cause, reason, requester)
+                self.tellDeleted(by, observers)
+        super().release(cause, reason, by, requester)
+
+
+def _isHidden(party: Party) -> bool:
+    monitoring = party.standing.monitoring
+    return monitoring is not None and monitoring.hidden

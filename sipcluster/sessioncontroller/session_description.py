@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from sipcluster.sip.errors import MalformedMessage
-from sipcluster.sip.sdp import INACTIVE, SENDRECV, mediaOf
+from sipcluster.sip.sdp import INACTIVE, RECVONLY, SENDONLY, SENDRECV, mediaOf
 
 #: The one Content-Type of offers and answers here.
 SDP = b"application/sdp"
@@ -29,6 +29,15 @@ _DISCARD = rb"\g<1>9"
 
 #: Without one of these nothing holds; nearly every body is without.
 _SUSPECT = (b"a=sendonly", b"a=inactive", b" 0.0.0.0", b" ::")
+
+
+#: The direction of a stream, by whether it is sent, and listened to.
+_WAYS = {
+    (True, True): SENDRECV,
+    (True, False): SENDONLY,
+    (False, True): RECVONLY,
+    (False, False): INACTIVE,
+}
 
 
 def isSessionDescription(body: bytes) -> bool:
@@ -134,6 +143,34 @@ def _directed(body: bytes, direction: bytes) -> bytes:
         if not rest.endswith(b"\n"):
             rest += end
         parts.append(b"%ba=%b%b" % (rest, direction, end))
+    return b"".join(parts)
+
+
+def narrowed(body: bytes, sends: bool, listens: bool) -> bytes:
+    """
+    The same session, in which whoever says this sends nothing, or listens to nobody:
+    no stream goes a way that it did not go.
+
+    @param body: may be C{b""}, and stays so.
+    """
+    if not body or (sends and listens):
+        return body
+    try:
+        directions = [media.direction for media in mediaOf(body)]
+    except MalformedMessage:
+        return silent(body)
+    first, *streams = _mediaLine.split(body)
+    end = b"\r\n" if b"\r\n" in body else b"\n"
+    parts = [_direction.sub(b"", first)]
+    for stream, direction in zip(streams, directions, strict=True):
+        rest = _direction.sub(b"", stream)
+        if not rest.endswith(b"\n"):
+            rest += end
+        left = _WAYS[
+            sends and direction in (SENDRECV, SENDONLY),
+            listens and direction in (SENDRECV, RECVONLY),
+        ]
+        parts.append(b"%ba=%b%b" % (rest, left, end))
     return b"".join(parts)
 
 
