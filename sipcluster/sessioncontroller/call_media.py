@@ -106,7 +106,7 @@ class Media(Sessions):
             # It was given something until somebody answers.
             first.media = None
             self.pair(first, leg)
-            if first.state == "Confirmed":
+            if first.state != "Proceeding":
                 first.joined = leg.joined = False
             self.alignSoon()
         super()._answered(leg, event)
@@ -204,7 +204,7 @@ class Media(Sessions):
             peer = leg.peer
             if leg.state == "Proceeding" and leg.media is not None:
                 return leg
-            if leg.state != "Confirmed":
+            if leg.state not in ("Confirmed", "Accepted"):
                 continue  # when it has come so far
             if leg.media is not None or peer is None:
                 return leg

@@ -190,11 +190,17 @@ class Routed(Waits):
         super()._progressed(leg, event)
 
     def _answered(self, leg: Leg, event: Answered) -> None:
-        waiting = self._queue
-        if waiting is not None and leg is self._second:
-            self._divert(waiting, leg.party.view.thisDN)
-            self._forgetQueue()
+        waiting, first = self._queue, self._first
+        if waiting is None or leg is not self._second:
+            super()._answered(leg, event)
+            return
+        meets = first is not None and first.party.answered and self.leaving is None
+        self._divert(waiting, leg.party.view.thisDN)
+        self._forgetQueue()
         super()._answered(leg, event)
+        if meets and first is not None:
+            # It has talked to somebody before.
+            self.tellMet(first.party, leg.party, None, Cause.OK, both=False)
 
     def _divert(self, waiting: Waiting, to: str) -> None:
         """

@@ -188,6 +188,18 @@ class Treated(Routed):
         if waiting.isHere and waiting.route is None:
             self._giveTime()
 
+    def cannotJoin(self, leg: Leg, why: str) -> None:
+        """
+        See L{Media<sipcluster.sessioncontroller.call_media.Media>}.
+        """
+        media = leg.media
+        if media is None or self._givenTo(leg, media) is None:
+            super().cannotJoin(leg, why)
+            return
+        self.unpair(leg)
+        leg.media = None
+        self.notServed(leg, media, why)
+
     def serverSaid(self, leg: Leg, media: MediaRequest, result: MediaResult) -> None:
         """
         See L{Media<sipcluster.sessioncontroller.call_media.Media>}.

@@ -22,11 +22,13 @@ from sipcluster.sessioncontroller.events import (
 )
 from sipcluster.sessioncontroller.irouting import RouteType
 from sipcluster.sessioncontroller.isessioncontroller import (
+    DN,
     Asked,
     Destination,
     ExtensionDN,
     QueuedAt,
     RoutingPointDN,
+    TrunkDN,
 )
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
@@ -214,12 +216,12 @@ class Waits(Supervision):
         """
         Where a routing point sends a call.
         """
-        assert self._first is not None
-        caller = (
-            ExtensionDN(self._first.party.view.thisDN)
-            if self._asked is None
-            else self._asked.caller
-        )
+        first, asked = self._first, self._asked
+        assert first is not None
+        # Whoever led the call here may have left it.
+        caller: DN = ExtensionDN(first.party.view.thisDN)
+        if asked is not None and not first.party.view.internal:
+            caller = asked.caller if isinstance(asked.caller, TrunkDN) else caller
         return Asked(number, self._ua.domain.decode(), caller, False, point)
 
     def _leave(
