@@ -93,8 +93,11 @@ class IArithmetic(Interface):
         """
 
 
-#: As L{ENCODED}, for sums of four members without clipping them before.
-_WIDE = 131072
+#: Members whose sum is encoded without clipping it before.
+_FEW = 4
+
+#: As L{ENCODED}, for their sums.
+_WIDE = _FEW * 32768
 _ENCODED = {
     codec: bytes(
         table[max(-32768, min(32767, sample))]
@@ -105,12 +108,11 @@ _ENCODED = {
 _LINEAR = {codec: list(table) for codec, table in LINEAR.items()}
 
 
-def _encode(samples: Sequence[int], codec: Codec) -> bytes:
+def _encode(samples: Sequence[int], codec: Codec, summands: int) -> bytes:
     table = _ENCODED[codec]
-    try:
-        return bytes([table[sample] for sample in samples])
-    except IndexError:
+    if summands > _FEW:
         return bytes([table[max(-32768, min(32767, sample))] for sample in samples])
+    return bytes([table[sample] for sample in samples])
 
 
 @implementer(IBank)
@@ -185,7 +187,7 @@ class PlainArithmetic:
             if one.own < 0 and not one.extra:
                 frame = everything.get(one.codec)
                 if frame is None:
-                    frame = everything[one.codec] = _encode(total, one.codec)
+                    frame = everything[one.codec] = _encode(total, one.codec, len(rows))
                 found.append(frame)
                 continue
             heard = total
@@ -193,7 +195,7 @@ class PlainArithmetic:
                 heard = list(map(sub, heard, samples[one.own]))
             for number in one.extra:
                 heard = list(map(add, heard, samples[number]))
-            found.append(_encode(heard, one.codec))
+            found.append(_encode(heard, one.codec, len(rows)))
         return found
 
     def bank(self, frequencies: Sequence[int], size: int) -> PlainBank:
