@@ -22,6 +22,12 @@ from tests.scenarios.table import Row, Scenario, Step
 SECTIONS = {
     "3.1": ("two-party", "Two-party calls, and how they fail"),
     "3.2": ("hold", "Hold and retrieve"),
+    "3.3": ("transfer", "Consultation and transfer"),
+    "3.4": ("single-step-transfer", "Single-step transfer"),
+    "3.5": ("conference", "Conference"),
+    "3.6": ("routing", "Routing points and treatments"),
+    "3.7": ("predictive", "Predictive calls"),
+    "3.8": ("supervision", "Supervision"),
     "3.9": ("user-data", "User data"),
     "3.10": ("dn-states", "DN states"),
     "3.11": ("agent-states", "Agent states"),
@@ -99,6 +105,17 @@ def _says(row: Row) -> Iterator[str]:
         yield f"OtherDNRole {row.otherRole}"
     if row.third:
         yield f"ThirdPartyDN {row.third}"
+    if row.thirdRole:
+        yield f"ThirdPartyDNRole {row.thirdRole}"
+    if row.queue:
+        yield f"ThisQueue {row.queue}"
+    for name, call in (
+        ("PreviousConnID", row.previous),
+        ("TransferConnID", row.transfer),
+        ("ConferenceConnID", row.conference),
+    ):
+        if call:
+            yield f"{name} {call}"
     if row.state:
         yield f"CallState {row.state}"
     if row.conn and row.callType != "Internal":

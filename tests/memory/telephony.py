@@ -82,6 +82,9 @@ class TelephonyTestCase(NodeTestCase):
     #: The port at which the clients are that ask.
     portName = "TCport"
 
+    #: The DNs that have a client of their own.
+    letters = "ABC"
+
     def setUp(self) -> None:
         self.scenario = _SCENARIOS.get(
             f"{type(self).__module__}.{self._testMethodName}"
@@ -100,9 +103,9 @@ class TelephonyTestCase(NodeTestCase):
         # Those who ask, one for each DN, and one at each port that sees all.
         own = self.node.cti.ports[self.portName][0]
         self.clients = {
-            letter: self.makeClient(own, [NUMBERS[letter]]) for letter in "ABC"
+            letter: self.makeClient(own, [NUMBERS[letter]]) for letter in self.letters
         }
-        dns = [NUMBERS[letter] for letter in "ABC"]
+        dns = [NUMBERS[letter] for letter in self.letters]
         #: The ids of the calls that the tables name.
         self.named: dict[str, dict[str, Any]] = {}
         self.witnesses = {
@@ -189,6 +192,8 @@ class TelephonyTestCase(NodeTestCase):
         else:
             if what == "RequestMakeCall" and isinstance(more[-1], int):
                 self.telephones[letter].refuses = more[-1]
+            if what == "RequestRouteCall" and isinstance(more[-1], int):
+                self.telephones[more[0]].refuses = more[-1]
             reference = self.clients[letter].request(request)
         self.settle()
         if what == "RequestSendDTMF":

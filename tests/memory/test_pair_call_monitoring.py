@@ -69,7 +69,7 @@ class RecorderTests(ClientsTestCase):
             positions = [one.position for one in peer.all if one.position]
             self.assertEqual(positions, list(range(1, len(positions) + 1)))
 
-    def hangUp(self) -> None:
+    def ends(self) -> None:
         """
         The call ends at the member that has become primary.
         """
@@ -89,7 +89,7 @@ class RecorderTests(ClientsTestCase):
         self.kill(self.one)
         self.run_(6)
         self.follow(self.two)
-        self.hangUp()
+        self.ends()
         self.assertTold(*BEGUN, *ENDED)
         assert self.two.keeper is not None
         self.assertEqual(self.two.keeper.differing(), [])
@@ -108,5 +108,5 @@ class RecorderTests(ClientsTestCase):
         self.run_(6)
         self.follow(self.two)
         self.run_(1)
-        self.hangUp()
+        self.ends()
         self.assertTold(*BEGUN[:3], *ENDED)

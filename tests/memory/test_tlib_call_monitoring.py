@@ -85,7 +85,7 @@ class MonitoringTestCase(DesksTestCase):
             words.append(f"by {third[0]}")
         if "refParty" in found:
             old = found["origCallUUID"]
-            self.assertEqual(found["refParty"], partyUUID(old, dn))
+            self.assertEqual(found["refParty"], partyUUID(old, str(dn)))
             words.append(f"from {self.names[old]}")
         if found.get("cause"):
             words.append(enums.CallState(found["cause"]).label)

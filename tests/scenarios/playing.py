@@ -30,6 +30,20 @@ def _to(other: str, call: str = "c1", data: KVList = ()) -> dict[str, Any]:
     return {**found, "userData": data} if data else found
 
 
+def _route(*more: Any) -> dict[str, Any]:
+    """
+    Where a call goes: as L{_to}, or with the attributes themselves; a number is what
+    the telephone there answers.
+    """
+    first, *rest = more
+    if isinstance(first, tuple):
+        found = {name: enumerated(name, value) for name, value in first}
+        if "otherDN" in found:
+            found["otherDN"] = number(found["otherDN"])
+        return found
+    return _to(first, *(one for one in rest if not isinstance(one, int)))
+
+
 def _both(name: str) -> Callable[..., dict[str, Any]]:
     """
     What is asked of two calls.
@@ -63,7 +77,7 @@ _REQUESTS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "RequestDeleteFromConference": _to,
     "RequestListenDisconnect": _to,
     "RequestListenReconnect": _to,
-    "RequestRouteCall": _to,
+    "RequestRouteCall": _route,
     "RequestCompleteTransfer": _both("transferConnID"),
     "RequestCompleteConference": _both("conferenceConnID"),
     "RequestMergeCalls": _both("previousConnID"),
