@@ -9,6 +9,7 @@ is sent, so that it need not wait.  Then all is decided and told in one turn.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -48,6 +49,8 @@ from sipcluster.wire.kvlist import KVList
 
 log = Logger()
 
+T = TypeVar("T")
+
 
 class Adding(Conferences):
     """
@@ -85,12 +88,11 @@ class Adding(Conferences):
         work = self.work
         work.begin(asked)
 
-        def over(result: object) -> object:
+        def over(result: T) -> T:
             work.over(asked)
             return withoutFrames(result)
 
-        adding: Deferred[None] = Deferred.fromCoroutine(self._add(asked))
-        return adding.addBoth(over)
+        return Deferred.fromCoroutine(self._add(asked)).addBoth(over)
 
     def _checkAdd(self, party: Party) -> None:
         """
@@ -259,6 +261,11 @@ class Adding(Conferences):
         """
         new.standing = evolve(new.standing, addedBy="")
         now = self._ua.wallTime()
+        leg = self.legOf(new)
+        answering = None if leg is None else self.talks("answer", leg)
+        if answering is not None:
+            requester = answering.requester or requester
+            answering.isDone()
         new.machine.connected(
             Answered(new.view, now, requester=requester, third=third, why=why)
         )

@@ -4,6 +4,7 @@ What can be asked of the calls of a node.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -263,22 +264,33 @@ class CallControl(Reception):
         """
         ua, extension = self.ua, asked.caller
         assert isinstance(extension, ExtensionDN)
-        dn = extension.number
-        party = call.addParty(dn, Role.ORIGINATION, True)
+        party = call.addParty(extension.number, Role.ORIGINATION, True)
         self.calls[call.connID] = call
-        aor = b"sip:%b@%b" % (escapeUser(dn.encode()), ua.domain)
-        telephone = Destination(
-            dn,
-            extension.contact or aor,
-            aor,
-            CallType.UNKNOWN,
-            min(extension.noAnswerTimeout, ua.limits.callerAnswersWithin),
-            dtmfMethod=extension.dtmfMethod,
-        )
+        telephone = self.telephoneOf(extension, ua.limits.callerAnswersWithin)
         fields: Fields = ()
         if extension.autoAnswer:
             fields = tuple((name, value % ua.domain) for name, value in _AUTO_ANSWER)
         return call.makeFrom(party, telephone, fields, asked, requester)
+
+    def telephoneOf(
+        self, extension: ExtensionDN, within: float = math.inf
+    ) -> Destination:
+        """
+        The telephone of a DN, whatever the DN has switched on.
+
+        @param within: seconds in which it must answer, if those that the DN has are
+            more.
+        """
+        dn = extension.number
+        aor = b"sip:%b@%b" % (escapeUser(dn.encode()), self.ua.domain)
+        return Destination(
+            dn,
+            extension.contact or aor,
+            aor,
+            CallType.UNKNOWN,
+            min(extension.noAnswerTimeout, within),
+            dtmfMethod=extension.dtmfMethod,
+        )
 
     def _later(self, act: Callable[[], Deferred[T]]) -> Deferred[T]:
         """

@@ -7,15 +7,21 @@ else: whether the call goes on does not depend on it, unless it talks to all.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 
 from sipcluster.sessioncontroller.call_adding import Adding
 from sipcluster.sessioncontroller.call_consulting import TALKING
 from sipcluster.sessioncontroller.events import Cause, Role, ThirdParty
 from sipcluster.sessioncontroller.imedia import MediaRequest, Talk
-from sipcluster.sessioncontroller.isessioncontroller import Asked, CallRefused, Why
+from sipcluster.sessioncontroller.isessioncontroller import (
+    Asked,
+    CallRefused,
+    Destination,
+    Why,
+)
 from sipcluster.sessioncontroller.isupervision import (
     Monitoring,
     MonitorMode,
@@ -29,7 +35,7 @@ from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList
 
-log = Logger()
+T = TypeVar("T")
 
 
 class Supervision(Adding):
@@ -44,76 +50,68 @@ class Supervision(Adding):
         party: Party,
         monitoring: Monitoring,
         where: Asked,
+        found: Destination,
         requester: Requester | None,
     ) -> Deferred[None]:
         """
         Call a supervisor into the call.
 
         @param party: the one who is supervised.
-        @param where: leads to the supervisor.
+        @param where: names the supervisor.
+        @param found: its telephone.
 
         @return: fires when it hears the call.
 
         @raise CallRefused: the party does not talk, or there is no room.
         """
-        if party.state not in TALKING:
+        if party.state not in TALKING or len(self.members) < 2:
             raise CallRefused(Why.WRONG_STATE)
         if self.partyOf(monitoring.supervisor) is not None:
             raise CallRefused(Why.WRONG_STATE, "it is in the call")
         self.checkRoom()
         asked = Undertaking("observe", party, requester, where=where)
-        return self.beginObserve(asked, monitoring)
+        silent = monitoring.mode is MonitorMode.SILENT
+        leg = self.callIn(
+            found,
+            Role.OBSERVER,
+            Standing(muted=silent, monitoring=monitoring),
+            self._otherOf(party),
+            None,
+            Cause.BRIDGED,
+        )
+        try:
+            return self.beginObserve(asked)
+        except CallRefused:
+            self.sendAway(leg)
+            raise
 
-    def beginObserve(
-        self, asked: Undertaking, monitoring: Monitoring | None
-    ) -> Deferred[None]:
+    def beginObserve(self, asked: Undertaking) -> Deferred[None]:
         """
-        Begin with it, or go on where another process was.
-
-        @param monitoring: L{None}: it rings already, or it cannot be gone on with.
+        Wait for a supervisor who is being called.
 
         @raise CallRefused: the call was asked too much.
         """
         work = self.work
         work.begin(asked)
 
-        def over(result: object) -> object:
+        def over(result: T) -> T:
             work.over(asked)
             return withoutFrames(result)
 
-        observing: Deferred[None] = Deferred.fromCoroutine(
-            self._observe(asked, monitoring)
-        )
-        return observing.addBoth(over)
+        return Deferred.fromCoroutine(self._observe(asked)).addBoth(over)
 
-    async def _observe(self, asked: Undertaking, monitoring: Monitoring | None) -> None:
-        party, where = asked.party, asked.where
-        if where is None:
-            raise CallRefused(Why.FAILED)
+    async def _observe(self, asked: Undertaking) -> None:
+        where = asked.where
 
         def wanted(standing: Standing) -> bool:
             one = standing.monitoring
-            return one is not None and one.supervisor == where.user
+            return (
+                one is not None and where is not None and one.supervisor == where.user
+            )
 
         leg = self.called(wanted)
         if leg is None:
-            if monitoring is None:
-                raise CallRefused(Why.FAILED, "the node that did it has gone")
-            found = await self.destinationOf(asked, where)
-            if party.state not in TALKING:
-                raise CallRefused(Why.DISCONNECTED)
-            if found.dn != monitoring.supervisor:
-                raise CallRefused(Why.INVALID_DESTINATION, "it is somewhere else")
-            leg = self.callIn(
-                found,
-                Role.OBSERVER,
-                Standing(
-                    muted=monitoring.mode is MonitorMode.SILENT, monitoring=monitoring
-                ),
-                self._otherOf(party),
-                None,
-                Cause.BRIDGED,
-            )
+            raise CallRefused(Why.DISCONNECTED)
         await self.bringIn(asked, leg, lambda leg: self._observeNow(asked, leg))
 
     def _otherOf(self, party: Party) -> Party:
@@ -149,7 +147,7 @@ class Supervision(Adding):
         if asked.kind == "add":
             return self.beginAdd(asked)
         if asked.kind == "observe":
-            return self.beginObserve(asked, None)
+            return self.beginObserve(asked)
         if asked.kind in ("bring", "mix"):
             self.regroup()
             return succeed(None)

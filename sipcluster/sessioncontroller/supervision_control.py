@@ -8,7 +8,11 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from sipcluster.sessioncontroller.conference_control import ConferenceControl
-from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sessioncontroller.isessioncontroller import (
+    CallRefused,
+    ExtensionDN,
+    Why,
+)
 from sipcluster.sessioncontroller.isupervision import (
     ISupervision,
     Monitoring,
@@ -37,9 +41,10 @@ class SupervisionControl(ConferenceControl):
             if monitoring.supervisor == monitoring.dn:
                 raise CallRefused(Why.BAD_VALUE, "nobody supervises himself")
             call, party = self._find(monitoring.dn, connID)
-            # What the supervisor may call is not asked: its own telephone is.
             where = self.wish(monitoring.supervisor, monitoring.supervisor)
-            return call.observeFor(party, monitoring, where, requester)
+            assert isinstance(where.caller, ExtensionDN)
+            found = self.telephoneOf(where.caller)
+            return call.observeFor(party, monitoring, where, found, requester)
 
         return self._later(act)
 

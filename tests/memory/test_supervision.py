@@ -1,0 +1,219 @@
+"""
+Supervisors listen to calls, coach, and barge in.
+"""
+
+from __future__ import annotations
+
+from sipcluster.sessioncontroller.isessioncontroller import Why
+from sipcluster.sessioncontroller.isupervision import (
+    Monitoring,
+    MonitorMode,
+    MonitorScope,
+)
+from tests.memory.conferring import Conferring
+from tests.memory.controls import WHO
+
+
+class SupervisionTestCase(Conferring):
+    """
+    Alice has called Bob, whom Dave supervises.
+    """
+
+    def observe(
+        self,
+        mode: MonitorMode = MonitorMode.SILENT,
+        scope: MonitorScope = MonitorScope.CALL,
+        hidden: bool = False,
+    ) -> None:
+        """
+        Dave listens.
+        """
+        monitoring = Monitoring("1004", "1002", mode, scope, hidden)
+        asked = self.controller.observe(self.c1, monitoring, WHO)
+        self.settle()
+        self.answer("D")
+        self.done(asked)
+
+    def news_(self) -> list[str]:
+        """
+        The events, without what telephones say of their ringing.
+        """
+        return [row for row in self.rows() if "Progressed" not in row]
+
+
+class ObserveTests(SupervisionTestCase):
+    """
+    L{ISupervision.observe}.
+    """
+
+    def test_flow(self) -> None:
+        """
+        Dave hears Alice and Bob, who do not hear him.
+        """
+        self.observe()
+        self.assertEqual(
+            self.news_(),
+            [
+                "c1 Alerting D/Observer A/orig Bridged",
+                "c1 Answered D/Observer A/orig Bridged !",
+                "c1 PartyAdded B/dest D/Observer Bridged",
+                "c1 PartyAdded A/orig D/Observer Bridged",
+            ],
+        )
+        self.assertMixed(self.c1, "A", "B", "D")
+        d = self.line("D", self.c1)
+        session = self.sessionOf("D", self.c1)
+        self.assertEqual((d.hears, d.speaksTo), (session.port, 0))
+        self.assertIn(b"nobody", session.told[-1])
+        self.endAll()
+        self.assertNoMedia()
+
+    def test_hidden(self) -> None:
+        """
+        Those whom Dave hears are not told.
+        """
+        self.observe(hidden=True)
+        self.line("D", self.c1).hangUp()
+        self.settle()
+        self.assertEqual(
+            [row for row in self.news_() if "D/Observer" not in row.split(" ")[2]], []
+        )
+        self.assertTalk(self.c1, "A", "B")
+        self.assertNoMedia()
+        self.endAll()
+
+    def test_supervisorLeavesFirst(self) -> None:
+        """
+        When Dave hangs up, Alice and Bob talk on.
+        """
+        self.observe()
+        self.news_()
+        self.line("D", self.c1).hangUp()
+        self.settle()
+        self.assertEqual(
+            self.news_(),
+            [
+                "c1 Released D/Observer A/orig",
+                "c1 PartyDeleted A/orig D/DeletedParty",
+                "c1 PartyDeleted B/dest D/DeletedParty",
+            ],
+        )
+        self.assertTalk(self.c1, "A", "B")
+        self.assertNoMedia()
+        self.endAll()
+
+    def test_agentLeavesFirst(self) -> None:
+        """
+        When Bob hangs up, all is over, and Dave is told why.
+        """
+        self.observe()
+        self.news_()
+        self.line("B", self.c1).hangUp()
+        self.settle()
+        self.assertEqual(
+            self.news_(),
+            [
+                "c1 Released B/dest A/orig",
+                "c1 PartyDeleted D/Observer B/DeletedParty",
+                "c1 Released A/orig B/dest",
+                "c1 Released D/Observer A/orig",
+            ],
+        )
+        self.endAll()
+        self.assertNoMedia()
+
+    def test_scopeAgent(self) -> None:
+        """
+        With the scope agent, Dave leaves a conference with Bob; with call he stays.
+        """
+        for scope, stays in ((MonitorScope.AGENT, False), (MonitorScope.CALL, True)):
+            if scope is MonitorScope.CALL:
+                self.c1 = self.talk("A", "B")
+            self.observe(scope=scope)
+            self.confer("B", self.c1, "C")
+            self.news_()
+            self.line("B", self.c1).hangUp()
+            self.settle()
+            dns = {one.view.thisDN for one in self.controller.partiesIn(self.c1)}
+            self.assertEqual("1004" in dns, stays)
+            if stays:
+                self.assertMixed(self.c1, "A", "C", "D")
+            else:
+                self.assertTalk(self.c1, "A", "C")
+                self.assertNoMedia()
+            self.endAll()
+
+    def test_coach(self) -> None:
+        """
+        Only Bob hears Dave who coaches him.
+        """
+        self.observe(MonitorMode.COACH)
+        d, b = self.sessionOf("D", self.c1), self.legOf("B", self.c1)
+        self.assertIn(b"coach coached=%b" % b.id, d.told[-1])
+        self.assertMixed(self.c1, "A", "B", "D")
+        self.endAll()
+
+    def test_bargeIn(self) -> None:
+        """
+        All hear Dave who barges in; when Bob goes, the call goes on.
+        """
+        self.observe(MonitorMode.BARGE_IN)
+        self.assertIn(b"all", self.sessionOf("D", self.c1).told[-1])
+        self.line("B", self.c1).hangUp()
+        self.settle()
+        self.assertTalk(self.c1, "A", "D")
+        self.endAll()
+
+    def test_modes(self) -> None:
+        """
+        Dave goes from one mode to the next.
+        """
+        self.observe()
+        self.news_()
+        session = self.sessionOf("D", self.c1)
+        for mode, event, told in (
+            (MonitorMode.COACH, "Unmuted", b"coach"),
+            (MonitorMode.BARGE_IN, "Unmuted", b"all"),
+            (MonitorMode.SILENT, "Muted", b"nobody"),
+        ):
+            self.done(self.controller.changeMode("1004", self.c1, mode, WHO))
+            self.assertEqual(self.news_(), [f"c1 {event} D/Observer A/orig !"])
+            self.assertIn(told, session.told[-1])
+            again = self.controller.changeMode("1004", self.c1, mode)
+            self.assertNotDone(again, Why.WRONG_STATE)
+        self.done(self.controller.mute("1004", self.c1, False, WHO))
+        self.assertIn(b"all", session.told[-1])
+        asked = self.controller.changeMode("1002", self.c1, MonitorMode.COACH)
+        self.assertNotDone(asked, Why.WRONG_STATE)
+        self.endAll()
+
+    def test_impossible(self) -> None:
+        """
+        What cannot be is refused.
+        """
+        for monitoring, why in (
+            (Monitoring("1004", "1004"), Why.BAD_VALUE),
+            (Monitoring("1004", "1003"), Why.NOT_A_PARTY),
+            (Monitoring("1001", "1002"), Why.WRONG_STATE),
+            (Monitoring("7777", "1002"), Why.INVALID_DN),
+        ):
+            asked = self.controller.observe(self.c1, monitoring, WHO)
+            self.assertNotDone(asked, why)
+        self.desks["D"].refuses = 486
+        asked = self.controller.observe(self.c1, Monitoring("1004", "1002"), WHO)
+        self.settle()
+        self.assertNotDone(asked, Why.BUSY)
+        self.assertTalk(self.c1, "A", "B")
+        self.endAll()
+
+    def test_goneMeanwhile(self) -> None:
+        """
+        When the call ends while Dave rings, he rings no longer.
+        """
+        asked = self.controller.observe(self.c1, Monitoring("1004", "1002"), WHO)
+        self.settle()
+        self.line("A", self.c1).hangUp()
+        self.settle()
+        self.assertNotDone(asked, Why.DISCONNECTED)
+        self.assertIsNone(self.desks["D"].lines[-1].rings)
+        self.endAll()
