@@ -263,7 +263,7 @@ class Dialogs:
             raise Failed(423, str(e)) from None
         return found
 
-    def _begin(self, dialog: _Dialog, audio: list[IAudio], path: Path | None) -> None:
+    def _begin(self, dialog: _Dialog, audio: list[IAudio]) -> None:
         start = dialog.start
         if start.detect:
             self._detects = dialog
@@ -279,17 +279,14 @@ class Dialogs:
         ):
             self._wait(dialog, start.collect.firstDigit)
 
-    def _play(self, dialog: _Dialog, audio: list[IAudio], path: Path | None) -> None:
+    def _play(self, dialog: _Dialog, audio: list[IAudio]) -> None:
         play = dialog.start.play or Play((BEEP,))
-        plays, self._plays = self._plays, dialog
-        if plays is not None and plays is not dialog:
-            plays.played = True
+        self._plays = dialog
 
         def done(ended: Ended) -> None:
             if self._plays is dialog:
                 self._plays = None
-            if not dialog.ended:
-                self._played(dialog, ended, path)
+            self._played(dialog, ended)
 
         self._rtp.play(audio, done, play.repeat, play.interval, play.longest or None)
 
@@ -410,6 +407,8 @@ class Dialogs:
             self._records = None
             dialog.left.discard("record")
             dialog.values["record.end"] = "record.failed"
+            # Not before it is answered that it has begun.
+            self._timers.after(0.0, self._look, dialog)
 
     # Who has answered
 
@@ -432,7 +431,7 @@ class Dialogs:
         """
         Something of a dialog is over: perhaps all of it is.
         """
-        if not dialog.left:
+        if not dialog.left and not dialog.ended:
             self._finish(dialog)
 
     def _end(self, dialog: _Dialog) -> None:

@@ -51,11 +51,11 @@ class FakeAudio:
     length: int = 8000
     endless: bool = False
 
-    def encoded(self, codec: Codec) -> bytes:
+    def piece(self, codec: Codec, start: int, most: int) -> bytes:
         """
         See L{IAudio}.
         """
-        return b"\xff" * self.length
+        return b"\xff" * min(most, self.length - start)
 
 
 @implementer(IAudioLibrary)

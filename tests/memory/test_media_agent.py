@@ -402,6 +402,14 @@ class UserAgentTests(MediaAgentTestCase):
         self.successResultOf(stopped)
 
 
+def _mode(streams: str, attributes: str = "") -> str:
+    """
+    How a member takes part in the conference c1.
+    """
+    ids = f'id1="$conn" id2="conf:c1" xmlns:x="urn:sipcluster:msml"{attributes}'
+    return f"<modifystream {ids}>{streams}</modifystream>"
+
+
 class ConferenceTests(MediaAgentTestCase):
     """
     RFC 4240 section 5, and who hears whom.
@@ -429,23 +437,19 @@ class ConferenceTests(MediaAgentTestCase):
         self.call("conf=c1@;member=1001")
         for inside, expected in (
             (
-                '<modifystream id1="$conn" id2="conf:c1">'
-                '<stream media="audio" dir="to-id1"/></modifystream>',
+                _mode('<stream media="audio" dir="to-id1"/>'),
                 (Talk.NOBODY, "", False),
             ),
             (
-                '<modifystream id1="$conn" id2="conf:c1" x:member="m" x:coached="1002"'
-                ' xmlns:x="urn:sipcluster:msml">'
-                '<stream media="audio"/></modifystream>',
+                _mode('<stream media="audio"/>', ' x:member="m" x:coached="1002"'),
                 (Talk.COACH, "1002", False),
             ),
             (
-                '<modifystream id1="$conn" id2="conf:c1">'
-                '<stream media="audio" dir="from-id1"/></modifystream>',
+                _mode('<stream media="audio" dir="from-id1"/>'),
                 (Talk.ALL, "", True),
             ),
             (
-                '<modifystream id1="$conn" id2="conf:c1"></modifystream>',
+                _mode(""),
                 (Talk.NOBODY, "", True),
             ),
             ('<join id1="$conn" id2="conf:c1"/>', (Talk.ALL, "", False)),
