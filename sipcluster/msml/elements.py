@@ -7,6 +7,7 @@ would make a small text large, and nothing that would fetch anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from xml.parsers import expat
@@ -21,6 +22,10 @@ DEEPEST = 32
 
 #: Attributes of one element.
 MOST_ATTRIBUTES = 32
+
+
+#: What XML cannot have (XML 1.0 section 2.2).
+_unwritable = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class BadDocument(ValueError):
@@ -66,9 +71,12 @@ class Element:
         As XML.
         """
         attributes = "".join(
-            f" {name}={quoteattr(value)}" for name, value in self.attributes.items()
+            f" {name}={quoteattr(_unwritable.sub('', value))}"
+            for name, value in self.attributes.items()
         )
-        inside = escape(self.text) + "".join(c.render() for c in self.children)
+        inside = escape(_unwritable.sub("", self.text)) + "".join(
+            c.render() for c in self.children
+        )
         if not inside:
             return f"<{self.name}{attributes}/>"
         return f"<{self.name}{attributes}>{inside}</{self.name}>"
@@ -106,7 +114,7 @@ class _Reading:
     def text(self, text: str) -> None:
         self._open[-1].text += text
 
-    def refused(self, *_: object) -> None:
+    def refused(self, *_: object) -> int:
         raise BadDocument("a document type, an entity or a processing instruction")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, fail, succeed
@@ -67,7 +67,7 @@ class MediaAgentTestCase(SynchronousTestCase):
     """
 
     #: Changes of the media server's settings.
-    settings: dict[str, Any] = {}
+    settings: ClassVar[dict[str, Any]] = {}
 
     def setUp(self) -> None:
         self.clock = Clock()
