@@ -110,7 +110,7 @@ class Conferences(Mixing):
     async def _confer(self, asked: Undertaking, again: bool) -> None:
         if again:
             await self.work.after(asked, 0.0)  # until all calls go on
-            self._dropServices()
+            self.dropServices()
         party = asked.party
         stay, _ = self._checkMerge(party, *self._consultationOf(asked))
         mixer = None

@@ -128,8 +128,12 @@ class ThirdParty(Media):
             return
         super()._answered(leg, event)
         first = self._first
-        if first is not None and first.joined and self._isOurs(first):
+        if first is None or not self._isOurs(first):
+            return
+        if first.joined:
             self._connectSoon()
+        else:
+            self.alignSoon()
 
     def _callerAnswered(self, leg: Leg, event: Answered) -> None:
         making = self.work.of("make")

@@ -43,6 +43,8 @@ class Line(Telephone):
     @ivar said: the last SDP that it has sent.
     @ivar refusesChanges: statuses with which it answers the next re-INVITEs.
     @ivar deaf: it answers no re-INVITE.
+    @ivar busyWith: requests that it does not answer.
+    @ivar acknowledges: it sends ACKs.
     """
 
     def __init__(self, phone: Phone, name: str, port: int) -> None:
@@ -50,6 +52,8 @@ class Line(Telephone):
         self.said = b""
         self.refusesChanges: list[int] = []
         self.deaf = False
+        self.busyWith: set[bytes] = set()
+        self.acknowledges = True
 
     @property
     def port(self) -> int:
@@ -106,6 +110,18 @@ class Line(Telephone):
         @param to: the value of Refer-To.
         """
         return self.phone.within(b"REFER", ((b"Refer-To", to),))
+
+    def received(self, message: Message) -> None:
+        """
+        Do what the message wants.
+        """
+        if isinstance(message, Request) and message.method in self.busyWith:
+            return
+        super().received(message)
+
+    def _acknowledge(self, invite: Request) -> None:
+        if self.acknowledges:
+            super()._acknowledge(invite)
 
     def _invited(self, invite: Request) -> None:
         if invite.toTag and self.deaf:
