@@ -46,6 +46,7 @@ class CallQueries:
     Answers RequestQueryCall and RequestQueryAddress at one T-Library port.
 
     Of a DN it knows itself: C{AddressStatus} (InfoStatus 0 idle, 1 in a call),
+    C{NumberOfCallsInQueue} (InfoStatus: how many calls wait at the routing point),
     C{AddressType} (InfoStatus: the type), C{CallsQuery} (InfoStatus: how many calls;
     Extensions: those of the snapshot) and C{DNStatus} (InfoStatus as for
     AddressStatus; Extensions: the whole snapshot, as in EventRegistered).  Others
@@ -76,6 +77,7 @@ class CallQueries:
         self._infos: dict[int, AddressInfo] = {
             AddressInfoType.ADDRESS_STATUS: self._status,
             AddressInfoType.ADDRESS_TYPE: self._type,
+            AddressInfoType.NUMBER_OF_CALLS_IN_QUEUE: self._queued,
             AddressInfoType.CALLS_QUERY: self._calls.snapshot,
             AddressInfoType.DN_STATUS: self._wholeSnapshot,
         }
@@ -166,6 +168,9 @@ class CallQueries:
 
     def _status(self, dn: str) -> int:
         return 1 if self._control.partiesOf(dn) else 0
+
+    def _queued(self, dn: str) -> int:
+        return sum(one.state == "Queued" for one in self._control.partiesOf(dn))
 
     def _type(self, dn: str) -> int:
         return int(self._addresses.addressType(dn) or AddressType.UNKNOWN)

@@ -103,11 +103,31 @@ class SnapshotTests(SynchronousTestCase):
             ("Connected", 0xC),
             ("Hold", 0xE),
             ("Failed", 0xF),
+            ("Queued", 9),
         ):
-            control = FakeControl([PartyStatus(ALICE, state)])
-            found = dict(CallSnapshot(control).snapshot("1001"))["ps-1"]
-            self.assertEqual(found, flags)
-            self.assertIs(type(found), int)
+            self.assertState(PartyStatus(ALICE, state), flags)
+
+    def test_bits(self) -> None:
+        """
+        Who is not heard, who does not hear, and who supervises is so besides.
+        """
+        observer = evolve(ALICE, thisRole=Role.OBSERVER)
+        for party, flags in (
+            (PartyStatus(ALICE, "Connected", muted=True), 0x2C),
+            (PartyStatus(ALICE, "Hold", deaf=True), 0x1E),
+            (PartyStatus(observer, "Connected"), 0x8C),
+            (PartyStatus(observer, "Connected", muted=True), 0xAC),
+        ):
+            self.assertState(party, flags)
+
+    def assertState(self, party: PartyStatus, flags: int) -> None:
+        """
+        A party is told as this number.
+        """
+        control = FakeControl([party])
+        found = dict(CallSnapshot(control).snapshot("1001"))["ps-1"]
+        self.assertEqual(found, flags)
+        self.assertIs(type(found), int)
 
 
 class _Status:
@@ -278,6 +298,15 @@ class QueryAddressTests(QueryTestCase):
         calls = (("conn-1", CONN), ("ct-1", 1), ("ps-1", 0x1000C))
         self.assertEqual(self.about("1001", kind), (1, calls))
         self.assertEqual(self.about("1003", kind), (0, None))
+
+    def test_queued(self) -> None:
+        """
+        How many calls wait at a routing point.
+        """
+        waits = PartyStatus(evolve(BOB, thisDN="5000"), "Queued")
+        self.control.parties = [waits, evolve(waits, state="Alerting"), waits]
+        kind = AddressInfoType.NUMBER_OF_CALLS_IN_QUEUE
+        self.assertEqual(self.about("5000", kind), (2, None))
 
     def test_wholeStatus(self) -> None:
         """
