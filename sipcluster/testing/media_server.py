@@ -37,6 +37,7 @@ class MediaSession:
     @ivar port: of the server's media in it.
     @ivar offers: bodies that it was sent, in order.
     @ivar told: bodies of the INFO requests that it was sent.
+    @ivar said: the last SDP that it has sent.
     @ivar ended: it is over.
     """
 
@@ -45,6 +46,7 @@ class MediaSession:
     port: int
     offers: list[bytes] = field(factory=list)
     told: list[bytes] = field(factory=list)
+    said: bytes = b""
     ended: bool = False
 
     @property
@@ -180,6 +182,11 @@ class ScriptedMediaServer:
             self._refused.add(invite.callID)
             phone.refuse(invite, self.refuses)
             return
+        again = self._byCallID.get(invite.callID)
+        if again is not None:
+            # Another member of a pair goes on with it.
+            again.phone.answer(invite, 200, again.said)
+            return
         session = MediaSession(phone, invite.uri, self._port)
         self._port += 2
         self.sessions.append(session)
@@ -193,7 +200,7 @@ class ScriptedMediaServer:
             for theirs, ours in _ANSWER_TO.items():
                 if b"a=" + theirs.encode() in invite.body:
                     direction = ours
-        body = sdp("media", session.port, direction)
+        body = session.said = sdp("media", session.port, direction)
         session.phone.answer(invite, 200, body)
 
     def _requested(self, session: MediaSession, request: Request) -> None:

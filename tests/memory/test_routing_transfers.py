@@ -6,8 +6,12 @@ from __future__ import annotations
 
 from sipcluster.sessioncontroller.irouting import TreatmentType
 from sipcluster.sessioncontroller.isessioncontroller import Why
+from sipcluster.sip.message import Request
 from tests.memory.controls import WHO
 from tests.memory.queues import RP, QueueTestCase
+
+
+RP_CHANGED = "c1 PartyChanged 5000/dest A/orig by B/TransferredBy Transferred"
 
 
 class TransferTests(QueueTestCase):
@@ -81,8 +85,7 @@ class TransferTests(QueueTestCase):
                 "c2 Released B/orig 5000/dest Transferred from c1 !",
                 "c1 Released B/dest A/orig Transferred",
                 "c1 PartyChanged A/orig 5000/dest by B/TransferredBy Transferred",
-                "c1 PartyChanged 5000/dest A/orig by B/TransferredBy Transferred"
-                " from c2",
+                f"{RP_CHANGED} from c2",
             ],
         )
         self.assertEqual(list(self.controller.calls), [self.c1])
@@ -211,7 +214,9 @@ class TransferTests(QueueTestCase):
         """
         c2 = self.dial("C", RP)
         line = self.desks["C"].lines[0]
-        acknowledge, line._acknowledge = line._acknowledge, held.append
+        held: list[Request] = []
+        acknowledge = line._acknowledge
+        self.patch(line, "_acknowledge", held.append)
         self.give(c2, TreatmentType.MUSIC)
         self.desks["A"].lines[0].hangUp()
         self.settle()
@@ -221,6 +226,3 @@ class TransferTests(QueueTestCase):
         self.pass_(5)
         self.assertTalk(c2, "C", "A")
         self.endAll()
-
-
-held: list[object] = []
