@@ -326,8 +326,8 @@ A SIP cluster for the domain {domain} on this host
   routing point  5000, which takes no calls yet
   trunk          9: numbers that begin with 9 go to sip:{peer}:5060, without the 9
 
-  media server   msml-media1: files of {folder}/prompts, as file:music.wav,
-                 and tone:ringback; what it records is in {folder}/recordings
+  media server   msml-media1: plays files of {folder}/prompts and tones;
+                 what it records is in {folder}/recordings
 
   configuration  {folder}/cluster.toml
   logs           {logs}

@@ -11,15 +11,17 @@ from pathlib import Path
 from sipcluster.media.tones import sines
 from sipcluster.media.wav import write
 
-#: Hertz of the notes that the music has.
+#: Hertz of the notes that there are; those of the digits are above one another.
 _NOTES = {"c": 262, "e": 330, "g": 392, "a": 440, "C": 523, "E": 659, "-": 0}
 
-#: Files by name: notes, and seconds of each.
+#: Files by name, as treatments name them: notes, and seconds of each.
 SOUNDS: Mapping[str, tuple[str, float]] = {
-    "music.wav": ("ceg-Cge-ace-gec-" * 2, 0.3),
-    "welcome.wav": ("ceC", 0.25),
-    "digits.wav": ("CgC", 0.2),
-    "sorry.wav": ("Cgec", 0.2),
+    "music/in_queue.wav": ("ceg-Cge-ace-gec-" * 2, 0.3),
+    "music/on_hold.wav": ("CEC-gCg-" * 4, 0.3),
+    "announcement/1.wav": ("ceC", 0.25),
+    "announcement/2.wav": ("CgC", 0.2),
+    "announcement/ran.wav": ("Cgec", 0.2),
+    **{f"digits/{digit}.wav": ("g" + "c" * digit, 0.1) for digit in range(10)},
 }
 
 
@@ -42,5 +44,6 @@ def makeSounds(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, (names, seconds) in SOUNDS.items():
         path = folder / name
+        path.parent.mkdir(exist_ok=True)
         if not path.exists():
             path.write_bytes(write(notes(names, seconds)))

@@ -145,6 +145,11 @@ class AudioLibrary:
                 path = Path(name).resolve()
             if not path.is_relative_to(root):
                 raise NoSuchAudio(f"{name[:80]!r} is outside of the folder")
+            if not path.suffix:
+                # Names of the field have none.
+                path = path.with_suffix(".wav").resolve()
+                if not path.is_relative_to(root):
+                    raise NoSuchAudio(f"{name[:80]!r} is outside of the folder")
             if not path.is_file():
                 raise NoSuchAudio(f"no file {name[:80]!r}")
             stat = path.stat()
