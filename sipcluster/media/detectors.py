@@ -33,8 +33,9 @@ _TWIST, _REVERSE = 10**0.4, 10**0.8
 #: How much louder a tone is than others of its group.
 _PEAK = 6.3
 
-#: The part of everything that the two tones are.
-_PURE = 0.82
+#: The part of everything that the two tones are, when their frequencies are off by
+#: as much as they may be.
+_PURE = 0.75
 
 #: What is more than noise.
 LOUD = meanSquare(-38.0)
@@ -68,12 +69,23 @@ class DigitDetector:
             elif digit and digit == self._last:
                 self._now, self._gap = digit, 0
                 found += digit
-            elif self._now:
-                self._gap += 1
-                if self._gap >= END:
-                    self._now, self._gap = "", 0
+            else:
+                self._pass(1)
             self._last = digit
         return found
+
+    def silent(self) -> None:
+        """
+        One frame in which there is nothing.
+        """
+        self._last = ""
+        self._pass(2)
+
+    def _pass(self, blocks: int) -> None:
+        if self._now:
+            self._gap += blocks
+            if self._gap >= END:
+                self._now, self._gap = "", 0
 
 
 def _digitOf(powers: list[float], energy: float) -> str:

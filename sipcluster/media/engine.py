@@ -69,7 +69,9 @@ class MediaEngine:
         self._members = members
         self._conferences: dict[str, Conference] = {}
         self._tick: IDelayedCall | None = None
-        self._next = 0.0
+        # When the clock began to tick, and how often it has.
+        self._begun = 0.0
+        self._frames = 0
         self._made = 0
         self._skipped = 0
         self._latest = 0.0
@@ -96,7 +98,7 @@ class MediaEngine:
                 session.stop()
                 raise
         if self._tick is None:
-            self._next = self.clock.seconds() + FRAME
+            self._begun, self._frames = self.clock.seconds(), 0
             self._tick = self.clock.callLater(FRAME, self._turn)
         return session
 
@@ -129,19 +131,21 @@ class MediaEngine:
 
     def _turn(self) -> None:
         self._tick = None
-        now = self.clock.seconds()
-        self._latest = max(self._latest, now - self._next)
-        frames = 1 + int((now - self._next) / FRAME + 1e-6)
-        left = max(0, frames - CATCH_UP)
+        passed = self.clock.seconds() - self._begun
+        # Rounding must not cost a frame.
+        due = int(passed / FRAME + 1e-6) - self._frames
+        self._latest = max(self._latest, passed - (self._frames + 1) * FRAME)
+        left = max(0, due - CATCH_UP)
         if left:
             self._skipped += left
             for session in self._sessions:
                 session.leaveOut(left)
-        for _ in range(frames - left):
+        self._frames += due
+        for _ in range(due - left):
             self._frame()
-        self._next += frames * FRAME
         if self._sessions and self._tick is None:
-            delay = max(0.0, self._next - self.clock.seconds())
+            following = self._begun + (self._frames + 1) * FRAME
+            delay = max(0.0, following - self.clock.seconds())
             self._tick = self.clock.callLater(delay, self._turn)
 
     def _frame(self) -> None:

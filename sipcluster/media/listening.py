@@ -109,8 +109,11 @@ class Listening:
         """
         samples = None if said is None else self._arithmetic.samples(said, codec)
         digits, found = "", None
-        if self._digits is not None and samples is not None:
-            digits = self._digits.feed(samples)
+        if self._digits is not None:
+            if samples is None:
+                self._digits.silent()
+            else:
+                digits = self._digits.feed(samples)
         if self._detector is not None:
             found = self._detector.feed(samples)
         recorder = self._recorder

@@ -4,6 +4,7 @@ Recordings: WAV files of one or two channels of G.711.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -122,17 +123,19 @@ class Recorder:
 
     def end(self, why: Ended) -> Ended:
         """
-        Close the file and give it its name.
+        Close the file and give it its name; what there is of one that has failed is
+        kept.
 
         @return: C{why}, or that it has failed.
         """
         try:
-            if why is not Ended.FAILED:
-                self._file.seek(0)
-                self._file.write(self._header())
+            self._file.seek(0)
+            self._file.write(self._header())
             self._file.close()
             os.replace(self._part, self._path)
         except (OSError, ValueError) as e:
             log.error("Cannot end {path}: {why}", path=self._path.name, why=e)
+            with contextlib.suppress(OSError, ValueError):
+                self._file.close()
             why = Ended.FAILED
         return why

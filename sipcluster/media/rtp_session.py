@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from sipcluster.media.audio import linear
+from sipcluster.media.audio import Silence, linear
 from sipcluster.media.conference import Member
 from sipcluster.media.imedia import (
     SAMPLES,
@@ -123,8 +123,10 @@ class RTPSession(RTPStream):
         elif self._tones is not None:
             raise MediaError("digits are being sent")
         else:
-            tones = [linear(digitTone(key, each)) for key in digits]
-            self._tones = Player(tones, None, pause=pause)
+            tones: list[IAudio] = []
+            for key in digits:
+                tones += [linear(digitTone(key, each)), Silence(pause)]
+            self._tones = Player(tones, None)
 
     # Conferences.
 
