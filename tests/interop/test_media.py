@@ -197,10 +197,8 @@ class ConferenceTests(MediaTestCase):
         client = self.clients["A"]
         one: Any = await client.told(reactor, messages.EventEstablished)
         party = {"thisDN": NUMBERS["A"], "connID": one.connID}
-        await self.ask(
-            client,
-            messages.RequestSingleStepConference(**party, otherDN=NUMBERS["C"]),
-            Message,
+        client.request(
+            messages.RequestSingleStepConference(**party, otherDN=NUMBERS["C"])
         )
         await c.told(reactor, "CALL_INCOMING")
         c.say("accept")
