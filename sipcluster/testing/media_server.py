@@ -168,7 +168,10 @@ class ScriptedMediaServer:
         assert isinstance(message, Request)
         session = self._byCallID.get(message.callID)
         if message.method == b"INVITE" and not message.toTag:
-            self._invited(message)
+            if session is None:
+                self._invited(message)
+            else:
+                self._answer(session, message)  # it was repeated
         elif message.method == b"CANCEL":
             self._peer.respond(message, 200)
         elif session is not None and message.method != b"ACK":

@@ -221,7 +221,10 @@ class Line(Telephone):
                 self.early |= message.callID in waits
             elif message.method == b"ACK":
                 late = bool(message.body)
-                self.unacknowledged.discard((message.callID, message.cseq.number, late))
+                awaited = message.callID, message.cseq.number, late
+                if late and awaited not in self.unacknowledged:
+                    return  # another member has repeated it
+                self.unacknowledged.discard(awaited)
             former = self.former
             if (
                 message.method == b"CANCEL"

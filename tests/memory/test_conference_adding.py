@@ -84,7 +84,7 @@ class SingleStepTests(Conferring):
             "1002", self.c1, "1003", (), WHO
         )
         self.settle()
-        self.rung = [row for row in self.rows() if "Alerting" in row]
+        self.alerted = [row for row in self.rows() if "Alerting" in row]
 
     def test_busy(self) -> None:
         """
@@ -92,7 +92,7 @@ class SingleStepTests(Conferring):
         """
         self.desks["C"].refuses = 486
         self.ring()
-        self.assertEqual(len(self.rung), 1)
+        self.assertEqual(len(self.alerted), 1)
         self.refused(Why.BUSY, [])
 
     def test_noAnswer(self) -> None:

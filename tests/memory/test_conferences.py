@@ -94,9 +94,9 @@ class CompleteTests(Conferring):
         """
         When the first media server refuses, the next one mixes.
         """
-        self.server.refuses = 486
+        self.media1.refuses = 486
         self.confer("B", self.c1, "C")
-        self.assertMixed(self.c1, "A", "B", "C", server=self.second)
+        self.assertMixed(self.c1, "A", "B", "C", server=self.media2)
         self.endAll()
         self.assertNoMedia()
 
@@ -104,7 +104,7 @@ class CompleteTests(Conferring):
         """
         When all refuse, nothing changes.
         """
-        self.server.refuses = self.second.refuses = 486
+        self.media1.refuses = self.media2.refuses = 486
         c2 = self.consult("B", self.c1, "C")
         self.rows()
         asked = self.controller.completeConference("1002", self.c1, c2, WHO)
@@ -120,7 +120,7 @@ class CompleteTests(Conferring):
         """
         c2 = self.consult("B", self.c1, "C")
         self.rows()
-        self.server.silent = True
+        self.media1.silent = True
         asked = self.controller.completeConference("1002", self.c1, c2, WHO)
         self.settle()
         self.line("C", c2).hangUp()
@@ -128,7 +128,7 @@ class CompleteTests(Conferring):
         self.pass_(5)
         self.assertNotDone(asked, Why.DISCONNECTED)
         self.assertEqual(self.states(self.c1), {"1001": "Connected", "1002": "Hold"})
-        self.server.silent = False
+        self.media1.silent = False
         self.endAll()
         self.assertNoMedia()
 
@@ -238,13 +238,13 @@ class LeaveTests(Conferring):
         """
         When the media server ends one session, all are mixed by another one.
         """
-        session = self.server.live[0]
-        self.server.die()
+        session = self.media1.live[0]
+        self.media1.die()
         session.ended = False
-        self.server.hangUp(session)
+        self.media1.hangUp(session)
         self.settle()
         self.pass_(1)
-        self.assertMixed(self.c1, "A", "B", "C", server=self.second)
+        self.assertMixed(self.c1, "A", "B", "C", server=self.media2)
         self.assertEqual(self.rows(), [])
         self.endAll()
         self.assertNoMedia()
@@ -253,14 +253,14 @@ class LeaveTests(Conferring):
         """
         When there is none left, they are mixed as soon as there is one again.
         """
-        self.second.refuses = 503
-        session = self.server.live[0]
-        self.server.die()
+        self.media2.refuses = 503
+        session = self.media1.live[0]
+        self.media1.die()
         session.ended = False
-        self.server.hangUp(session)
+        self.media1.hangUp(session)
         self.settle()
         self.pass_(3)
-        self.server.refuses = 0
+        self.media1.refuses = 0
         self.service.gone.clear()
         self.pass_(9)
         self.assertMixed(self.c1, "A", "B", "C")

@@ -266,7 +266,7 @@ class TransferLives(TakeoverLives, Meeting):
                     break
 
     def ask(self, what: str, dn: str, *more: object) -> None:
-        arguments = [self.known[one] if isinstance(one, int) else one for one in more]
+        arguments = [self.known[one] if type(one) is int else one for one in more]
         done = getattr(self.control, what)(dn, *arguments, requester=WHO)
         done.addErrback(self.fails)
 
