@@ -70,6 +70,7 @@ class MediaMember(Service):
                 settings.maxSessions,
                 settings.maxMembers,
                 settings.maxDuration,
+                folderOf(configuration, settings.prompts, "prompts"),
             ),
         )
 

@@ -18,8 +18,10 @@ from sipcluster.media.application import Conference, Document, Refused, planOf
 from sipcluster.media.imedia import Full, IMediaEngine, IRTPSession
 from sipcluster.media.session import ALLOW, SDP, SUPPORTED, Answered, MediaSession
 from sipcluster.media.session_dialogs import Dialogs
+from sipcluster.media.session_document import documentAt, readDocument
 from sipcluster.media.session_recordings import recordingAt
-from sipcluster.msml.values import CONTENT_TYPE, Event
+from sipcluster.msml.elements import BadDocument
+from sipcluster.msml.values import CONTENT_TYPE, DialogStart, Event
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.errors import MalformedMessage, SIPError
 from sipcluster.sip.identifiers import Identifiers
@@ -55,6 +57,7 @@ class AgentSettings:
     @ivar sessions: at one time.
     @ivar members: of one conference.
     @ivar duration: seconds that a session may last.
+    @ivar documents: the folder of VoiceXML documents; L{None}: there are none.
     """
 
     host: bytes
@@ -64,6 +67,7 @@ class AgentSettings:
     sessions: int = 400
     members: int = 64
     duration: float = 86400.0
+    documents: Path | None = None
 
 
 @implementer(IRequestReceiver)
@@ -170,7 +174,7 @@ class MediaAgent:
             self._check(request)
             plan = planOf(request.uri, self._engine.library)
             if isinstance(plan, Document):
-                raise Refused(488, "VoiceXML is not spoken here")
+                self._read(plan, "")
             if isinstance(plan, Conference) and self._isFull(plan.id):
                 raise Refused(486, "the conference is full")
             rtp = self._engine.session()
@@ -211,6 +215,31 @@ class MediaAgent:
                 callID=request.callID.decode("utf-8", "replace"),
                 plan=type(plan).__name__,
             )
+
+    def _read(self, plan: Document, target: str) -> DialogStart:
+        """
+        Find out what a document does.
+        """
+        folder = self._settings.documents
+        if folder is None:
+            raise Refused(488, "there are no VoiceXML documents here")
+        try:
+            data = documentAt(folder, plan.uri)
+        except BadDocument as e:
+            raise Refused(404, str(e)) from None
+        try:
+            return readDocument(data, target)
+        except BadDocument as e:
+            raise Refused(488, str(e)) from None
+
+    def dialogOf(self, plan: Document, target: str) -> DialogStart | None:
+        """
+        What a document does, if it still does.
+        """
+        try:
+            return self._read(plan, target)
+        except Refused:
+            return None
 
     def _check(self, request: Request) -> None:
         if self._stopping is not None:

@@ -9,14 +9,27 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from sipcluster.media.application import Announcement, Conference, Plan, Refused
+from sipcluster.media.application import (
+    Announcement,
+    Conference,
+    Document,
+    Plan,
+    Refused,
+)
 from sipcluster.media.imedia import Ended, Full, IRTPSession, NotAcceptable
 from sipcluster.media.session_dialogs import Dialogs
 from sipcluster.media.session_digits import digitOf
 from sipcluster.media.session_invite import Accepted
 from sipcluster.msml.elements import BadDocument
 from sipcluster.msml.reading import parseMSML
-from sipcluster.msml.values import CONTENT_TYPE, Event, Result, Script, connection
+from sipcluster.msml.values import (
+    CONTENT_TYPE,
+    DialogStart,
+    Event,
+    Result,
+    Script,
+    connection,
+)
 from sipcluster.msml.writing import renderMSML
 from sipcluster.sip.dialog import Dialog, OutOfOrder
 from sipcluster.sip.errors import MalformedMessage
@@ -76,6 +89,9 @@ class ISessionOwner(Protocol):
         self, id: str, rtp: IRTPSession, say: Callable[[Event], None]
     ) -> Dialogs:
         "Make what does as MSML says."
+
+    def dialogOf(self, plan: Document, target: str) -> DialogStart | None:
+        "What a document does."
 
     def sessionEnded(self, session: MediaSession, why: str) -> None:
         "A session is over: told once."
@@ -247,6 +263,11 @@ class MediaSession:
             self.rtp.play(
                 plan.audio, self._announced, plan.repeat, plan.delay, plan.longest
             )
+        elif isinstance(plan, Document):
+            start = self._owner.dialogOf(plan, connection(self.tag))
+            done = start is not None and self.dialogs.execute(Script((start,)))
+            if not done or done.response >= 300:
+                self.hangUp("the document cannot be run")
 
     def _announced(self, ended: Ended) -> None:
         if not self.ended:
@@ -270,6 +291,9 @@ class MediaSession:
             return
         body = renderMSML(event)
         self._ask(b"INFO", (), body, CONTENT_TYPE)
+        if isinstance(self.plan, Document):
+            # It has nothing more to do.
+            self.hangUp("the document is over")
 
     # Requests inside the dialog
 
