@@ -23,6 +23,7 @@ from sipcluster.sessioncontroller.events import (
     Released,
 )
 from sipcluster.sessioncontroller.leg import Leg
+from sipcluster.sessioncontroller.refers import ReferAsked
 from sipcluster.sessioncontroller.values import CallValue
 
 
@@ -120,4 +121,5 @@ _HANDLERS: dict[type[CallEvent], Callable[[Call, Leg, Any], None]] = {
     Relayed: Call._relayed,
     RelayAnswered: Call._relayAnswered,
     Released: Call._released,
+    ReferAsked: Call._referAsked,
 }

@@ -19,6 +19,7 @@ from sipcluster.sessioncontroller.call_digits import Digits
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     CallRefused,
+    ExtensionDN,
     Why,
 )
 from sipcluster.sessioncontroller.party import Party
@@ -45,6 +46,11 @@ class IExchange(Protocol):
     def callOf(self, connID: str) -> Call | None:
         """
         Find a call, which may change now.
+        """
+
+    def extensionOf(self, dn: str) -> ExtensionDN | None:
+        """
+        A telephone of the switch.
         """
 
     def consultation(

@@ -8,9 +8,10 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.internet.defer import Deferred
 
-from sipcluster.sessioncontroller.call_transfers import TALKING, Transfers
+from sipcluster.sessioncontroller.call_consulting import TALKING
+from sipcluster.sessioncontroller.call_transfers import Transfers
 from sipcluster.sessioncontroller.call_treatments import Treated
-from sipcluster.sessioncontroller.events import Cause, Role, ThirdParty
+from sipcluster.sessioncontroller.events import Cause, Fields, Role, ThirdParty
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     CallRefused,
@@ -51,12 +52,15 @@ class Queueing(Treated):
         userData: KVList = (),
         requester: Requester | None = None,
         waits: bool = False,
+        fields: Fields = (),
     ) -> Party:
         """
         See L{Transfers<sipcluster.sessioncontroller.call_transfers.Transfers>}.  Nobody
         waits until a call leaves its routing point.
         """
-        came = super().sendOn(party, where, found, userData, requester, waits)
+        came = super().sendOn(
+            party, where, found, userData, requester, waits, fields
+        )
         waiting, leaving, first = self._queue, self.leaving, self._first
         if waiting is not None and waiting.isHere and leaving and first is not None:
             self.leaving = None

@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from sipcluster.sessioncontroller.call_queueing import Queueing
 from sipcluster.sessioncontroller.events import Offered
 from sipcluster.sessioncontroller.isessioncontroller import (
     DN,
@@ -25,6 +24,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     Why,
 )
 from sipcluster.sessioncontroller.party import Party
+from sipcluster.sessioncontroller.referring import Referring
 from sipcluster.sessioncontroller.undertakings import Undertaking
 from sipcluster.sessioncontroller.values import (
     AskedValue,
@@ -65,7 +65,7 @@ def _read(value: AskedValue, findDN: FindDN) -> Asked:
     )
 
 
-class Resuming(Queueing):
+class Resuming(Referring):
     """
     What a call does that has come from elsewhere.
     """
@@ -252,6 +252,9 @@ class Resuming(Queueing):
                 done = self.beginConsult(asked, value.left)
             elif value.kind == "transfer" and asked.where:
                 done = self.beginTransfer(asked)
+            elif value.kind == "refer" and asked.where:
+                self.beginRefer(asked)
+                return
             elif value.kind == "hold":
                 done = inTurn(asked, partial(self._hold, asked))
             elif value.kind == "retrieve":

@@ -105,6 +105,7 @@ class Transfers(Consulting):
         userData: KVList = (),
         requester: Requester | None = None,
         waits: bool = False,
+        fields: Fields = (),
     ) -> Party:
         """
         Let a party leave a call of two, and a destination ring for the other one, who
@@ -115,6 +116,8 @@ class Transfers(Consulting):
         @param requester: is answered by C{Released} of the party.
         @param waits: the party leaves when the destination answers; if that does not,
             it has the other one back.  What becomes of it is told to L{leaverTold}.
+
+        @param fields: that its INVITE has besides.
 
         @return: the one that rings.
 
@@ -128,7 +131,7 @@ class Transfers(Consulting):
         self._busyNoMore()
         self._asked = self._led = where
         self._tried = {found.dn}
-        self._fields = ()
+        self._fields = fields
         self._made, self.redirections = len(self.legs), 0
         to = ThirdParty(found.dn, Role.DESTINATION)
         if waits and leg is not None:

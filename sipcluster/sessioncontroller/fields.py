@@ -19,11 +19,15 @@ METHODS = (
     b"UPDATE",
     b"INFO",
     b"MESSAGE",
+    b"REFER",
 )
 ALLOW = b", ".join(METHODS)
 
+#: Those that are not passed on: whether the other far end takes them does not count.
+_TAKEN_HERE = frozenset([b"REFER"])
+
 #: Extensions that may stand in Require.
-EXTENSIONS = frozenset([b"timer", b"100rel"])
+EXTENSIONS = frozenset([b"timer", b"100rel", b"replaces", b"tdialog", b"norefersub"])
 
 _OFFERED = frozenset(
     [
@@ -112,7 +116,7 @@ def commonMethods(message: Message) -> bytes:
     theirs = b",".join(headers.all(b"Allow"))
     common = _common.get(theirs)
     if common is None:
-        words = {word.strip() for word in theirs.split(b",")}
+        words = {word.strip() for word in theirs.split(b",")} | _TAKEN_HERE
         common = b", ".join(method for method in METHODS if method in words)
         if len(_common) < _MOST_COMMON and len(theirs) < _LONGEST_ALLOW:
             _common[theirs] = common

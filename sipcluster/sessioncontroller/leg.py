@@ -15,6 +15,7 @@ from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_changes import Changes
 from sipcluster.sessioncontroller.leg_client import ClientSide
 from sipcluster.sessioncontroller.leg_inputs import LegInputs
+from sipcluster.sessioncontroller.leg_refers import Refers
 from sipcluster.sessioncontroller.leg_relays import Relays
 from sipcluster.sessioncontroller.leg_server import ServerSide
 from sipcluster.sessioncontroller.leg_written import writeLeg
@@ -32,12 +33,13 @@ _INPUTS: dict[bytes, Callable[[LegInputs, ServerTransaction], None]] = {
     b"INVITE": lambda machine, transaction: machine.inviteReceived(transaction),
     b"PRACK": lambda machine, transaction: machine.prackReceived(transaction),
     b"UPDATE": lambda machine, transaction: machine.updateReceived(transaction),
+    b"REFER": lambda machine, transaction: machine.referReceived(transaction),
     b"INFO": lambda machine, transaction: machine.otherReceived(transaction),
     b"MESSAGE": lambda machine, transaction: machine.otherReceived(transaction),
 }
 
 
-class Leg(ServerSide, ClientSide, Changes, Relays):
+class Leg(ServerSide, ClientSide, Refers, Relays):
     """
     One UA side of a call.
     """

@@ -35,7 +35,7 @@ log = Logger()
 
 #: Requests that the far end may send again, when another process has answered them,
 #: and that are not to be done twice.
-_ONCE = frozenset([b"PRACK", b"UPDATE", b"INFO", b"MESSAGE"])
+_ONCE = frozenset([b"PRACK", b"UPDATE", b"INFO", b"MESSAGE", b"REFER"])
 
 
 def sessionDescription(message: Message) -> bytes:

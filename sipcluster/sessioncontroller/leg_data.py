@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ProxyAddress,
     )
     from sipcluster.sessioncontroller.leg import Leg
+    from sipcluster.sessioncontroller.leg_refers import Referral
     from sipcluster.sessioncontroller.party import Party
     from sipcluster.sessioncontroller.session_refresh import Refresh
     from sipcluster.sessioncontroller.useragent import UserAgent
@@ -66,6 +67,8 @@ class LegData:
         the other side would like, because somebody holds by request: what the far
         end answers does not tell what it would like itself.
     @ivar refresh: who refreshes the session; L{None}: nobody.
+    @ivar refreshing: the change that is under way is a refresh of our own, of which the
+        call knows nothing.
     @ivar dtmfMethod: how the far end is sent digits.
     @ivar proxy: the SIP Proxy in between.
     @ivar secure: a SIPS leg.
@@ -88,6 +91,7 @@ class LegData:
         until when that 2xx may come again, and whether the ACK answers its offer.
     @ivar pracked: the number of the last reliable 1xx of each fork, by its tag.
     @ivar repracked: those whose PRACK another process has sent, or may have.
+    @ivar referral: what the far end has asked for by REFER; L{None}: nothing.
     @ivar answered: the last answer to a request of the far end inside the dialog that
         is no INVITE and does something.
     """
@@ -97,6 +101,7 @@ class LegData:
         "_expiring",
         "_ringing",
         "_serial",
+        "_until",
         "acked",
         "allow",
         "answered",
@@ -131,7 +136,9 @@ class LegData:
         "proxy",
         "reason",
         "received",
+        "referral",
         "refresh",
+        "refreshing",
         "relaying",
         "relays",
         "repeats",
@@ -179,7 +186,9 @@ class LegData:
         self.heldAnswer: tuple[bytes, bytes, Fields] | None = None
         self.holding = False
         self.refresh: Refresh | None = None
+        self.referral: Referral | None = None
         self.muted = False
+        self.refreshing = False
         self.dtmfMethod = DTMFMethod.INFO
         self.proxy: ProxyAddress | None = None
         self.secure = False
@@ -199,6 +208,7 @@ class LegData:
         self.repeats: dict[tuple[bytes, int], int] | None = None
         self.unanswered: dict[int, RelayingValue] | None = None
         self._serial = 0
+        self._until = 0.0
         self._ringing: Timer | None = None
         self._expiring: Timer | None = None
         self.machine: LegInputs = legMachine(self, state)

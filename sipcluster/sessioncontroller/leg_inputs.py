@@ -112,6 +112,9 @@ class LegInputs(Protocol):
     def prackReceived(self, transaction: ServerTransaction) -> None:
         "A PRACK."
 
+    def referReceived(self, transaction: ServerTransaction) -> None:
+        "A REFER."
+
     def otherReceived(self, transaction: ServerTransaction) -> None:
         "An INFO, or a MESSAGE."
 

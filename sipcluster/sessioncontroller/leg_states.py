@@ -249,6 +249,10 @@ def _build() -> TypeMachine[LegInputs, Leg]:
     def modify(leg: LegInputs, s: Leg, event: ModificationAsked) -> None:
         s.sendModification(event)
 
+    @confirmed.upon(LegInputs.referReceived).loop()
+    def askRefer(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+        s.takeRefer(transaction)
+
     @confirmed.upon(LegInputs.withdrawModification).loop()
     def cancelModification(leg: LegInputs, s: Leg) -> None:
         s.cancelModification()

@@ -72,6 +72,22 @@ def answerUntimely(states: LegStates) -> None:
     def noDialogYet(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
         s.respondLater(transaction, 500)
 
+    @accepted.upon(LegInputs.referReceived).loop()
+    def referLater(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+        s.respondLater(transaction, 500)
+
+    for state in (proceeding, calling, early):
+
+        @state.upon(LegInputs.referReceived).loop()
+        def talkFirst(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+            s.respond(transaction, 603)
+
+    for state in (null, cancelling, releasing, disconnecting, terminated):
+
+        @state.upon(LegInputs.referReceived).loop()
+        def noSuchCall(leg: LegInputs, s: Leg, transaction: ServerTransaction) -> None:
+            respondUnknown(transaction)
+
     for state in (null, calling, early, cancelling, disconnecting, terminated):
 
         @state.upon(LegInputs.prackReceived).loop()

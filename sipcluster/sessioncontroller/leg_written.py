@@ -102,6 +102,7 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         ),
         pracked=() if leg.pracked is None else tuple(leg.pracked.items()),
         server=leg.server,
+        referral=None if leg.referral is None else leg.referral.value(),
     )
 
 
@@ -185,6 +186,8 @@ def restoreLeg(call: Call, value: LegValue) -> Leg:
         leg.acked = acked.number, until, acked.answers
     if value.pracked:
         leg.pracked, leg.repracked = dict(value.pracked), dict(value.pracked)
+    if value.referral is not None:
+        leg.restoreReferral(value.referral)
     leg.answered = answered if isinstance(answered, Response) else None
     if value.dialog is not None:
         leg.settled(value.dialog)

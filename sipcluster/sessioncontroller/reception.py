@@ -49,9 +49,7 @@ if TYPE_CHECKING:
 log = Logger()
 
 #: Methods that mean something inside a dialog.
-_IN_DIALOG = frozenset(
-    [b"INVITE", b"PRACK", b"UPDATE", b"BYE", b"INFO", b"MESSAGE", b"OPTIONS"]
-)
+_IN_DIALOG = frozenset((b"INVITE PRACK UPDATE BYE INFO MESSAGE OPTIONS REFER").split())
 
 #: Seconds for Retry-After when there are too many calls.
 _RETRY_AFTER = Headers.of((b"Retry-After", b"5"))

@@ -10,7 +10,11 @@ from zope.interface import implementer
 from sipcluster.sessioncontroller.call import Call
 from sipcluster.sessioncontroller.call_asked import checkUserData
 from sipcluster.sessioncontroller.call_control import CallControl
-from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sessioncontroller.isessioncontroller import (
+    CallRefused,
+    ExtensionDN,
+    Why,
+)
 from sipcluster.sessioncontroller.itransfers import ITransfers
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.undertakings import Undertaking
@@ -167,6 +171,12 @@ class TransferControl(CallControl):
         if call is not None:
             call.touch()
         return call
+
+    def extensionOf(self, dn: str) -> ExtensionDN | None:
+        """
+        See L{IExchange<sipcluster.sessioncontroller.call_consulting.IExchange>}.
+        """
+        return self._authenticator.directory.extension(dn)
 
     def consultation(
         self, about: Call, party: Party, asked: Undertaking

@@ -122,6 +122,24 @@ class RelayingValue(Struct, frozen=True, omit_defaults=True, gc=False):
     target: Target
 
 
+class ReferralValue(Struct, frozen=True, omit_defaults=True, gc=False):
+    """
+    What a far end has asked for by REFER, and is told about.
+
+    @ivar number: the CSeq number of the REFER.
+    @ivar status: how far it is.
+    @ivar silent: the far end does not want to know.
+    @ivar last: there will be nothing more to tell; it may have been told.
+    @ivar dialog: in which NOTIFYs are sent; L{None}: that of the leg.
+    """
+
+    number: int
+    status: int = 100
+    silent: bool = False
+    last: bool = False
+    dialog: Dialog | None = None
+
+
 class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     One UA side of a call.
@@ -177,6 +195,7 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
         was none.
     @ivar held200: body, fork and fields of an answer that waits for their PRACK.
     @ivar pracked: the number of the last reliable 1xx of each fork, by its tag.
+    @ivar referral: what the far end has asked for by REFER; L{None}: nothing.
     @ivar server: the name of the media server that the far end is; its C{party} means
         nothing then.
     """
@@ -227,6 +246,7 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
     pracked: tuple[tuple[bytes, int], ...] = ()
     reliable: ReliableValue | None = None
     held200: tuple[bytes, bytes, Fields] | None = None
+    referral: ReferralValue | None = None
 
 
 class AskedValue(Struct, frozen=True, omit_defaults=True, gc=False):

@@ -188,8 +188,10 @@ class Telephone:
             if self.rings is not None:
                 self.refuse(487)
         elif request.method == b"NOTIFY":
-            talk = request.headers.first(b"Event") == b"talk" and self.autoAnswer
-            self._peer.respond(request, 200 if talk else 489)
+            event = request.headers.first(b"Event") or b""
+            talk = event == b"talk" and self.autoAnswer
+            known = talk or event.startswith(b"refer")
+            self._peer.respond(request, 200 if known else 489)
             if talk and self.rings is not None:
                 self.answer()
         elif request.method == b"INFO":

@@ -459,10 +459,10 @@ class UpdateTests(ChangeTestCase):
 
     def test_allowIsThatOfTheOtherSide(self) -> None:
         """
-        What we allow is what the other far end takes.
+        What we allow is what the other far end takes, and REFER, which we see to.
         """
-        _, accepted = self.reinviteAllowing(b"INVITE, ACK, BYE, REFER")
-        self.assertEqual(accepted.headers.first(b"Allow"), b"INVITE, ACK, BYE")
+        _, accepted = self.reinviteAllowing(b"INVITE, ACK, BYE, SUBSCRIBE")
+        self.assertEqual(accepted.headers.first(b"Allow"), b"INVITE, ACK, BYE, REFER")
         self.hangUp()
 
     def test_unanswered(self) -> None:
@@ -598,7 +598,6 @@ class RelayTests(ChangeTestCase):
         unknown extensions too.
         """
         for method, status in (
-            (b"REFER", 405),
             (b"NOTIFY", 489),
             (b"SUBSCRIBE", 489),
             (b"DANCE", 501),

@@ -97,8 +97,8 @@ class FieldsTests(SynchronousTestCase):
         """
         self.assertEqual(commonMethods(request()), b"")
         self.assertEqual(
-            commonMethods(request((b"Allow", b"UPDATE, REFER, INVITE"))),
-            b"INVITE, UPDATE",
+            commonMethods(request((b"Allow", b"UPDATE, SUBSCRIBE, INVITE"))),
+            b"INVITE, UPDATE, REFER",
         )
 
 
