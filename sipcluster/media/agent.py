@@ -7,31 +7,30 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sipcluster.media.application import Conference, Document, Refused, planOf
 from sipcluster.media.imedia import Full, IMediaEngine, IRTPSession
-from sipcluster.media.session import ALLOW, SDP, SUPPORTED, Answered, MediaSession
+from sipcluster.media.session import ALLOW, SDP, SUPPORTED, MediaSession
+from sipcluster.media.session_asked import Asked
 from sipcluster.media.session_dialogs import Dialogs
 from sipcluster.media.session_document import documentAt, readDocument
+from sipcluster.media.session_owner import Answered
 from sipcluster.media.session_recordings import recordingAt
 from sipcluster.msml.elements import BadDocument
 from sipcluster.msml.values import CONTENT_TYPE, DialogStart, Event
 from sipcluster.sip.dialog import Dialog
-from sipcluster.sip.errors import MalformedMessage, SIPError
+from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import (
     IFlow,
     ILocator,
     IRequestReceiver,
-    ITransactionUser,
     ITransportLayer,
-    Target,
 )
 from sipcluster.sip.message import Request, Response, makeResponse
 from sipcluster.sip.sanity import checkRequest
@@ -291,7 +290,7 @@ class MediaAgent:
         @param answered: told once; 408 when nobody answers, or can be reached.
         """
         self._asking += 1
-        asked = _Asked(self, request, answered)
+        asked = Asked(self.layer, request, answered, self.askedOnce)
         try:
             uri = parseURI(dialog.nextHop)
         except MalformedMessage:
@@ -386,71 +385,6 @@ class MediaAgent:
             "transactionLayer": self.layer.status(),
             "engine": dict(self._engine.status()),
         }
-
-
-@implementer(ITransactionUser)
-@define(eq=False)
-class _Asked:
-    """
-    A request of ours.
-    """
-
-    agent: MediaAgent
-    request: Request
-    answered: Answered | None
-    targets: list[Target] = field(factory=list)
-
-    def located(self, targets: Sequence[Target]) -> None:
-        """
-        It is known where it goes.
-        """
-        self.targets = list(targets)[:3]
-        self._next()
-
-    def nowhere(self, failure: Failure) -> None:
-        """
-        It is not.
-        """
-        log.warn("{uri}: {why}", uri=self.request.uri, why=failure.getErrorMessage())
-        self.ended(408, None)
-
-    def _next(self) -> None:
-        if not self.targets:
-            self.ended(408, None)
-            return
-        target = self.targets.pop(0)
-        try:
-            self.agent.layer.request(self.request, target, self)
-        except SIPError as e:
-            log.warn("{target}: {why}", target=target.host, why=e)
-            self._next()
-
-    def responseReceived(self, response: Response) -> None:
-        if response.status >= 200:
-            self.ended(response.status, response)
-
-    def transactionTimedOut(self) -> None:
-        self.ended(408, None)
-
-    def transportFailed(self, why: str) -> None:
-        self._next()
-
-    def transactionTerminated(self) -> None:
-        """
-        All is said.
-        """
-
-    def ended(self, status: int, response: Response | None) -> None:
-        """
-        It was answered, or will not be.
-        """
-        answered, self.answered = self.answered, None
-        if answered is not None:
-            try:
-                answered(status, response)
-            except Exception:
-                log.failure("answer to {method}", method=self.request.method)
-            self.agent.askedOnce()
 
 
 _CAPABILITIES = (

@@ -4,9 +4,6 @@ One session of the media server: a SIP dialog, and the audio stream that it has.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 from twisted.logger import Logger
 
 from sipcluster.media.application import (
@@ -20,11 +17,11 @@ from sipcluster.media.imedia import Ended, Full, IRTPSession, NotAcceptable
 from sipcluster.media.session_dialogs import Dialogs
 from sipcluster.media.session_digits import digitOf
 from sipcluster.media.session_invite import Accepted
+from sipcluster.media.session_owner import Answered, ISessionOwner
 from sipcluster.msml.elements import BadDocument
 from sipcluster.msml.reading import parseMSML
 from sipcluster.msml.values import (
     CONTENT_TYPE,
-    DialogStart,
     Event,
     Result,
     Script,
@@ -43,10 +40,10 @@ from sipcluster.sip.session_timer import (
     agreedAsUAS,
     sessionTimer,
 )
-from sipcluster.sip.timers import Timer, TimerQueue
+from sipcluster.sip.timers import Timer
 from sipcluster.sip.usages import inviteUsage
 
-__all__ = ("ALLOW", "ISessionOwner", "MediaSession")
+__all__ = ("ALLOW", "SDP", "SUPPORTED", "MediaSession")
 
 log = Logger()
 
@@ -56,48 +53,6 @@ ALLOW = (b"Allow", b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE")
 SDP = b"application/sdp"
 
 SUPPORTED = (b"Supported", b"timer")
-
-#: Told the status of the final response to a request of ours, and the response.
-Answered = Callable[[int, Response | None], None]
-
-
-class ISessionOwner(Protocol):
-    """
-    What a session asks of the media server that it is part of.
-    """
-
-    timers: TimerQueue
-    maxDuration: float
-    contact: bytes
-
-    def respond(
-        self,
-        transaction: ServerTransaction,
-        status: int,
-        toTag: bytes = b"",
-        fields: tuple[tuple[bytes, bytes], ...] = (),
-        body: bytes = b"",
-        contentType: bytes = b"",
-        why: str = "",
-    ) -> None:
-        "Answer a request."
-
-    def send(self, dialog: Dialog, request: Request, answered: Answered) -> None:
-        "Send a request inside a dialog."
-
-    def dialogsOf(
-        self, id: str, rtp: IRTPSession, say: Callable[[Event], None]
-    ) -> Dialogs:
-        "Make what does as MSML says."
-
-    def dialogOf(self, plan: Document, target: str) -> DialogStart | None:
-        "What a document does."
-
-    def sessionEnded(self, session: MediaSession, why: str) -> None:
-        "A session is over: told once."
-
-    def chance(self) -> float:
-        "A number from 0 up to but not including 1."
 
 
 class MediaSession:

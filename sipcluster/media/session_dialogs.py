@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from attrs import define, field
 from twisted.logger import Logger
 
 from sipcluster.media.imedia import (
@@ -22,6 +21,7 @@ from sipcluster.media.imedia import (
     NoSuchAudio,
     Talk,
 )
+from sipcluster.media.session_dialog import PLAYED, RECORDED, Dialog, Failed
 from sipcluster.msml.values import (
     DIALOG_EXIT,
     Action,
@@ -36,7 +36,7 @@ from sipcluster.msml.values import (
     Stream,
     Unjoin,
 )
-from sipcluster.sip.timers import Timer, TimerQueue
+from sipcluster.sip.timers import TimerQueue
 
 __all__ = ("Dialogs", "Failed")
 
@@ -50,60 +50,6 @@ BEEP = "tone:beep"
 
 #: The event with which it is told who has answered, while the dialog goes on.
 DETECTED = "sipcluster.cpd"
-
-#: The words of MSML for the end of something that was played, or recorded.
-_PLAYED = {
-    Ended.DONE: "play.complete",
-    Ended.LIMIT: "play.complete.maxlength",
-    Ended.SILENCE: "play.complete",
-    Ended.STOPPED: "play.terminated",
-    Ended.FAILED: "play.failed",
-}
-_RECORDED = {
-    Ended.DONE: "record.complete",
-    Ended.LIMIT: "record.complete.maxlength",
-    Ended.SILENCE: "record.complete.postspeech",
-    Ended.STOPPED: "record.terminated",
-    Ended.FAILED: "record.failed",
-}
-
-
-class Failed(Exception):
-    """
-    Something that MSML wants is not done.
-
-    @ivar response: the code for it (RFC 5707 section 11).
-    """
-
-    def __init__(self, response: int, why: str) -> None:
-        super().__init__(why)
-        self.response = response
-
-
-@define(eq=False)
-class _Dialog:
-    """
-    One that runs.
-
-    @ivar left: what of it is not over.
-    @ivar values: for its last event.
-    @ivar played: nothing is to be played any more.
-    @ivar barged: because of a digit.
-    @ivar recording: the name of what is recorded.
-    @ivar file: where that is written.
-    """
-
-    id: str
-    start: DialogStart
-    left: set[str]
-    values: dict[str, str] = field(factory=dict)
-    digits: str = ""
-    timer: Timer | None = None
-    played: bool = False
-    barged: bool = False
-    recording: str = ""
-    file: Path | None = None
-    ended: bool = False
 
 
 class Dialogs:
@@ -136,11 +82,11 @@ class Dialogs:
         self._say = say
         self._recording = recording
         self._destroy = destroy
-        self._dialogs: dict[str, _Dialog] = {}
+        self._dialogs: dict[str, Dialog] = {}
         self._made = 0
-        self._plays: _Dialog | None = None
-        self._records: _Dialog | None = None
-        self._detects: _Dialog | None = None
+        self._plays: Dialog | None = None
+        self._records: Dialog | None = None
+        self._detects: Dialog | None = None
 
     @property
     def running(self) -> int:
@@ -245,7 +191,7 @@ class Dialogs:
             )
             if part is not None
         }
-        dialog = _Dialog(id, start, left, recording=name, file=path)
+        dialog = Dialog(id, start, left, recording=name, file=path)
         self._dialogs[id] = dialog
         self._begin(dialog, audio)
         return id
@@ -263,7 +209,7 @@ class Dialogs:
             raise Failed(423, str(e)) from None
         return found
 
-    def _begin(self, dialog: _Dialog, audio: list[IAudio]) -> None:
+    def _begin(self, dialog: Dialog, audio: list[IAudio]) -> None:
         start = dialog.start
         if start.detect:
             self._detects = dialog
@@ -279,7 +225,7 @@ class Dialogs:
         ):
             self._wait(dialog, start.collect.firstDigit)
 
-    def _play(self, dialog: _Dialog, audio: list[IAudio]) -> None:
+    def _play(self, dialog: Dialog, audio: list[IAudio]) -> None:
         play = dialog.start.play or Play((BEEP,))
         self._plays = dialog
 
@@ -290,12 +236,12 @@ class Dialogs:
 
         self._rtp.play(audio, done, play.repeat, play.interval, play.longest or None)
 
-    def _played(self, dialog: _Dialog, ended: Ended) -> None:
+    def _played(self, dialog: Dialog, ended: Ended) -> None:
         if dialog.ended or dialog.played:
             return
         dialog.played = True
         start = dialog.start
-        said = "play.complete.barge" if dialog.barged else _PLAYED[ended]
+        said = "play.complete.barge" if dialog.barged else PLAYED[ended]
         if start.play is not None:
             dialog.values["play.end"] = said
         dialog.left.discard("play")
@@ -340,7 +286,7 @@ class Dialogs:
         )
         self._rtp.collect(self.digit if wanted else None)
 
-    def _collected(self, dialog: _Dialog, digit: str) -> None:
+    def _collected(self, dialog: Dialog, digit: str) -> None:
         collect = dialog.start.collect
         assert collect is not None
         if digit in collect.ending:
@@ -353,18 +299,18 @@ class Dialogs:
         else:
             self._wait(dialog, collect.nextDigit)
 
-    def _wait(self, dialog: _Dialog, seconds: float) -> None:
+    def _wait(self, dialog: Dialog, seconds: float) -> None:
         if dialog.timer is not None:
             dialog.timer.cancel()
         dialog.timer = self._timers.after(seconds, self._late, dialog)
 
-    def _late(self, dialog: _Dialog) -> None:
+    def _late(self, dialog: Dialog) -> None:
         dialog.timer = None
         if not dialog.ended and "collect" in dialog.left:
             said = "dtmf.nomatch" if dialog.digits else "dtmf.noinput"
             self._gathered(dialog, said)
 
-    def _gathered(self, dialog: _Dialog, said: str) -> None:
+    def _gathered(self, dialog: Dialog, said: str) -> None:
         if dialog.timer is not None:
             dialog.timer.cancel()
             dialog.timer = None
@@ -380,7 +326,7 @@ class Dialogs:
 
     # Recordings
 
-    def _record(self, dialog: _Dialog) -> None:
+    def _record(self, dialog: Dialog) -> None:
         record, path = dialog.start.record, dialog.file
         if record is None or path is None or "record" not in dialog.left:
             return
@@ -393,7 +339,7 @@ class Dialogs:
             if dialog.ended:
                 return
             dialog.left.discard("record")
-            dialog.values.setdefault("record.end", _RECORDED[ended])
+            dialog.values.setdefault("record.end", RECORDED[ended])
             dialog.values["record.len"] = f"{round(seconds * 1000)}ms"
             if ended is not Ended.FAILED:
                 dialog.values["record.recordid"] = dialog.recording
@@ -412,7 +358,7 @@ class Dialogs:
 
     # Who has answered
 
-    def _heard(self, dialog: _Dialog, heard: Heard) -> None:
+    def _heard(self, dialog: Dialog, heard: Heard) -> None:
         if self._detects is dialog:
             self._detects = None
         if dialog.ended or "detect" not in dialog.left:
@@ -427,14 +373,14 @@ class Dialogs:
 
     # Ends
 
-    def _look(self, dialog: _Dialog) -> None:
+    def _look(self, dialog: Dialog) -> None:
         """
         Something of a dialog is over: perhaps all of it is.
         """
         if not dialog.left and not dialog.ended:
             self._finish(dialog)
 
-    def _end(self, dialog: _Dialog) -> None:
+    def _end(self, dialog: Dialog) -> None:
         """
         Somebody ends it.
         """
@@ -446,12 +392,12 @@ class Dialogs:
                 dialog.values["record.recordid"] = dialog.recording
         self._finish(dialog)
 
-    def _finish(self, dialog: _Dialog) -> None:
+    def _finish(self, dialog: Dialog) -> None:
         if not dialog.ended:
             self._drop(dialog)
             self._say(Event(DIALOG_EXIT, dialog.id, dialog.values))
 
-    def _drop(self, dialog: _Dialog) -> None:
+    def _drop(self, dialog: Dialog) -> None:
         """
         Let it do nothing any more, and say nothing.
         """
