@@ -31,6 +31,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 )
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
+from sipcluster.sessioncontroller.session_description import talking
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.uri import SIPURI, parseURI
 
@@ -187,7 +188,11 @@ class Making(CallBase):
         party.machine.alerted(
             Alerting(party.view, self._ua.wallTime(), third=third, why=why)
         )
-        second.machine.place(first.received)
+        offer = first.received
+        if first.party.answered and not first.held:
+            # It may have answered somebody who held, and is gone.
+            offer = talking(offer)
+        second.machine.place(offer)
         return party
 
     def _secured(self, found: Destination, secure: bool) -> Destination:

@@ -87,7 +87,7 @@ class BlindTests(ReferTestCase):
         self.assertTalk(self.c1, "A", "C")
         self.endAll()
 
-    def _test_held(self) -> None:
+    def test_held(self) -> None:
         """
         Telephones hold before.
         """
