@@ -13,6 +13,7 @@ from sipcluster.sessioncontroller.session_description import (
 )
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request
+from sipcluster.sip.session_timer import IntervalTooSmall, agreedAsUAS
 
 #: What Allow says outside of a dialog.
 ALLOW = b"INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, REGISTER, UPDATE, INFO"
@@ -91,6 +92,21 @@ def checkSession(request: Request) -> Unacceptable | None:
         }
         if not kinds & {SDP, b"application/*", b"*/*"}:
             return Unacceptable(406, _ACCEPT)
+    return None
+
+
+def checkTimer(request: Request, shortest: int) -> Unacceptable | None:
+    """
+    Whether an INVITE asks for refreshes that come too often (RFC 4028 section 8.1).
+
+    @param shortest: the least interval, in seconds.
+
+    @raise MalformedMessage: the interval cannot be read.
+    """
+    try:
+        agreedAsUAS(request, 0, shortest)
+    except IntervalTooSmall as e:
+        return Unacceptable(422, Headers.of((b"Min-SE", b"%d" % e.minimum)))
     return None
 
 

@@ -37,8 +37,6 @@ _OFFERED = frozenset(
         b"call-info",
         b"organization",
         b"user-to-user",
-        b"session-expires",
-        b"min-se",
         b"history-info",
         b"diversion",
         b"reason",
@@ -51,7 +49,7 @@ _RELAYED = frozenset(
         b"info-package recv-info warning retry-after accept"
     ).split()
 )
-_PASSED = _OFFERED | {b"warning", b"min-se", b"retry-after", b"accept"}
+_PASSED = _OFFERED | {b"warning", b"retry-after", b"accept"}
 
 #: What the cluster says to itself.
 _OURS = b"x-sipcluster-"
@@ -81,11 +79,7 @@ def sessionFields(message: Message) -> Fields:
     """
     What an INVITE, an UPDATE or an answer to one takes along to the other leg.
     """
-    fields = _select(message, _PASSED)
-    for name in (b"Supported", b"Require"):
-        if b"timer" in optionTags(message, name):
-            fields = (*fields, (name, b"timer"))
-    return fields
+    return _select(message, _PASSED)
 
 
 def relayedFields(message: Message) -> Fields:

@@ -373,6 +373,9 @@ class Limits:
     @ivar answerWithin: seconds in which a telephone that is asked to answer must.
     @ivar changeWithin: seconds in which telephones must take what hold, retrieve and
         the like want of them.
+    @ivar sessionInterval: seconds in which sessions are to be refreshed where far ends
+        want nothing else (RFC 4028); 0: only where they want it at all.
+    @ivar shortestSession: the least that they may want.
     @ivar busyTone: seconds after which a caller is hung up on whose call leads
         nowhere, where the call was made by request.
     """
@@ -386,3 +389,5 @@ class Limits:
     answerWithin: float = 10.0
     changeWithin: float = 20.0
     busyTone: float = 30.0
+    sessionInterval: int = 0
+    shortestSession: int = 90

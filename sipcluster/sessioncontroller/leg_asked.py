@@ -8,6 +8,8 @@ one that meets a change of the other side is told so (491).
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from sipcluster.sessioncontroller.attempt import Attempt
 from sipcluster.sessioncontroller.events import (
     Fields,
@@ -21,7 +23,6 @@ from sipcluster.sessioncontroller.leg_base import sessionDescription
 from sipcluster.sessioncontroller.leg_reliable import Reliable
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SDP
-from sipcluster.sessioncontroller.session_refresh import agreed
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.message import Request, Response, makeResponse
@@ -59,8 +60,20 @@ class AskedToChange(Reliable):
             change = self.change = None
         if not self._mayAsk(transaction):
             return
-        self.change = IncomingInvite(self.ua, self, transaction)  # type: ignore[arg-type]
-        self._ask(transaction.request)
+        invite = IncomingInvite(self.ua, self, transaction)  # type: ignore[arg-type]
+        self.change = invite
+        request = transaction.request
+        body = sessionDescription(request)
+        isRefresh = b"Session-Expires" in request.headers and self.origin.sent
+        if isRefresh and body and body == self.received:
+            # It says nothing new: neither do we.
+            fields = self.grant(request)
+            self.refreshTarget(request)
+            invite.respond(
+                200, self.localTag, b"", self.sessionHeaders(fields), self.origin.last
+            )
+        else:
+            self._ask(request)
 
     def takeUpdate(self, transaction: ServerTransaction) -> None:
         """
@@ -69,13 +82,24 @@ class AskedToChange(Reliable):
         if self.heldAnswer is not None:
             self.takeEarlyUpdate(transaction)
             return
-        if self._mayAsk(transaction):
+        if not self._mayAsk(transaction):
+            return
+        request = transaction.request
+        if request.body:
             self.change = transaction
-            self._ask(transaction.request)
+            self._ask(request)
+        elif self.refreshTarget(request):
+            self._accept(transaction, b"", self.grant(request))
+        else:
+            self.respond(transaction, 400)
 
     def _mayAsk(self, transaction: ServerTransaction, early: bool = False) -> bool:
         change = self.change
         first = self.invite
+        shortest = self.tooShort(transaction.request)
+        if shortest:
+            self.respond(transaction, 422, fields=((b"Min-SE", b"%d" % shortest),))
+            return False
         if isinstance(change, OutgoingInvite | Attempt) or (
             isinstance(first, OutgoingInvite) and first.pending and not early
         ):
@@ -115,7 +139,7 @@ class AskedToChange(Reliable):
                 self.change = transaction
                 self._ask(request)
         elif self.refreshTarget(request, fork):
-            self._accept(transaction, b"", ())
+            self._accept(transaction, b"", self.grant(request))
         else:
             self.respond(transaction, 400)
 
@@ -175,7 +199,8 @@ class AskedToChange(Reliable):
             self.withdrawn = False
             return
         if accepted:
-            self.agreeOn(agreed(event.fields, True))
+            granted = self.grant(change.request)
+            event = evolve(event, fields=(*event.fields, *granted))
             self.refreshTarget(change.request)
             if self.offered:
                 self.received = self.offered

@@ -20,6 +20,7 @@ from sipcluster.sessioncontroller.session_description import (
     SDP,
     isSessionDescription,
 )
+from sipcluster.sessioncontroller.values import LITTLE
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Message, Request, Response, makeResponse
 from sipcluster.sip.server_transaction import ServerTransaction
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from sipcluster.sip.dialog import Dialog
 
 log = Logger()
+
+#: Seconds until a refresh is tried again.
+_AGAIN = 8.0
 
 #: Requests that the far end may send again, when another process has answered them,
 #: and that are not to be done twice.
@@ -270,23 +274,37 @@ class LegBase(LegData):
         """
         Seconds in which the session must be refreshed; 0: it need not.
         """
-        return 0.0 if self._expiring is None else self._expiring.left
+        if self._expiring is None:
+            return 0.0
+        return max(LITTLE, self._until - self.ua.timers.clock.seconds())
 
     def agreeOn(self, refresh: Refresh | None, seconds: float = 0.0) -> None:
         """
-        The far end and the other one have agreed on who refreshes the session, or
-        have refreshed it: the call ends when they do not in time, so that it cannot
-        outlive both.
+        The far end and we have agreed on who refreshes the session, or have refreshed
+        it: it ends when that is not done in time, so that no call outlives its far
+        end.
 
         @param seconds: until then; 0: what was agreed.
         """
         self.refresh = refresh
         self.expireNoMore()
         if refresh is not None:
-            within = seconds or refresh.expiresIn
-            self._expiring = self.ua.timers.after(within, self._expired)
+            timers, whole = self.ua.timers, refresh.expiresIn
+            within = seconds or whole
+            self._until = timers.clock.seconds() + within
+            due = max(LITTLE, within - whole + refresh.dueIn)
+            self._expiring = timers.after(due, self._due)
 
-    def _expired(self) -> None:
+    def _due(self) -> None:
+        """
+        The session is to be refreshed, or has ended.
+        """
+        timers, refresh = self.ua.timers, self.refresh
+        left = self._until - timers.clock.seconds()
+        if refresh is not None and not refresh.byFarEnd and left > LITTLE:
+            self._expiring = timers.after(min(left, _AGAIN), self._due)
+            self.machine.refreshDue()
+            return
         self._expiring = None
         self.ua.count("sessionsExpired")
         self.machine.vanished("nobody has refreshed the session")

@@ -18,9 +18,9 @@ from sipcluster.sessioncontroller.leg_asked import AskedToChange
 from sipcluster.sessioncontroller.leg_base import sessionDescription
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SDP
-from sipcluster.sessioncontroller.session_refresh import agreed
+from sipcluster.sessioncontroller.session_refresh import again
 from sipcluster.sessioncontroller.values import LITTLE
-from sipcluster.sip.message import Request, Response
+from sipcluster.sip.message import Response
 
 #: What says that the far end has no such dialog (any more).
 _GONE = (408, 481)
@@ -48,10 +48,18 @@ class Changes(AskedToChange):
             later = ((b"Retry-After", b"%d" % self.ua.someSeconds()),)
             self.tellModificationAnswered(500, fields=later)
 
+    def _changing(self, fields: Fields) -> Fields:
+        """
+        What our re-INVITE and UPDATE say: among that, what is agreed on refreshes.
+        """
+        if not any(name == b"Session-Expires" for name, _ in fields):
+            fields = (*fields, *again(self.refresh))
+        return self.sessionFields(fields)
+
     def _sendUpdate(self, event: ModificationAsked) -> None:
         self.muted = event.masked
         body = self.origin.rewrite(event.body) if event.body else b""
-        request = self.request(b"UPDATE", self.sessionFields(event.fields), body)
+        request = self.request(b"UPDATE", self._changing(event.fields), body)
         attempt = self.change = Attempt(
             self.ua,
             lambda proxy: self.through(request, proxy),
@@ -83,7 +91,7 @@ class Changes(AskedToChange):
             return
         self.muted = event.masked
         body = self.origin.rewrite(event.body) if event.body else b""
-        request = self.request(method, self.sessionFields(event.fields), body)
+        request = self.request(method, self._changing(event.fields), body)
         invite = self.change = OutgoingInvite(
             self.ua,
             self,  # type: ignore[arg-type] # every leg is a Leg
@@ -93,32 +101,11 @@ class Changes(AskedToChange):
         self.thinkAboutChange(self.ua.t.timerC)
         invite.start(self.proxy)
 
-    def thinkAboutChange(self, seconds: float) -> None:
-        """
-        The far end has so long for a re-INVITE.
-        """
-        self.stopRinging()
-        self._ringing = self.ua.timers.after(seconds, self._changeTakesTooLong)
-
-    def _changeTakesTooLong(self) -> None:
-        """
-        A re-INVITE is being thought about for ever.
-        """
-        self._ringing = None
-        self.cancelModification()
-
-    def _updateAnswered(self, response: Response, request: Request) -> None:
-        if response.status >= 200:
-            self.machine.changeAnswered(response)
-
-    def _updateLost(self, status: int, why: str) -> None:
-        self.machine.changeLost(status, why)
-
     def cancelModification(self) -> None:
         """
         The other side takes it back.
         """
-        if isinstance(self.change, OutgoingInvite):
+        if isinstance(self.change, OutgoingInvite) and not self.refreshing:
             self.change.cancel()
 
     def noteChange(self, response: Response) -> None:
@@ -127,11 +114,14 @@ class Changes(AskedToChange):
         """
         self.stopRinging()
         change = self.change
+        own, self.refreshing = self.refreshing, False
+        before = self.received
         status = response.status
         body = b""
         fields = sessionFields(response)
         if status < 300:
-            self.agreeOn(agreed(fields, False))
+            refresh = self.refresh
+            self.agreed(response, 0 if refresh is None else refresh.seconds)
             self.refreshTarget(response)
             body = sessionDescription(response)
             asked = not isinstance(change, OutgoingInvite) or change.offered
@@ -143,7 +133,10 @@ class Changes(AskedToChange):
                 self._acknowledgeChange(change, b"")
         else:
             self._changeOver()
-        self.tellModificationAnswered(status, response.reason, body, fields)
+        if own:
+            self.refreshed(response, before)
+        else:
+            self.tellModificationAnswered(status, response.reason, body, fields)
         if status in _GONE:
             self.machine.vanished(f"{status} inside the dialog")
 
@@ -213,7 +206,9 @@ class Changes(AskedToChange):
         """
         self.stopRinging()
         self.change = None
-        self.tellModificationAnswered(status)
+        own, self.refreshing = self.refreshing, False
+        if not own:
+            self.tellModificationAnswered(status)
         self.machine.vanished(why)
 
     def tellModificationAnswered(

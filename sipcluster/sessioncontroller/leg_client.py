@@ -19,15 +19,15 @@ from sipcluster.sessioncontroller.fields import (
 )
 from sipcluster.sessioncontroller.isessioncontroller import Destination, ProxyAddress
 from sipcluster.sessioncontroller.leg_base import sessionDescription
+from sipcluster.sessioncontroller.leg_refresh import longer
 from sipcluster.sessioncontroller.leg_reliable import Reliable
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SDP
-from sipcluster.sessioncontroller.session_refresh import agreed
+from sipcluster.sessioncontroller.session_refresh import asked, proposed
 from sipcluster.sip.dialog import Dialog, DialogSet
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request, Response
-from sipcluster.sip.reliable_provisional import OPTION
 from sipcluster.sip.uri import SIPURI
 
 log = Logger()
@@ -131,14 +131,20 @@ class ClientSide(Reliable):
             (b"Call-ID", self.callID),
             (b"CSeq", b"1 INVITE"),
             *self.sessionFields(self.offerFields),
+            *self._proposal(),
+            # Without an offer the first 1xx would have to be one, and its PRACK the
+            # answer (RFC 3262 section 5).
+            (b"Supported", b"timer, 100rel" if body else b"timer"),
         ]
         if body:
-            # Without it the first 1xx would have to be an offer, and its PRACK
-            # the answer (RFC 3262 section 5).
-            pairs.append((b"Supported", OPTION))
             pairs.append((b"Content-Type", SDP))
         pairs.append((b"Content-Length", b"%d" % len(body)))
         return Request(b"INVITE", destination.uri, Headers.of(*pairs), body)
+
+    def _proposal(self) -> Fields:
+        interval = self.ua.limits.sessionInterval
+        names = [name for name, _ in self.offerFields]
+        return () if b"Session-Expires" in names else proposed(interval)
 
     def _rangTooLong(self) -> None:
         self._ringing = None
@@ -237,7 +243,8 @@ class ClientSide(Reliable):
         self.received = body
         self.allow = commonMethods(response)
         fields = sessionFields(response)
-        self.agreeOn(agreed(fields, False))
+        wanted = 0 if invite.request is None else asked(invite.request)
+        self.agreed(response, wanted)
         if invite.offered:
             self._acknowledge(b"")
         self.emit(
@@ -348,9 +355,31 @@ class ClientSide(Reliable):
         See L{Inviting<sipcluster.sessioncontroller.outgoing_invite.Inviting>}.
         """
         if invite is self.invite:
-            self.machine.refused(response)
+            if response.status != 422 or not self._askLonger(invite, response):
+                self.machine.refused(response)
         else:
             self.machine.changeAnswered(response)
+
+    def _askLonger(self, invite: OutgoingInvite, response: Response) -> bool:
+        """
+        Our INVITE asks for refreshes that come too often: send another one, once (RFC
+        4028 section 7.3).
+
+        @return: whether it does.
+        """
+        wanted = 0 if invite.request is None else asked(invite.request)
+        seconds = longer(response, wanted)
+        names = [name for name, _ in self.offerFields]
+        if self.state != "Calling" or b"Min-SE" in names or seconds <= wanted:
+            return False
+        body = invite.request.body if invite.request is not None else b""
+        others = [each for each in self.offerFields if each[0] != b"Session-Expires"]
+        self.offerFields = (*others, (b"Min-SE", b"%d" % seconds), *proposed(seconds))
+        invite.forget()
+        self.stopRinging()
+        self.rename()
+        self.sendInvite(body)
+        return True
 
     def inviteLost(self, invite: OutgoingInvite, status: int, why: str) -> None:
         """

@@ -129,5 +129,8 @@ class LegInputs(Protocol):
 
     # Time.
 
+    def refreshDue(self) -> None:
+        "It is on us to refresh the session, and time to do so."
+
     def noAnswer(self) -> None:
         "It has been ringing for too long."

@@ -15,7 +15,7 @@ from sipcluster.sessioncontroller.events import Cause
 from sipcluster.sessioncontroller.fields import commonMethods
 from sipcluster.sessioncontroller.in_dialog import firstProxy, routed
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
-from sipcluster.sessioncontroller.leg_base import LegBase
+from sipcluster.sessioncontroller.leg_refresh import Refreshing
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.errors import MalformedMessage
@@ -26,7 +26,7 @@ from sipcluster.sip.server_transaction import ServerTransaction
 log = Logger()
 
 
-class Reliable(LegBase):
+class Reliable(Refreshing):
     """
     What a leg does about reliable provisional responses.
     """

@@ -17,7 +17,7 @@ from sipcluster.sessioncontroller.fields import commonMethods, sessionFields
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.leg_base import sessionDescription
 from sipcluster.sessioncontroller.leg_reliable import Reliable
-from sipcluster.sessioncontroller.session_refresh import agreed
+from sipcluster.sessioncontroller.session_refresh import asked, proposed
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request
@@ -65,7 +65,11 @@ class ServerSide(Reliable):
         Give the far end's wish to the call.
         """
         assert isinstance(self.invite, IncomingInvite)
-        fields = sessionFields(self.invite.request)
+        request = self.invite.request
+        fields = sessionFields(request)
+        if not self.ua.limits.sessionInterval:
+            # Who watches over the caller watches over the called side.
+            fields = (*fields, *proposed(asked(request)))
         self.emit(Offered(self.party.view, self.ua.wallTime(), self.received, fields))
 
     def sendProgress(self, event: Progressed) -> None:
@@ -118,7 +122,7 @@ class ServerSide(Reliable):
             self.retag()
         assert self.dialog is not None
         self.dialog = self.dialog.confirmed()
-        self.agreeOn(agreed(fields, True))
+        fields = (*fields, *self.grant(invite.request))
         body = self.origin.rewrite(body) if body else b""
         invite.respond(200, self.localTag, b"", self.sessionHeaders(fields), body)
 

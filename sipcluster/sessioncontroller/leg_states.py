@@ -239,6 +239,10 @@ def _build() -> TypeMachine[LegInputs, Leg]:
     def withdraw(leg: LegInputs, s: Leg) -> None:
         s.tellWithdrawn()
 
+    @confirmed.upon(LegInputs.refreshDue).loop()
+    def refresh(leg: LegInputs, s: Leg) -> None:
+        s.refreshSession()
+
     # RFC 3311 section 5.1: before the answer, once the first offer has one.
     @proceeding.upon(LegInputs.modify).loop()
     @early.upon(LegInputs.modify).loop()

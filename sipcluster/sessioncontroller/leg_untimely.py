@@ -150,6 +150,7 @@ def answerUntimely(states: LegStates) -> None:
         LegInputs.vanished: (accepted, confirmed),
         LegInputs.byeFinished: (disconnecting,),
         LegInputs.noAnswer: inviting,
+        LegInputs.refreshDue: (confirmed,),
     }
     for happening, states in answered.items():
         for state in everywhere:

@@ -96,6 +96,7 @@ def writeLeg(leg: Leg, party: int) -> LegValue:
         peer=-1 if call is None else call.peerOf(leg),
         joined=leg.joined,
         media=leg.media,
+        refreshing=leg.refreshing,
         held200=leg.heldAnswer,
         reliable=(
             invite.reliableValue() if isinstance(invite, IncomingInvite) else None
@@ -169,6 +170,7 @@ def restoreLeg(call: Call, value: LegValue) -> Leg:
     leg.held = value.held
     leg.holding = value.holding
     leg.agreeOn(value.refresh, value.expiring)
+    leg.refreshing = value.refreshing and value.asking is not None
     leg.dtmfMethod = value.dtmfMethod
     leg.secure = value.secure
     leg.offered = value.offered

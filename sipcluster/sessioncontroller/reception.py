@@ -16,6 +16,7 @@ from sipcluster.sessioncontroller.acceptance import (
     Unacceptable,
     checkExtensions,
     checkSession,
+    checkTimer,
     wrongMethod,
 )
 from sipcluster.sessioncontroller.authentication import (
@@ -127,11 +128,6 @@ class Reception:
             self.ua.wallTime(),
             self.numbers.next(),
         )
-
-    def noteConsultation(self, call: Call, dn: str) -> None:
-        """
-        A DN calls: see whether that is about a call that it holds.
-        """
 
     def noteConsultation(self, call: Call, dn: str) -> None:
         """
@@ -287,6 +283,8 @@ class Reception:
             self._respond(transaction, sender.status, sender.headers)
             return
         wrong = checkSession(request)
+        if wrong is None and b"Session-Expires" in request.headers:
+            wrong = checkTimer(request, self.ua.limits.shortestSession)
         if wrong is None and request.maxForwards == 0:
             wrong = Unacceptable(483)
         if wrong is not None:

@@ -397,18 +397,6 @@ class RefusalTests(NodeTestCase):
             self.assertEqual(self.sink.of("1002")[-1], "Released")
             self.assertEqual(self.sink.of("1001")[-2:], ["Failed", "Released"])
 
-    def test_minimumIntervalIsPassedOn(self) -> None:
-        """
-        A 422 takes its Min-SE along (RFC 4028).
-        """
-        self.alice.request(b"INVITE", "1002", [(b"Session-Expires", b"90")], body=sdp())
-        invite = self.peer.expectRequest(b"INVITE")
-        self.assertEqual(invite.headers.first(b"Session-Expires"), b"90")
-        self.bob.refuse(invite, 422, [(b"Min-SE", b"1800")])
-        self.peer.expectRequest(b"ACK")
-        response = self.assertRefused(422)
-        self.assertEqual(response.headers.first(b"Min-SE"), b"1800")
-
     def test_noAnswer(self) -> None:
         """
         A phone that rings too long is given up, and the caller told 480.

@@ -397,28 +397,24 @@ class UpdateTests(ChangeTestCase):
 
     def test_refresh(self) -> None:
         """
-        A refresh without SDP goes through with its Session-Expires, both ways.
+        A refresh without SDP is between the far end and the node, and so is one by a
+        re-INVITE that says nothing new.
         """
         fields = [
             (b"Session-Expires", b"1800;refresher=uac"),
             (b"Supported", b"timer"),
         ]
-        mine = self.bob.within(b"UPDATE", fields)
-        theirs = self.peer.expectRequest(b"UPDATE")
-        self.assertEqual(theirs.headers.first(b"Session-Expires"), fields[0][1])
-        self.assertEqual(theirs.headers.first(b"Supported"), b"timer")
-        self.peer.respond(
-            theirs,
-            200,
-            fields=[
-                self.alice.contact,
-                (b"Require", b"timer"),
-                (b"Session-Expires", b"1800;refresher=uac"),
-            ],
-        )
-        answer = self.peer.expectResponse(200, mine)
-        self.assertEqual(answer.headers.first(b"Require"), b"timer")
-        self.assertEqual(answer.headers.first(b"Session-Expires"), fields[0][1])
+        for mine in (
+            self.bob.within(b"UPDATE", fields),
+            self.bob.within(b"INVITE", fields, sdp("bob")),
+        ):
+            answer = self.peer.expectResponse(200, mine)
+            self.assertEqual(answer.headers.first(b"Require"), b"timer")
+            self.assertEqual(answer.headers.first(b"Session-Expires"), fields[0][1])
+        self.assertIn(b" 1 IN IP4 192.0.2.21", answer.body)
+        self.bob.acknowledge()
+        self.peer.expectNothing()
+        self.assertEqual(self.news(), [])
         self.hangUp()
 
     def test_refreshByReinvite(self) -> None:

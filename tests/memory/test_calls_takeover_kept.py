@@ -261,7 +261,8 @@ class TimeTests(TakeoverTestCase):
         """
         A session that nobody refreshes ends when it would have ended.
         """
-        self.bob.answer(self.rung, 200, sdp("bob"), fields=[*AGREED])
+        theirs = (b"Session-Expires", b"90;refresher=uas")
+        self.bob.answer(self.rung, 200, sdp("bob"), fields=[theirs])
         self.peer.expectRequest(b"ACK")
         self.alice.accepted(self.peer.expectResponse(200))
         self.alice.acknowledge()

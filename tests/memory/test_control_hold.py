@@ -305,15 +305,10 @@ class PhoneTests(HoldTestCase):
 
     def test_updateDoesNotUnhold(self) -> None:
         """
-        Nor does an UPDATE; a refresh without a session description goes through as
-        it is.
+        Nor does an UPDATE; a refresh without a session description says nothing.
         """
         self.held(self.alice)
-        mine = self.alice.within(b"UPDATE")
-        self.peer.respond(
-            self.peer.expectRequest(b"UPDATE"), 200, fields=[self.bob.contact]
-        )
-        self.peer.expectResponse(200, mine)
+        self.peer.expectResponse(200, self.alice.within(b"UPDATE"))
         mine = self.bob.within(b"UPDATE", body=sdp("1002", 5000))
         theirs = self.peer.expectRequest(b"UPDATE")
         self.assertEqual(directionOf(theirs.body), b"inactive")
@@ -321,7 +316,7 @@ class PhoneTests(HoldTestCase):
         self.peer.respond(theirs, 200, fields=[self.alice.contact], body=answer)
         got = self.peer.expectResponse(200, mine)
         self.assertEqual(directionOf(got.body), b"inactive")
-        self.assertEqual(self.news(), ["Updated 1001", "Updated 1002"])
+        self.assertEqual(self.news(), ["Updated 1002"])
         self.retrieved(self.alice)
         self.hangUp()
 
@@ -514,7 +509,7 @@ class PhoneTests(HoldTestCase):
 
 class RefreshTests(HoldTestCase):
     """
-    Session timers (RFC 4028) that the phones have agreed on.
+    Session timers (RFC 4028) that the phones and the node have agreed on.
     """
 
     AGREED = (
@@ -533,32 +528,26 @@ class RefreshTests(HoldTestCase):
         self.bob.refuse(ours, 488)
         self.peer.expectRequest(b"ACK")
         self.assertNotDone(done, Why.REJECTED)
-        self.alice.within(b"UPDATE", self.AGREED)
-        theirs = self.peer.expectRequest(b"UPDATE")
-        answer = [self.bob.contact, (b"Require", b"timer"), self.AGREED[1]]
-        self.peer.respond(theirs, 200, fields=answer)
-        self.peer.expectResponse(200)
+        for phone in (self.alice, self.bob):
+            self.peer.expectResponse(200, phone.within(b"UPDATE", self.AGREED))
         (value,) = self.node.controller.values()
-        self.assertEqual(
-            [leg.refresh for leg in value.legs],
-            [Refresh(1800, True), Refresh(1800, False)],
-        )
+        self.assertEqual([leg.refresh for leg in value.legs], [Refresh(1800, True)] * 2)
         done = self.hold(self.alice)
         ours = self.peer.expectRequest(b"INVITE")
         self.assertEqual(ours.headers.first(b"Supported"), b"timer")
-        self.assertEqual(ours.headers.first(b"Session-Expires"), self.AGREED[1][1])
-        self.bob.answer(
-            ours, 200, sdp("1002", 5000, "inactive"), fields=[self.AGREED[1]]
-        )
+        theirs = (b"Session-Expires", b"1800;refresher=uas")
+        self.assertEqual(ours.headers.first(b"Session-Expires"), theirs[1])
+        self.bob.answer(ours, 200, sdp("1002", 5000, "inactive"), fields=[theirs])
         self.peer.expectRequest(b"ACK")
         ours = self.peer.expectRequest(b"INVITE")
         self.assertEqual(ours.headers.first(b"Session-Expires"), b"1800;refresher=uas")
         self.takes(self.alice, ours, "inactive")
         self.assertDone(done)
-        # Alice's phone has not said it again: it does not any more.
+        # Alice's phone has not said it again: it does not any more, so we do.
         (value,) = self.node.controller.values()
         self.assertEqual(
-            [leg.refresh for leg in value.legs], [None, Refresh(1800, False)]
+            [leg.refresh for leg in value.legs],
+            [Refresh(1800, False), Refresh(1800, True)],
         )
         self.hangUp()
 
