@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from sipcluster.sessioncontroller.call_consulting import TALKING
 from sipcluster.sessioncontroller.call_transfers import Transfers
-from sipcluster.sessioncontroller.call_treatments import Treated
+from sipcluster.sessioncontroller.call_predictive import Predictive
 from sipcluster.sessioncontroller.events import Cause, Fields, Role, ThirdParty
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
@@ -28,7 +28,7 @@ from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList
 
 
-class Queueing(Treated):
+class Queueing(Predictive):
     """
     What a call does at a routing point.
     """

@@ -121,6 +121,12 @@ class Party:
         if self.view.callType is not callType:
             self.view = evolve(self.view, callType=callType)
 
+    def isAt(self, queue: str) -> None:
+        """
+        The call waits at this routing point, or has come from there.
+        """
+        self.view = evolve(self.view, thisQueue=queue)
+
     def forget(self) -> None:
         """
         The call is over: let go of everything.
@@ -167,6 +173,7 @@ def _build() -> TypeMachine[PartyInputs, Party]:
     @null.upon(PartyInputs.initiated).to(initiated)
     @null.upon(PartyInputs.alerted).to(alerting)
     @null.upon(PartyInputs.queued).to(queued)
+    @connected.upon(PartyInputs.queued).to(queued)
     @queued.upon(PartyInputs.cleared).to(cleared)
     @alerting.upon(PartyInputs.progressed).loop()
     @connected.upon(PartyInputs.held).to(hold)
@@ -204,6 +211,7 @@ def _build() -> TypeMachine[PartyInputs, Party]:
         if state is not null:
             state.upon(PartyInputs.initiated).loop().returns(None)
             state.upon(PartyInputs.alerted).loop().returns(None)
+        if state not in (null, connected):
             state.upon(PartyInputs.queued).loop().returns(None)
         if state is not alerting:
             state.upon(PartyInputs.progressed).loop().returns(None)

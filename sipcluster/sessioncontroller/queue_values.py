@@ -13,7 +13,13 @@ from msgspec.structs import replace
 from sipcluster.sessioncontroller.irouting import RouteType, TreatmentType
 from sipcluster.wire.kvlist import asKVList
 
-__all__ = ("GivenValue", "QueueValue", "RouteValue", "readQueue")
+__all__ = (
+    "GivenValue",
+    "PredictionValue",
+    "QueueValue",
+    "RouteValue",
+    "readQueue",
+)
 
 
 class RouteValue(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -47,17 +53,34 @@ class GivenValue(Struct, frozen=True, omit_defaults=True, gc=False):
     left: float = 0.0
 
 
+class PredictionValue(Struct, frozen=True, omit_defaults=True, gc=False):
+    """
+    What is to be found out about who answers a call that is made for the routing point;
+    L{Prediction<sipcluster.sessioncontroller.prediction.Prediction>}.
+
+    @ivar drops: causes, by their words.
+    @ivar waits: the call waits at the routing point then.
+    """
+
+    detects: bool = False
+    within: float = 5.0
+    drops: tuple[str, ...] = ()
+    reached: bool = False
+    waits: bool = True
+
+
 class QueueValue(Struct, frozen=True, omit_defaults=True, gc=False):
     """
     What a call knows of its routing point.
 
     @ivar party: index of the routing point in C{CallValue.parties}.
-    @ivar predictive: the call is made for the routing point.
-    @ivar left: seconds until nobody else is asked where it goes; 0: as long as it
-        takes.
+    @ivar left: seconds until nobody else is asked where it goes, or until nobody
+        listens any more to who has answered; 0: as long as it takes.
     @ivar byDefault: nobody else is asked any more.
     @ivar defaults: where it may go then, in order.
     @ivar lastDigit: the last one that was collected.
+    @ivar prediction: it is made for the routing point, and is not answered, or not by
+        somebody who is known.
     """
 
     party: int
@@ -67,6 +90,7 @@ class QueueValue(Struct, frozen=True, omit_defaults=True, gc=False):
     route: RouteValue | None = None
     given: GivenValue | None = None
     lastDigit: str = ""
+    prediction: PredictionValue | None = None
 
 
 def readQueue(value: QueueValue) -> QueueValue:

@@ -53,7 +53,7 @@ def number(value: object, name: str) -> float:
 
     @raise CallRefused: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise CallRefused(Why.BAD_VALUE, f"{name}: want a number")
     try:
         found = float(value)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sipcluster.sessioncontroller.imedia import MediaRequest
     from sipcluster.sessioncontroller.isessioncontroller import RoutingPointDN
     from sipcluster.sessioncontroller.party import Party
+    from sipcluster.sessioncontroller.prediction import Prediction
     from sipcluster.sessioncontroller.undertakings import Undertaking
     from sipcluster.sip.timers import Timer
 
@@ -94,7 +95,10 @@ class Waiting:
     @ivar byDefault: nobody is asked any more.
     @ivar defaults: where it may go then.
     @ivar lastDigit: the last one that was collected.
-    @ivar timer: fires when whoever says where it goes has had time enough.
+    @ivar prediction: the call is made for it, and is not answered, or not by somebody
+        who is known.
+    @ivar timer: fires when whoever says where it goes, or listens to who has answered,
+        has had time enough.
     @ivar again: fires when the caller has to be told again that it waits.
     """
 
@@ -105,6 +109,7 @@ class Waiting:
     byDefault: bool = False
     defaults: tuple[str, ...] = ()
     lastDigit: str = ""
+    prediction: Prediction | None = None
     timer: Timer | None = field(default=None)
     again: Timer | None = field(default=None)
 
@@ -163,4 +168,7 @@ class Waiting:
                 0.0 if given.timer is None else given.timer.left,
             ),
             self.lastDigit,
+            None
+            if self.prediction is None
+            else self.prediction.value(bool(self.point.number)),
         )

@@ -84,9 +84,11 @@ class RouteTests(RoutingTestCase):
         self.peer.respond(invite, 183)
         self.peer.expectResponse(183)
         self.assertDone(self.done)
-        self.far.cancel(self.far.invite)
+        invited = self.far.invite
+        assert invited is not None
+        self.far.cancel(invited)
         self.peer.expectResponse(200)
-        self.far.acknowledgeRefusal(self.peer.expectResponse(487), self.far.invite)
+        self.far.acknowledgeRefusal(self.peer.expectResponse(487), invited)
         cancel = self.peer.expectRequest(b"CANCEL")
         self.peer.respond(cancel, 200)
         self.peer.respond(invite, 487)
@@ -155,9 +157,10 @@ class RouteTests(RoutingTestCase):
         """
         A call may be refused, or ended.
         """
-        ends = ((RouteType.REJECT, 603, "Rejected"),)
-        ends += ((RouteType.CALL_DISCONNECT, 480, "Dropped"),)
-        for kind, status, cause in ends:
+        for kind, status, cause in (
+            (RouteType.REJECT, 603, "Rejected"),
+            (RouteType.CALL_DISCONNECT, 480, "Dropped"),
+        ):
             self.queued()
             self.routeType(kind)
             self.assertDone(self.done)

@@ -21,6 +21,7 @@ from sipcluster.testing.media_server import (
     ScriptedMediaService,
 )
 from sipcluster.testing.sip_peer import SIPPeer
+from sipcluster.wire.kvlist import KVValue
 from tests.memory.nodes import PROXY1
 from tests.memory.routing import Clients
 from tests.memory.takeover import Cut
@@ -58,7 +59,7 @@ def routes(to: str, *more: Any, at: int = 0) -> list[Step]:
     return [asks("route", "5000", at, to, *more), waits(1)]
 
 
-def gives(kind: TreatmentType, *parameters: tuple[str, object], at: int = 0) -> Step:
+def gives(kind: TreatmentType, *parameters: tuple[str, KVValue], at: int = 0) -> Step:
     """
     The caller is given something.
     """
@@ -71,6 +72,17 @@ MUSIC = [*QUEUED, gives(TreatmentType.MUSIC), waits(2)]
 BOB = [*routes("1002"), does("B", "answer"), waits(3), hears("A", "B")]
 CAROL = [*routes("1003"), does("C", "answer"), waits(3), hears("A", "C")]
 SHORT = (RouteType.UNKNOWN, (), (("NO_ANSWER_TIMEOUT", 5),))
+
+PREDICTS = [asks("makePredictiveCall", "5000", "1003"), waits(1)]
+DETECT = (("call_answer_type_recognition", "positive_am_detection"),)
+LISTENS = [asks("makePredictiveCall", "5000", "1003", 0.0, (), DETECT), waits(1)]
+SENT = [
+    *routes("1002"),
+    does("B", "answer"),
+    waits(5),
+    hears("B", "C"),
+    *ends("B"),
+]
 
 #: What happens, by name.
 LIVES: dict[str, list[Step]] = {
@@ -144,6 +156,19 @@ LIVES: dict[str, list[Step]] = {
         *CAROL,
         *ends("A"),
     ],
+    "predictive": [*PREDICTS, does("C", "answer"), waits(1), *SENT],
+    "predictiveBusy": [*PREDICTS, does("C", "refuse", 486)],
+    "predictiveAbandoned": [*PREDICTS, does("C", "answer"), waits(1), *ends("C")],
+    "predictiveHuman": [
+        *LISTENS,
+        does("C", "answer"),
+        waits(2),
+        says(reason="human"),
+        waits(1),
+        *SENT,
+    ],
+    "predictiveFax": [*LISTENS, does("C", "answer"), waits(2), says(reason="fax")],
+    "predictiveNothing": [*LISTENS, does("C", "answer"), waits(7), *SENT],
     "mute": [
         *TALKS,
         asks("muteTransfer", "1002", 0, "5000"),

@@ -10,7 +10,6 @@ from sipcluster.sip.message import Request
 from tests.memory.controls import WHO
 from tests.memory.queues import RP, QueueTestCase
 
-
 RP_CHANGED = "c1 PartyChanged 5000/dest A/orig by B/TransferredBy Transferred"
 
 

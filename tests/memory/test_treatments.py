@@ -350,11 +350,8 @@ class TreatmentTests(QueueTestCase):
         A caller whose call leads nowhere in the end hears that it is busy.
         """
         self.give(self.c1, TreatmentType.MUSIC)
-        self.point(noAnswerOverflow=("none",), noAnswerTimeout=10.0)
-        self.controller.calls[
-            self.c1
-        ].waiting.point = self.controller._authenticator.directory.routingPoint(RP)
-        self.successResultOf(self.route(self.c1, "1002"))
+        words = (("NO_ANSWER_OVERFLOW", "none"), ("NO_ANSWER_TIMEOUT", 10))
+        self.successResultOf(self.route(self.c1, "1002", extensions=words))
         self.pass_(11)
         self.assertIn(b"tone:busy", self.session().uri)
         self.pass_(31)
