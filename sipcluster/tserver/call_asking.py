@@ -17,7 +17,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sessioncontroller.isessioncontroller import (
+    CallRefused,
+    ICallControl,
+    PartyStatus,
+    Why,
+)
 from sipcluster.tlib.errors import TErrorCode
 from sipcluster.tlib.messages import Message
 from sipcluster.tlib.messages.base import PartyRequest
@@ -50,6 +55,9 @@ MAX_NUMBER = 255
 
 #: What may stand in a number that is called: printable, no blank.
 _VISIBLE = frozenset(chr(code) for code in range(0x21, 0x7F))
+
+#: States of a party that can be muted, or let hear nothing.
+TALKING = ("Connected", "Hold")
 
 #: Does a request: what it is a method of, the request, who asks.
 Doing: TypeAlias = Callable[[Any, Any, Requester], Deferred[Any]]
@@ -127,6 +135,18 @@ def partyOf(request: PartyRequest) -> tuple[str, str]:
     there.
     """
     return request.thisDN or "", request.connID or ""
+
+
+def statusOf(
+    calls: ICallControl, dn: str | None, connID: str | None
+) -> PartyStatus | None:
+    """
+    The live party of a DN in a call; L{None}: there is none.
+    """
+    for party in calls.partiesIn(connID or ""):
+        if party.view.thisDN == dn:
+            return party
+    return None
 
 
 def numberOf(asked: str | None) -> str:

@@ -38,7 +38,7 @@ def callHandlers(
         if conferences is not None:
             yield ConferenceRequests(publisher, conferences, transfers, calls)
     if supervision is not None and conferences is not None:
-        yield SupervisionRequests(publisher, supervision, conferences)
+        yield SupervisionRequests(publisher, supervision, conferences, calls)
     if routed is not None:
         yield PredictiveRequests(publisher, routed)
         if routing:

@@ -27,7 +27,13 @@ from sipcluster.tlib.messages import (
     RequestMergeCalls,
     RequestSingleStepConference,
 )
-from sipcluster.tserver.call_asking import CallAsking, numberOf, partyOf
+from sipcluster.tserver.call_asking import (
+    TALKING,
+    CallAsking,
+    numberOf,
+    partyOf,
+    statusOf,
+)
 from sipcluster.tserver.transfer_requests import destinationOf, heldFirst
 from sipcluster.wire.correlation import Requester
 
@@ -52,6 +58,13 @@ class ConferenceRequests(CallAsking):
             and request.mergeType == MergeType.TRANSFER
         ):
             return TErrorCode.CANNOT_TRANSFER
+        if why is Why.WRONG_STATE and isinstance(
+            request, RequestListenDisconnect | RequestListenReconnect
+        ):
+            off = isinstance(request, RequestListenDisconnect)
+            party = statusOf(self.calls, request.otherDN, request.connID)
+            if party is not None and party.state in TALKING and party.deaf is off:
+                return TErrorCode.ALREADY_IN_STATE
         return super().codeOf(why, request)
 
     def _complete(

@@ -60,6 +60,11 @@ def _derive(password: bytes, salt: bytes, iterations: int) -> str:
     return pbkdf2_hmac("sha256", password, salt, iterations).hex()
 
 
+#: Numbers of the requests that may wait for somebody to lift the receiver:
+#: RequestRouteCall, RequestSingleStepConference.
+PEOPLE = frozenset([36, 120])
+
+
 @frozen
 class Limits:
     """
@@ -76,6 +81,7 @@ class Limits:
     @ivar registrations: DNs of one client.
     @ivar pending: requests of one client that wait for their answers.
     @ivar requestTime: how long one may wait.
+    @ivar peopleTime: how long one of L{PEOPLE} may.
     @ivar answers: answers that are kept in case that a request comes again.
     @ivar answerBytes: bytes of these.
     @ivar journalMessages: messages that a client may leave unacknowledged.
@@ -94,6 +100,7 @@ class Limits:
     registrations: int = 100_000
     pending: int = 1000
     requestTime: float = 30.0
+    peopleTime: float = 180.0
     answers: int = 1024
     answerBytes: int = 1_048_576
     journalMessages: int = 10_000
@@ -101,3 +108,11 @@ class Limits:
     unsent: int = 1_048_576
     batch: int = 50
     turn: float = 0.01
+
+    def timeOf(self, number: int) -> float:
+        """
+        How long a request may wait for its answer.
+
+        @param number: of its message.
+        """
+        return self.peopleTime if number in PEOPLE else self.requestTime

@@ -197,7 +197,8 @@ class Session:
 
         @raise TooManyRequests: see L{Correlation.add}.
         """
-        self.pending.add(reference, request, self.server.limits.requestTime)
+        seconds = self.server.limits.timeOf(request.number)
+        self.pending.add(reference, request, seconds)
         self._requestChanged(reference)
 
     def answered(self, reference: int) -> Message | None:

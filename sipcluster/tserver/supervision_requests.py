@@ -10,10 +10,15 @@ from attrs import define
 from twisted.internet.defer import Deferred
 
 from sipcluster.sessioncontroller.iconferences import IConferences
-from sipcluster.sessioncontroller.isessioncontroller import CallRefused, Why
+from sipcluster.sessioncontroller.isessioncontroller import (
+    CallRefused,
+    ICallControl,
+    Why,
+)
 from sipcluster.sessioncontroller.isupervision import ISupervision, MonitorMode
-from sipcluster.tlib.messages import RequestSetMuteOff, RequestSetMuteOn
-from sipcluster.tserver.call_asking import CallAsking, partyOf
+from sipcluster.tlib.errors import TErrorCode
+from sipcluster.tlib.messages import Message, RequestSetMuteOff, RequestSetMuteOn
+from sipcluster.tserver.call_asking import TALKING, CallAsking, partyOf, statusOf
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList
 
@@ -29,6 +34,20 @@ class SupervisionRequests(CallAsking):
 
     control: ISupervision
     conferences: IConferences
+    calls: ICallControl
+
+    def codeOf(self, why: Why, request: Message | None) -> TErrorCode:
+        """
+        See L{CallAsking.codeOf}.
+        """
+        if why is Why.WRONG_STATE and isinstance(
+            request, RequestSetMuteOn | RequestSetMuteOff
+        ):
+            on = isinstance(request, RequestSetMuteOn)
+            party = statusOf(self.calls, request.thisDN, request.connID)
+            if party is not None and party.state in TALKING and party.muted is on:
+                return TErrorCode.ALREADY_IN_STATE
+        return super().codeOf(why, request)
 
     def _mute(
         self, request: RequestSetMuteOn | RequestSetMuteOff, who: Requester

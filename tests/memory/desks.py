@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from sipcluster.sip.message import Request
-from sipcluster.testing.telephone import Telephone
+from sipcluster.testing.media_server import (
+    ScriptedMediaServer,
+    ScriptedMediaService,
+)
+from sipcluster.testing.telephone import Telephone, settle
 from tests.memory.conversations import Desk, Line
-from tests.memory.nodes import DOMAIN
+from tests.memory.nodes import DOMAIN, PROXY1, PROXY2
 from tests.memory.telephony import TelephonyTestCase
 from tests.scenarios.table import number
 
@@ -79,5 +83,28 @@ class DesksTestCase(TelephonyTestCase):
                 callIDs = [leg.callID for leg in call.telephones]
             method = getattr(Telephone, what)
             method(desk.at(what, callIDs), *more)
+        else:
+            super()._act(what, letter, more)
+
+
+class MediaTestCase(DesksTestCase):
+    """
+    With a scripted media server; C{("type", "A", "12")}: it has got digits.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        ua = self.node.controller.ua
+        ua.media = ScriptedMediaService("media1.example")
+        self.server = ScriptedMediaServer(self.peer, "media1.example", PROXY1)
+
+    def settle(self) -> None:
+        peers = {PROXY1: self.peer, PROXY2: self.peer2}
+        settle(peers, [*self.telephones.values(), self.server])
+
+    def _act(self, what: str, letter: str, more: Sequence[Any]) -> None:
+        if what == "type":
+            (session,) = self.server.live
+            self.server.say(session, reason="digits", digits=more[0])
         else:
             super()._act(what, letter, more)

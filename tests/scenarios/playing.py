@@ -98,6 +98,7 @@ class Play:
     portName: str = "TCport"
     comparison: Comparison = field(factory=Comparison)
     _offHook: dict[str, set[str]] = field(factory=dict)
+    _asked: dict[str, int] = field(factory=dict)
 
     def request(self, step: Step) -> Message | None:
         """
@@ -165,7 +166,11 @@ class Play:
             found = self.comparison.differences(rows[name], got)
             found += [f"has a reference: {one}" for one in got if one.reference]
             wrong += [f"{name}: {text}" for text in found]
-        asking = step.do[1] if reference else ""
+        asking = step.do[1] if reference else step.late
+        if reference:
+            self._asked[asking] = reference
+        elif asking:
+            reference = self._asked[asking]
         for letter, got in clients.items():
             if letter == asking and step.error:
                 wrong += self._notRefused(step, got, reference)

@@ -95,12 +95,14 @@ class Step:
         with C{Request} for what a T-Library client asks.
     @ivar rows: the events, in their order.
     @ivar error: name of the error code with which the request is refused.
+    @ivar late: the letter whose request of a step before is answered now.
     """
 
     what: str
     do: tuple[Any, ...]
     rows: tuple[Row, ...] = ()
     error: str = ""
+    late: str = ""
 
 
 @frozen

@@ -128,6 +128,10 @@ class NumbersTests(SynchronousTestCase):
             ("answers kept", str(limits.answers)),
             ("requests of a session", str(limits.pending)),
             ("seconds for an answer", f"{limits.requestTime:g}"),
+            (
+                "seconds for an answer that may wait for people",
+                f"{limits.peopleTime:g}",
+            ),
             ("DNs registered", spaced(limits.registrations)),
             ("sessions of a port", str(limits.sessions)),
             ("connections that have not", str(limits.halfOpen)),

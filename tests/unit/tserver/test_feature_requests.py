@@ -59,6 +59,7 @@ from sipcluster.tserver.itserver import ClientView, IRequests
 from sipcluster.wire.correlation import Requester
 from tests.unit.tserver.call_fakes import (
     ALICE,
+    BOB,
     CONN,
     FakeControl,
     FakeFeatures,
@@ -425,6 +426,30 @@ class RefusedTests(FeatureTestCase):
             ((_, found, _),) = self.port.refusals
             self.port.refusals.clear()
             self.assertEqual(found, code)
+
+    def test_already(self) -> None:
+        """
+        What is so already, is said to be; else the state is wrong.
+        """
+        self.control.parties = [
+            PartyStatus(ALICE, "Connected", muted=True),
+            PartyStatus(BOB, "Connected", deaf=True),
+            PartyStatus(evolve(BOB, thisDN="1003"), "Alerting", deaf=True),
+        ]
+        already, wrong = TErrorCode.ALREADY_IN_STATE, TErrorCode.WRONG_SET_STATE
+        for request, code in (
+            (RequestSetMuteOn(**PARTY), already),
+            (RequestSetMuteOff(**PARTY), wrong),
+            (RequestListenDisconnect(**PARTY, otherDN="1002"), already),
+            (RequestListenReconnect(**PARTY, otherDN="1002"), wrong),
+            (RequestListenDisconnect(**PARTY, otherDN="1003"), wrong),
+            (RequestListenDisconnect(**PARTY, otherDN="1004"), wrong),
+        ):
+            self.ask(request)
+            self.control.results[-1].errback(CallRefused(Why.WRONG_STATE))
+            ((_, found, _),) = self.port.refusals
+            self.port.refusals.clear()
+            self.assertEqual(found, code, request)
 
     def test_raised(self) -> None:
         """

@@ -33,10 +33,13 @@ from sipcluster.tlib.messages import (
     RequestRegisterAll,
     RequestRegisterClient,
     RequestReleaseCall,
+    RequestRouteCall,
     RequestSetInputMask,
+    RequestSingleStepConference,
     UnknownMessage,
 )
 from sipcluster.tserver.itserver import IConnectionTaker, IEventPublisher
+from sipcluster.tserver.limits import Limits
 from sipcluster.tserver.outgoing import Outgoing
 from sipcluster.wire.correlation import Requester
 from tests.unit.tserver.ports import Handler, PortCase, anis
@@ -165,6 +168,15 @@ class AnswerTests(PortCase):
         self.assertRefused(peer, reference, TErrorCode.TIMEOUT)
         self.server.publish("1001", self.dialing("1001"), self.handler.asked[0][1])
         peer.expect(EventDialing, reference=0)
+
+    def test_waitsForPeople(self) -> None:
+        """
+        A request that may wait for somebody to lift the receiver has more time.
+        """
+        limits = Limits()
+        self.assertEqual(limits.timeOf(CALL.number), 30)
+        for kind in (RequestRouteCall, RequestSingleStepConference):
+            self.assertEqual(limits.timeOf(kind.number), 180)
 
     def test_failure(self) -> None:
         """

@@ -1,0 +1,28 @@
+"""
+Calls of more than two parties as T-Library clients see them: the tables of
+L{tests.scenarios.conferences}, with telephones and a media server in memory.
+"""
+
+from __future__ import annotations
+
+from tests.memory.desks import MediaTestCase
+from tests.memory.telephony import plays
+from tests.scenarios import conferences, transfers
+
+
+@plays(
+    *conferences.SCENARIOS,
+    *(one for one in transfers.SCENARIOS if one.name == "merged"),
+)
+class ConferenceTests(MediaTestCase):
+    """
+    Call model 3.5.
+    """
+
+
+class DefaultPortConferenceTests(ConferenceTests):
+    """
+    The same, asked at the default port.
+    """
+
+    portName = "default"
