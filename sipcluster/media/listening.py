@@ -107,8 +107,15 @@ class Listening:
 
         @return: digits that begin in it, and who has answered, once it is known.
         """
-        samples = None if said is None else self._arithmetic.samples(said, codec)
         digits, found = "", None
+        recorder = self._recorder
+        samples = None
+        if said is not None and (
+            self._digits is not None
+            or self._detector is not None
+            or (recorder is not None and recorder.patient)
+        ):
+            samples = self._arithmetic.samples(said, codec)
         if self._digits is not None:
             if samples is None:
                 self._digits.silent()
@@ -116,7 +123,6 @@ class Listening:
                 digits = self._digits.feed(samples)
         if self._detector is not None:
             found = self._detector.feed(samples)
-        recorder = self._recorder
         if recorder is not None:
             loud = samples is not None and self._arithmetic.energy(samples) > LOUD
             recorder.frame(said, codec, sent, loud)

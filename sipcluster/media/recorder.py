@@ -78,6 +78,13 @@ class Recorder:
         return self._path.with_name(self._path.name + ".part")
 
     @property
+    def patient(self) -> bool:
+        """
+        Whether silence would end it.
+        """
+        return self._patience is not None
+
+    @property
     def seconds(self) -> float:
         """
         How long it is.
@@ -96,7 +103,8 @@ class Recorder:
         @param said: by the far end; L{None}: nothing.
         @param codec: of both.
         @param heard: what was sent to it.
-        @param loud: whether there is something in what it said.
+        @param loud: whether there is something in what it said; counts only when
+            L{patient}.
         """
         if self.over is not None:
             return

@@ -1,7 +1,8 @@
 """
 C{bin/bench}: what a call costs us, and what it costs a peer in the same run; what an
 event for many T-Library clients costs (L{tests.bench.bench_tlib}); what hot standby
-costs (L{tests.bench.bench_standby}).
+costs (L{tests.bench.bench_standby}); what streams of media cost
+(L{tests.bench.bench_media}).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from tests.bench import bench_standby, bench_tlib
+from tests.bench import bench_media, bench_standby, bench_tlib
 from tests.bench.calls import Price, price, register
 from tests.bench.processes import whole
 from tests.bench.subjects import (
@@ -264,5 +265,7 @@ if __name__ == "__main__":
         bench_tlib.main(sys.argv[2:])
     elif sys.argv[1:2] == ["standby"]:
         bench_standby.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["media"]:
+        bench_media.main(sys.argv[2:])
     else:
         react(run, sys.argv[1:])
