@@ -176,7 +176,7 @@ class Telephone:
             self._responded(message)
 
     def _requested(self, request: Request) -> None:
-        if request.body:
+        if request.body and request.method != b"NOTIFY":
             self.offers.append(request.body)
         if request.method == b"INVITE":
             self._invited(request)
