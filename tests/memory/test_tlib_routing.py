@@ -1,20 +1,243 @@
 """
-Routing points as T-Library clients see them: the tables of L{tests.scenarios.routing},
-with telephones and a media server in memory.
+Routing clients of the default port: what they are told of a call at a routing point,
+and what they say.
 """
 
 from __future__ import annotations
 
-from tests.memory.desks import MediaTestCase
-from tests.memory.telephony import plays
-from tests.scenarios import routing
+from sipcluster.testing.media_server import ScriptedMediaServer, ScriptedMediaService
+from sipcluster.testing.telephone import settle
+from sipcluster.tlib import messages
+from sipcluster.tlib.enums import (
+    CallState,
+    DNRole,
+    RouteType,
+    TreatmentType,
+)
+from sipcluster.tlib.errors import TErrorCode
+from tests.memory.nodes import PROXY1, PROXY2
+from tests.memory.telephony import MONITOR, Client, TelephonyTestCase
+from tests.scenarios.table import NUMBERS
+
+RP = "5000"
 
 
-@plays(*routing.SCENARIOS)
-class RoutingTests(MediaTestCase):
+class RoutingClientTests(TelephonyTestCase):
     """
-    Call model 3.6: routing clients are at the default port.
+    A routing client, and others that have registered the same routing point.
+
+    @ivar router: it.
+    @ivar monitor: one at the default port that may not ask for anything.
+    @ivar desk: one at the T-Controller's port.
     """
 
-    portName = "default"
-    letters = "ABCP"
+    def setUp(self) -> None:
+        super().setUp()
+        default = self.node.cti.ports["default"][0]
+        self.router = self.makeClient(default, [RP])
+        self.monitor = self.makeClient(default, [RP], MONITOR)
+        self.desk = self.makeClient(self.node.cti.ports["TCport"][0], [RP])
+        self.node.controller.ua.media = ScriptedMediaService("media.example")
+        self.server = ScriptedMediaServer(self.peer, "media.example", PROXY1)
+
+    def settle(self) -> None:
+        peers = {PROXY1: self.peer, PROXY2: self.peer2}
+        settle(peers, [*self.telephones.values(), self.server])
+
+    def leave(self) -> None:
+        for client in (self.router, self.monitor, self.desk):
+            if client.connection is not None:
+                client.leave()
+        super().leave()
+
+    def told(self, client: Client) -> list[str]:
+        """
+        Names of the events that a client got, with a C{!} where it is answered.
+        """
+        return [
+            type(got.message).__name__ + ("!" if got.reference else "")
+            for got in client.take()
+        ]
+
+    def queued(self) -> str:
+        """
+        Alice calls the routing point.
+
+        @return: the ConnID.
+        """
+        self.telephones["A"].call(RP)
+        self.settle()
+        got = [one.message for one in self.router.take()]
+        self.assertEqual(
+            [type(one) for one in got],
+            [messages.EventQueued, messages.EventRouteRequest],
+        )
+        for one in got:
+            assert isinstance(one, messages.EventQueued | messages.EventRouteRequest)
+            self.assertEqual((one.thisDN, one.thisQueue), (RP, RP))
+            self.assertEqual((one.otherDN, one.ani, one.dnis), ("1001", "1001", RP))
+            self.assertEqual(one.thisDNRole, DNRole.DESTINATION)
+        assert isinstance(got[0], messages.EventQueued)
+        return got[0].connID or ""
+
+    def test_asked(self) -> None:
+        """
+        All clients of the default port are asked; those of the T-Controller's port are
+        told that the call waits, and no more.
+        """
+        self.queued()
+        both = ["EventQueued", "EventRouteRequest"]
+        self.assertEqual(self.told(self.monitor), both)
+        self.assertEqual(self.told(self.desk), ["EventQueued"])
+        self.telephones["A"].giveUp()
+        self.settle()
+        for client in (self.router, self.monitor, self.desk):
+            (got,) = client.take()
+            assert isinstance(got.message, messages.EventAbandoned)
+            self.assertEqual(got.message.thisDN, RP)
+
+    def test_routed(self) -> None:
+        """
+        What it says is answered when the call has left the routing point; whoever it
+        is sent to is told where it came from.
+        """
+        connID = self.queued()
+        for client in self.clients.values():
+            client.take()
+        self.router.request(
+            messages.RequestRouteCall(
+                thisDN=RP,
+                connID=connID,
+                otherDN="1002",
+                routeType=RouteType.DIRECT,
+                userData=(("k", "v"),),
+            )
+        )
+        self.settle()
+        got = self.router.take()
+        self.assertEqual(
+            [type(one.message).__name__ for one in got],
+            ["EventAttachedDataChanged", "EventRouteUsed", "EventDiverted"],
+        )
+        used = got[1].message
+        assert isinstance(used, messages.EventRouteUsed)
+        self.assertTrue(got[1].reference)
+        self.assertEqual(
+            (used.routeType, used.thirdPartyDN, used.thirdPartyDNRole),
+            (RouteType.DIRECT, "1002", DNRole.DESTINATION),
+        )
+        (rings,) = (one.message for one in self.clients["B"].take())
+        assert isinstance(rings, messages.EventRinging)
+        self.assertEqual((rings.thisQueue, rings.otherDN), (RP, "1001"))
+        self.assertEqual(rings.userData, (("k", "v"),))
+        self.telephones["B"].answer()
+        self.settle()
+        self.assertEqual(self.told(self.clients["B"])[-1], "EventEstablished")
+        self.telephones["A"].hangUp()
+        self.settle()
+
+    def test_treated(self) -> None:
+        """
+        What the caller is given is told, and what it dials.
+        """
+        connID = self.queued()
+        self.router.request(
+            messages.RequestApplyTreatment(
+                thisDN=RP,
+                connID=connID,
+                treatmentType=TreatmentType.COLLECT_DIGITS,
+                treatmentParms=(("MAX_DIGITS", 2),),
+            )
+        )
+        self.settle()
+        self.assertEqual(self.told(self.router), ["EventTreatmentApplied!"])
+        self.server.say(self.server.live[0], reason="digits", digits="42")
+        self.settle()
+        (ended,) = (one.message for one in self.router.take())
+        assert isinstance(ended, messages.EventTreatmentEnd)
+        self.assertEqual(ended.collectedDigits, "42")
+        self.server.refuses = 486
+        self.router.request(
+            messages.RequestGiveMusicTreatment(thisDN=RP, connID=connID)
+        )
+        self.settle()
+        self.assertEqual(self.told(self.router), ["EventTreatmentNotApplied!"])
+        self.telephones["A"].hangUp()
+        self.settle()
+
+    def test_refused(self) -> None:
+        """
+        What cannot be is refused: a busy destination, one that does not exist, a call
+        that is gone.
+        """
+        connID = self.queued()
+        self.telephones["B"].refuses = 486
+        for number, code in (
+            ("1002", TErrorCode.DN_BUSY),
+            ("7777", TErrorCode.INVALID_CALLED_DN),
+        ):
+            self.router.request(
+                messages.RequestRouteCall(thisDN=RP, connID=connID, otherDN=number)
+            )
+            self.settle()
+            (got,) = self.router.take()
+            assert isinstance(got.message, messages.EventError)
+            self.assertEqual(got.message.errorCode, code, got.message)
+        self.telephones["A"].giveUp()
+        self.settle()
+        self.router.take()
+        self.router.request(
+            messages.RequestRouteCall(thisDN=RP, connID=connID, otherDN="1002")
+        )
+        self.assertEqual(self.told(self.router), ["EventError!"])
+
+    def test_predictive(self) -> None:
+        """
+        A call is made for the routing point, and waits there when somebody answers.
+        """
+        self.router.request(
+            messages.RequestMakePredictiveCall(thisDN=RP, otherDN="9" + NUMBERS["O"])
+        )
+        self.settle()
+        self.assertEqual(
+            self.told(self.router), ["EventDialing!", "EventNetworkReached"]
+        )
+        self.telephones["O"].answer()
+        self.settle()
+        got = [one.message for one in self.router.take()]
+        self.assertEqual(
+            [type(one).__name__ for one in got],
+            ["EventEstablished", "EventQueued", "EventRouteRequest"],
+        )
+        assert isinstance(got[0], messages.EventEstablished)
+        self.assertEqual(got[0].callState, CallState.OK)
+        self.telephones["O"].hangUp()
+        self.settle()
+        self.assertEqual(self.told(self.router), ["EventAbandoned"])
+
+    def test_gone(self) -> None:
+        """
+        Without a routing client, calls go where they go by default; one that only
+        sees events is none.
+        """
+        self.router.leave()
+        self.telephones["A"].call(RP)
+        self.settle()
+        self.assertEqual(self.told(self.monitor), ["EventQueued", "EventReleased"])
+        self.assertNoCall()
+
+    def test_snapshot(self) -> None:
+        """
+        Who registers a routing point is told of the calls that wait there.
+        """
+        connID = self.queued()
+        another = self.makeClient(self.node.cti.ports["default"][0], [])
+        another.register(RP)
+        (got,) = another.take()
+        assert isinstance(got.message, messages.EventRegistered)
+        extensions = dict(got.message.extensions or ())
+        self.assertEqual(extensions["conn-1"], connID)
+        self.assertEqual(extensions["ps-1"], 9)
+        another.leave()
+        self.telephones["A"].giveUp()
+        self.settle()
