@@ -12,7 +12,6 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
-from sipcluster.sessioncontroller.leg_changes import Changes
 from sipcluster.sessioncontroller.leg_client import ClientSide
 from sipcluster.sessioncontroller.leg_inputs import LegInputs
 from sipcluster.sessioncontroller.leg_refers import Refers
