@@ -16,7 +16,7 @@ from sipcluster.tlib.messages import Message
 from sipcluster.tlib.messages.base import PartyRequest
 from sipcluster.wire.kvlist import KVList
 from tests.scenarios.compare import Comparison, Got, enumerated
-from tests.scenarios.table import HERE, Row, Scenario, Step, number, withHooks
+from tests.scenarios.table import HERE, NUMBERS, Row, Scenario, Step, number, withHooks
 
 #: Attributes that name a call, in a step by the names of the rows.
 _CALLS = ("connID", "transferConnID", "conferenceConnID", "previousConnID")
@@ -30,6 +30,16 @@ def _to(other: str, call: str = "c1", data: KVList = ()) -> dict[str, Any]:
     return {**found, "userData": data} if data else found
 
 
+def _named(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """
+    Attributes that a step has by their names.
+    """
+    found = {name: enumerated(name, value) for name, value in pairs}
+    if found.get("otherDN", "").strip("9") in NUMBERS:
+        found["otherDN"] = number(found["otherDN"])
+    return found
+
+
 def _route(*more: Any) -> dict[str, Any]:
     """
     Where a call goes: as L{_to}, or with the attributes themselves; a number is what
@@ -37,10 +47,7 @@ def _route(*more: Any) -> dict[str, Any]:
     """
     first, *rest = more
     if isinstance(first, tuple):
-        found = {name: enumerated(name, value) for name, value in first}
-        if "otherDN" in found:
-            found["otherDN"] = number(found["otherDN"])
-        return found
+        return _named(first)
     return _to(first, *(one for one in rest if not isinstance(one, int)))
 
 
@@ -114,9 +121,7 @@ class Play:
         if what in _REQUESTS:
             attributes.update(_REQUESTS[what](*more))
         elif more:
-            attributes.update(
-                (name, enumerated(name, value)) for name, value in more[0]
-            )
+            attributes.update(_named(more[0]))
         for name in _CALLS:
             known = self.comparison.calls.get(attributes.get(name, ""))
             if known is not None:

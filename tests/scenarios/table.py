@@ -217,6 +217,9 @@ def withHooks(rows: Iterable[Row], offHook: dict[str, set[str]]) -> list[Row]:
     """
     result = []
     for row in rows:
+        if row.this == "P":  # has no hook
+            result.append(row)
+            continue
         calls = offHook.setdefault(row.this, set())
         if row.event == "EventPartyChanged" and row.previous in calls:
             calls.discard(row.previous)
