@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,7 +16,7 @@ from zope.interface import implementer
 from sipcluster.media.g711 import converted, encoded
 from sipcluster.media.imedia import RATE, Codec, IAudio, IAudioLibrary, NoSuchAudio
 from sipcluster.media.tones import samplesOf, toneOf
-from sipcluster.media.wav import MOST, read
+from sipcluster.media.wav import MOST, parse
 
 #: Bytes of prompts that are kept once they were played.
 CACHE = 64 * 1024 * 1024
@@ -24,32 +25,46 @@ CACHE = 64 * 1024 * 1024
 @implementer(IAudio)
 class Audio:
     """
-    Samples, encoded once for everybody who hears them.
+    Samples, encoded once for everybody who hears them: a second at a time, when it is
+    heard first, so that a long file delays nobody's audio.
     """
 
-    __slots__ = ("_encoded", "endless", "length")
+    __slots__ = ("_blocks", "_encode", "endless", "length")
 
-    def __init__(self, encoded: dict[Codec, bytes], endless: bool = False) -> None:
+    def __init__(
+        self,
+        length: int,
+        encode: Callable[[Codec, int, int], bytes],
+        endless: bool = False,
+    ) -> None:
         """
-        @param encoded: all of it, in each law.
+        @param length: samples.
+        @param encode: makes bytes of those from one to another.
         @param endless: it begins again at its end.
         """
-        self.length = len(encoded[Codec.PCMU])
-        self.endless = endless and self.length > 0
-        self._encoded = encoded
+        self.length = length
+        self.endless = endless and length > 0
+        self._encode = encode
+        self._blocks: dict[tuple[Codec, int], bytes] = {}
 
     def piece(self, codec: Codec, start: int, most: int) -> bytes:
         """
         See L{IAudio}.
         """
-        return self._encoded[codec][start : start + most]
+        number, place = divmod(start, RATE)
+        block = self._blocks.get((codec, number))
+        if block is None:
+            first = number * RATE
+            block = self._encode(codec, first, min(first + RATE, self.length))
+            self._blocks[codec, number] = block
+        return block[place : place + most]
 
     @property
     def size(self) -> int:
         """
-        Bytes of memory.
+        Bytes of memory, once all of it was heard.
         """
-        return len(self._encoded) * self.length
+        return 4 * self.length
 
 
 @implementer(IAudio)
@@ -78,14 +93,38 @@ def linear(samples: array[int], endless: bool = False) -> Audio:
     """
     Audio of samples.
     """
-    return Audio({codec: encoded(samples, codec) for codec in Codec}, endless)
+
+    def encode(codec: Codec, start: int, end: int) -> bytes:
+        return encoded(samples[start:end], codec)
+
+    return Audio(len(samples), encode, endless)
 
 
-def raw(data: bytes, codec: Codec) -> Audio:
+def raw(data: bytes, codec: Codec, endless: bool = False) -> Audio:
     """
     Audio of bytes that are encoded.
     """
-    return Audio({each: converted(data, codec, each) for each in Codec})
+
+    def encode(wanted: Codec, start: int, end: int) -> bytes:
+        return converted(data[start:end], codec, wanted)
+
+    return Audio(len(data), encode, endless)
+
+
+def wav(data: bytes) -> Audio:
+    """
+    Audio of a WAV file.
+
+    @raise NoSuchAudio: it is none that we can read.
+    """
+    found = parse(data)
+    if found.codec is not None:
+        return raw(found.body, found.codec)
+
+    def encode(codec: Codec, start: int, end: int) -> bytes:
+        return encoded(found.samples(start, end - start), codec)
+
+    return Audio(found.length, encode)
 
 
 @implementer(IAudioLibrary)
@@ -182,7 +221,7 @@ def _audioOf(suffix: str, data: bytes) -> Audio:
         return raw(data, Codec.PCMU)
     if suffix in (".alaw", ".al", ".pcma"):
         return raw(data, Codec.PCMA)
-    return linear(read(data))
+    return wav(data)
 
 
 def _silence(rest: str) -> Silence:

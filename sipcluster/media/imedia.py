@@ -159,7 +159,7 @@ class IAudio(Interface):
         Part of it, one byte a sample.
 
         @param start: the first sample, less than L{length}.
-        @param most: how many; fewer at the end.
+        @param most: how many; fewer, at least one, where that is easier.
         """
 
 

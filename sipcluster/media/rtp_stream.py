@@ -184,4 +184,8 @@ class RTPStream:
             "farLost": 0 if far is None else far.lost,
             "farJitter": 0.0 if far is None else far.jitter / RATE,
             "gone": self._control.gone,
+            # Seconds since a packet came; None: none has.
+            "quiet": None
+            if reception is None
+            else self._engine.clock.seconds() - receiver.heard,
         }

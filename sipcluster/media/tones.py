@@ -127,6 +127,8 @@ def sines(frequencies: tuple[int, ...], seconds: float, level: float) -> array[i
     """
     Some at the same time, each with the same level.
     """
+    if not frequencies:
+        return array("h", bytes(2 * round(seconds * RATE)))
     height = amplitude(level)
     steps = [2 * math.pi * each / RATE for each in frequencies]
     return array(

@@ -8,6 +8,8 @@ import struct
 import sys
 from array import array
 
+from attrs import frozen
+
 from sipcluster.media.g711 import decoded
 from sipcluster.media.imedia import RATE, Codec, NoSuchAudio
 
@@ -24,9 +26,71 @@ _chunk = struct.Struct("<4sI")
 _format = struct.Struct("<HHIIHH")
 
 
-def read(data: bytes) -> array[int]:
+@frozen
+class WAV:
     """
-    The samples of a file, at 8000 a second, one channel.
+    What is in a file.
+
+    @ivar body: its data.
+    @ivar kind: number of its format.
+    @ivar rate: samples a second: 8000, or some times that.
+    """
+
+    body: bytes
+    kind: int
+    channels: int
+    rate: int
+    bits: int
+
+    @property
+    def _block(self) -> int:
+        # Bytes that make one sample of ours.
+        return self.channels * self.rate // RATE * self.bits // 8
+
+    @property
+    def codec(self) -> Codec | None:
+        """
+        The law that it is written in, one byte a sample of ours; L{None}: it is not.
+        """
+        if self._block != 1 or self.kind == PCM:
+            return None
+        return Codec.PCMA if self.kind == A_LAW else Codec.PCMU
+
+    @property
+    def length(self) -> int:
+        """
+        Samples, at 8000 a second.
+        """
+        return len(self.body) // self._block
+
+    def samples(self, start: int, count: int) -> array[int]:
+        """
+        Some of them, one channel, at 8000 a second.
+        """
+        block = self._block
+        body = self.body[start * block : min(start + count, self.length) * block]
+        if self.kind == A_LAW:
+            samples = decoded(body, Codec.PCMA)
+        elif self.kind == U_LAW:
+            samples = decoded(body, Codec.PCMU)
+        elif self.bits == 8:
+            samples = array("h", [byte - 128 << 8 for byte in body])
+        else:
+            samples = array("h", body)
+            if sys.byteorder == "big":
+                samples.byteswap()
+        # Means of neighbours: plain, and good enough for the telephone's band.
+        step = self.channels * self.rate // RATE
+        if step > 1:
+            columns = [samples[n::step] for n in range(step)]
+            rows = zip(*columns, strict=True)
+            samples = array("h", [sum(row) // step for row in rows])
+        return samples
+
+
+def parse(data: bytes) -> WAV:
+    """
+    Look into a file.
 
     @raise NoSuchAudio: it is no WAV file, or one of a kind that we cannot read.
     """
@@ -45,9 +109,19 @@ def read(data: bytes) -> array[int]:
         elif name == b"data":
             if form is None:
                 raise NoSuchAudio("no format before the data")
-            return _samples(body, *form)
+            return WAV(body, *form)
         position += length + (length & 1)
     raise NoSuchAudio("no data in the file")
+
+
+def read(data: bytes) -> array[int]:
+    """
+    All samples of a file, at 8000 a second, one channel.
+
+    @raise NoSuchAudio: it is no WAV file, or one of a kind that we cannot read.
+    """
+    found = parse(data)
+    return found.samples(0, found.length)
 
 
 def _formOf(body: bytes) -> tuple[int, int, int, int]:
@@ -60,29 +134,9 @@ def _formOf(body: bytes) -> tuple[int, int, int, int]:
         raise NoSuchAudio(f"{channels} channels")
     if rate not in (RATE, 2 * RATE, 4 * RATE, 6 * RATE):
         raise NoSuchAudio(f"{rate} samples a second")
-    return kind, channels, rate, bits
-
-
-def _samples(body: bytes, kind: int, channels: int, rate: int, bits: int) -> array[int]:
-    if kind == PCM and bits == 16:
-        samples = array("h", body[: len(body) & ~1])
-        if sys.byteorder == "big":
-            samples.byteswap()
-    elif kind == PCM and bits == 8:
-        samples = array("h", [byte - 128 << 8 for byte in body])
-    elif kind == U_LAW and bits == 8:
-        samples = decoded(body, Codec.PCMU)
-    elif kind == A_LAW and bits == 8:
-        samples = decoded(body, Codec.PCMA)
-    else:
+    if (kind, bits) not in ((PCM, 16), (PCM, 8), (U_LAW, 8), (A_LAW, 8)):
         raise NoSuchAudio(f"format {kind} with {bits} bits")
-    # Means of neighbours: plain, and good enough for the telephone's band.
-    step = channels * rate // RATE
-    if step > 1:
-        whole = len(samples) - len(samples) % step
-        columns = [samples[n:whole:step] for n in range(step)]
-        samples = array("h", [sum(row) // step for row in zip(*columns, strict=True)])
-    return samples
+    return kind, channels, rate, bits
 
 
 def header(kind: int, channels: int, samples: int) -> bytes:

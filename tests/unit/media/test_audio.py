@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from sipcluster.media.audio import AudioLibrary, Silence, linear, raw
 from sipcluster.media.g711 import encoded
 from sipcluster.media.imedia import Codec, IAudio, IAudioLibrary, NoSuchAudio
-from sipcluster.media.wav import write
+from sipcluster.media.wav import A_LAW, header, write
 
 PROMPT = array("h", [0, 1000, -1000, 30000])
 
@@ -114,7 +114,7 @@ class LibraryTests(SynchronousTestCase):
         Files that were played least lately are forgotten, when they are too many; one
         that is too large is played all the same.
         """
-        library = AudioLibrary(self.folder, cache=2 * 9)
+        library = AudioLibrary(self.folder, cache=4 * 9)
         for name in "abc":
             (self.folder / f"{name}.wav").write_bytes(write(PROMPT))
         a, b = library.find("a.wav"), library.find("b.wav")
@@ -124,6 +124,26 @@ class LibraryTests(SynchronousTestCase):
         self.assertIsNot(library.find("b.wav"), b)
         (self.folder / "long.wav").write_bytes(write(array("h", range(100))))
         self.assertEqual(library.find("long.wav").length, 100)
+
+    def test_longFiles(self) -> None:
+        """
+        A file is encoded a second at a time, when it is played, from any form.
+        """
+        samples = array("h", [n * 7919 % 60000 - 30000 for n in range(20000)])
+        (self.folder / "long.wav").write_bytes(write(samples))
+        law = encoded(samples, Codec.PCMA)
+        made = header(A_LAW, 1, 20000) + law
+        (self.folder / "law.wav").write_bytes(made)
+        both = header(A_LAW, 2, 20000) + bytes(b for b in law for _ in range(2))
+        (self.folder / "both.wav").write_bytes(both)
+        for name in ("long.wav", "law.wav", "both.wav"):
+            audio = self.library.find(name)
+            self.assertEqual(audio.length, 20000)
+            heard, start = b"", 0
+            while start < audio.length:
+                heard += audio.piece(Codec.PCMA, start, 160)
+                start = len(heard)
+            self.assertEqual(heard, law)
 
     def test_tones(self) -> None:
         """

@@ -19,9 +19,7 @@ def letters(letter: bytes, length: int, endless: bool = False) -> Audio:
     """
     Audio whose bytes can be told from others.
     """
-    audio = raw(letter * length, U)
-    audio.endless = endless
-    return audio
+    return raw(letter * length, U, endless)
 
 
 class PlayerTests(SynchronousTestCase):
