@@ -18,7 +18,7 @@ from __future__ import annotations
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from sipcluster.sessioncontroller.call_sessions import Sessions
+from sipcluster.sessioncontroller.call_sessions import Sessions, wanted
 from sipcluster.sessioncontroller.events import (
     Answered,
     Cause,
@@ -35,7 +35,6 @@ from sipcluster.sessioncontroller.session_description import (
     differ,
     holds,
     silent,
-    talking,
 )
 from sipcluster.sessioncontroller.undertakings import Undertaking
 
@@ -202,27 +201,37 @@ class Aligning(Sessions):
 
         def offer() -> bytes:
             nonlocal offered
-            said = other.received if other.held else talking(other.received)
-            offered = self.shown(leg, said)[0]
+            offered = self.shown(leg, wanted(other, other))[0]
             return offered
 
         def tells() -> bytes:
-            return self.shown(other, leg.received)[0]
+            return self.shown(other, wanted(leg, other))[0]
 
         less = self.shown(leg, b"")[1]
         await self.renegotiate(leg, offer, less)
         if leg.peer is not other:
             return  # another change came meanwhile
         if not less:
-            leg.held = holds(leg.received)
+            self._noteAnswer(leg)
         if not other.server or differ(tells(), other.origin.last):
             lessThere = self.shown(other, b"")[1]
             answer = await self.renegotiate(other, tells, lessThere)
             if leg.peer is not other:
                 return
+            if not lessThere:
+                self._noteAnswer(other)
             if differ(answer, offered) and not lessThere:
                 await self._attempt(leg, lambda: answer, less)
         leg.joined = other.joined = True
+
+    def _noteAnswer(self, leg: Leg) -> None:
+        """
+        A far end may hold by itself meanwhile, or not any more.
+        """
+        held = holds(leg.received)
+        if not leg.server and (held or leg.holding) != (leg.party.state == "Hold"):
+            self._noteHold(leg)
+        leg.held = held
 
     async def _mask(self, leg: Leg, other: Leg) -> None:
         """

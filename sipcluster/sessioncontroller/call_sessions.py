@@ -338,8 +338,7 @@ class Sessions(Ringing):
 
         def offer() -> bytes:
             nonlocal offered
-            said = other.received if other.held else talking(other.received)
-            offered = self.limited(leg, said)
+            offered = self.limited(leg, wanted(other, other))
             return offered
 
         less, lessThere = self.limits(leg), self.limits(other)
@@ -348,7 +347,7 @@ class Sessions(Ringing):
             leg.held = holds(leg.received)
         try:
             answer = await self.renegotiate(
-                other, lambda: self.limited(other, leg.received), lessThere
+                other, lambda: self.limited(other, wanted(leg, other)), lessThere
             )
         except CallRefused:
             if not self.work.ended:
@@ -369,6 +368,16 @@ class Sessions(Ringing):
             if self.work.ended:
                 raise
             log.warn("{dn}: {why}", dn=leg.party.view.thisDN, why=e.text)
+
+
+def wanted(leg: Leg, other: Leg) -> bytes:
+    """
+    What another far end is offered of this one, when it has answered: less than it
+    would like only if one of the two holds by itself now.  What it has answered may
+    have been less because the other one held then.
+    """
+    held = leg.held or other.held
+    return leg.received if held else talking(leg.received)
 
 
 def _isBusy(current: Undertaking | None, leg: Leg, work: Any) -> bool:

@@ -152,7 +152,8 @@ class ThirdParty(Media):
         assert self._asked is not None
         offered = Offered(party.view, now, requester=making.requester)
         self._seek(leg, offered, self._asked)
-        making.done.callback(self.connID)
+        if not making.done.called:  # the call may have ended in this very moment
+            making.done.callback(self.connID)
 
     def _refused(self, leg: Leg, event: Refused) -> None:
         if not self._isOurs(leg):

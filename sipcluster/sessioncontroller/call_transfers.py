@@ -124,13 +124,16 @@ class Transfers(Consulting):
         @raise CallRefused: that cannot be; nothing is changed.
         """
         stays = self._staysWithout(party)
+        staying = stays.party.view
+        if staying.internal and found.dn == staying.thisDN:
+            raise CallRefused(Why.INVALID_DESTINATION, "it is in the call")
         view = party.view
         leg = self.legOf(party)
         self._callsFor(stays)
         self.attach(userData)
         self._busyNoMore()
         self._asked = self._led = where
-        self._tried = {found.dn}
+        self._tried = {found.dn, staying.thisDN}
         self._fields = fields
         self._made, self.redirections = len(self.legs), 0
         to = ThirdParty(found.dn, Role.DESTINATION)
@@ -332,6 +335,7 @@ class Transfers(Consulting):
         answered = comes.party.state in TALKING
         if not answered:
             self._takeMaking(consultation)
+            self._tried.add(stays.party.view.thisDN)
             self._callsFor(stays)
         self._busyNoMore()
         self.adopt(comes)
@@ -355,6 +359,9 @@ class Transfers(Consulting):
         if len(stays) != 1 or len(come) != 1:
             raise CallRefused(Why.WRONG_STATE, "there is nobody to connect")
         (stay,), (comes,) = stays, come
+        one, other = stay.party.view, comes.party.view
+        if one.internal and one.thisDN == other.thisDN:
+            raise CallRefused(Why.WRONG_STATE, "it is the same one")
         if (
             party.state not in TALKING
             or stay.party.state not in TALKING
@@ -369,7 +376,8 @@ class Transfers(Consulting):
         Know where another call leads whose called side comes here while it rings.
         """
         self._asked, self._led = other._asked, other._led
-        self._fields, self._tried = other._fields, other._tried
+        self._fields = other._fields
+        self._tried = other._tried
         self._made = other._made
 
     def tellMet(
@@ -384,12 +392,16 @@ class Transfers(Consulting):
         Two parties talk to each other from now on: they are told.
 
         @param third: who has brought that about.
-        @param both: else the first one only.
+        @param one: was in this call before.
+        @param both: else that one only.
         """
         now = self._ua.wallTime()
         for this, that in ((one, other), (other, one)):
             this.view = evolve(
                 this.view, otherDN=that.view.thisDN, otherRole=that.view.thisRole
             )
-        for this in (one, other) if both else (one,):
-            this.machine.told(PartyChanged(this.view, now, third=third, why=why))
+        # The first one is in no other call than before.
+        view = evolve(one.view, previousConnID="")
+        one.machine.told(PartyChanged(view, now, third=third, why=why))
+        if both:
+            other.machine.told(PartyChanged(other.view, now, third=third, why=why))
