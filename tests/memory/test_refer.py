@@ -7,7 +7,7 @@ from __future__ import annotations
 from sipcluster.sessioncontroller.isessioncontroller import Why
 from sipcluster.sip.message import Request
 from tests.memory.controls import WHO
-from tests.memory.conversations import NUMBERS, Line
+from tests.memory.conversations import NUMBERS, Line, replacing
 from tests.memory.nodes import DOMAIN
 from tests.memory.test_transfers import TransferTestCase
 
@@ -38,19 +38,6 @@ class ReferTestCase(TransferTestCase):
         """
         self.asked = (line or self.bobs).refer(to.encode())
         self.settle()
-
-    def replacing(self, other: Line, target: str = "1003") -> str:
-        """
-        The Refer-To that speaks of another call of Bob's telephone.
-        """
-        dialog = other.phone.dialog
-        assert dialog is not None
-        replaces = b"%b%%3Bto-tag%%3D%b%%3Bfrom-tag%%3D%b" % (
-            dialog.callID.replace(b"@", b"%40"),
-            dialog.remoteTag,
-            dialog.localTag,
-        )
-        return f"<sip:{target}@{DOMAIN}?Replaces={replaces.decode()}>"
 
     def notified(self) -> list[str]:
         """
@@ -376,7 +363,7 @@ class AttendedTests(ReferTestCase):
         """
         Bob leaves both calls.
         """
-        self.refer(self.replacing(self.consulting))
+        self.refer(replacing(self.consulting))
         self.assertEqual(
             self.rows(),
             [
@@ -395,7 +382,7 @@ class AttendedTests(ReferTestCase):
         """
         Telephones may send it in either call: Alice's stays.
         """
-        self.refer(self.replacing(self.bobs, "1001"), self.consulting)
+        self.refer(replacing(self.bobs, "1001"), self.consulting)
         self.assertEqual(list(self.controller.calls), [self.c1])
         self.assertEqual(self.notified(), ["terminated 200"])
         self.assertTalk(self.c1, "A", "C")
@@ -407,7 +394,7 @@ class AttendedTests(ReferTestCase):
         """
         self.consulting.hold()
         self.settle()
-        self.refer(self.replacing(self.consulting))
+        self.refer(replacing(self.consulting))
         self.assertTalk(self.c1, "A", "C")
         self.endAll()
 
@@ -419,7 +406,7 @@ class AttendedTests(ReferTestCase):
         self.bobs.retrieve()
         self.settle()
         c2 = self.consult("B", self.c1, "C")
-        self.refer(self.replacing(self.line("B", c2)))
+        self.refer(replacing(self.line("B", c2)))
         self.assertEqual(self.notified(), ["terminated 200"])
         self.assertTalk(self.c1, "A", "C")
         self.endAll()
@@ -429,7 +416,7 @@ class AttendedTests(ReferTestCase):
         Bob's telephone and Bob's program do it at the same time: it is done once.
         """
         done = self.controller.completeTransfer("1002", self.c1, self.c2, WHO)
-        request = self.bobs.refer(self.replacing(self.consulting).encode())
+        request = self.bobs.refer(replacing(self.consulting).encode())
         self.pump()
         self.peer.expectResponse(481, request)
         self.done(done)
@@ -440,7 +427,7 @@ class AttendedTests(ReferTestCase):
         """
         So it is when the telephone comes first.
         """
-        self.bobs.refer(self.replacing(self.consulting).encode())
+        self.bobs.refer(replacing(self.consulting).encode())
         self.pump()
         done = self.controller.completeTransfer("1002", self.c1, self.c2, WHO)
         self.settle()
@@ -452,12 +439,12 @@ class AttendedTests(ReferTestCase):
         """
         A dialog that is not here, or that is somebody else's.
         """
-        to = self.replacing(self.consulting).replace("from-tag%3D", "from-tag%3Dx")
+        to = replacing(self.consulting).replace("from-tag%3D", "from-tag%3Dx")
         self.refer(to)
         self.assertEqual(self.notified(), ["terminated 481"])
-        self.refer(self.replacing(self.line("C", self.c2)))
+        self.refer(replacing(self.line("C", self.c2)))
         self.assertEqual(self.notified()[-1], "terminated 403")
-        self.refer(self.replacing(self.bobs))
+        self.refer(replacing(self.bobs))
         self.assertEqual(self.notified()[-1], "terminated 603")
         self.assertEqual(self.rows(), [])
         self.assertTalk(self.c2, "B", "C")

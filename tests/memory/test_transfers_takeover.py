@@ -6,7 +6,7 @@ goes on.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from sipcluster.sessioncontroller.events import CallEvent, Updated
 from sipcluster.sessioncontroller.isessioncontroller import Why
@@ -203,7 +203,10 @@ class TransferLives(TakeoverLives, Meeting):
     Lives of calls that meet.
 
     @ivar known: ConnIDs, in the order in which events told of them.
+    @cvar lives: what happens, by name.
     """
+
+    lives: ClassVar[dict[str, list[Step]]] = {}
 
     def setUp(self) -> None:
         super().setUp()
@@ -270,18 +273,11 @@ class TransferLives(TakeoverLives, Meeting):
         done = getattr(self.control, what)(dn, *arguments, requester=WHO)
         done.addErrback(self.fails)
 
-
-class LifeTests(TransferLives):
-    """
-    Each life is lived once whole, and then three times for each turn in which the
-    first member does something: there it dies.
-    """
-
     def checkEach(self, name: str) -> None:
         """
         Cut one life at each turn.
         """
-        steps = LIVES[name]
+        steps = self.lives[name]
         self.hanging, self.failures, self.failedIn = [], [], []
         whole = self.lead(steps)
         self.assertEqual(self.hanging, [])
@@ -300,15 +296,31 @@ class LifeTests(TransferLives):
         self.assertEqual(wrong, [])
 
 
-def _add(name: str) -> None:
-    def test(self: LifeTests) -> None:
+def addLives(cls: type[TransferLives]) -> None:
+    """
+    Give a class a test for each of its lives.
+    """
+    for name in cls.lives:
+        _add(cls, name)
+
+
+def _add(cls: type[TransferLives], name: str) -> None:
+    def test(self: TransferLives) -> None:
         self.checkEach(name)
 
     test.__name__ = f"test_{name}"
-    test.__qualname__ = f"LifeTests.test_{name}"
+    test.__qualname__ = f"{cls.__qualname__}.test_{name}"
     test.__doc__ = f"{name}: the other member goes on at each turn."
-    setattr(LifeTests, test.__name__, test)
+    setattr(cls, test.__name__, test)
 
 
-for _name in LIVES:
-    _add(_name)
+class LifeTests(TransferLives):
+    """
+    Each life is lived once whole, and then three times for each turn in which the
+    first member does something: there it dies.
+    """
+
+    lives = LIVES
+
+
+addLives(LifeTests)
