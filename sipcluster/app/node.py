@@ -195,9 +195,9 @@ class NodeMember(Service):
         self.controller.ua.media = self.mediaServices
         self.controller.ua.location = settings.geoLocation
         self.cti.control(self.controller)
-        self.controller.ua.routing.clients = RoutingClients(
-            self.cti.default, self.controller.routersGone
-        )
+        routing = self.controller.ua.routing
+        routing.clients = RoutingClients(self.cti.default, self.controller.routersGone)
+        routing.agentAt = self.cti.controller.agentAt
         features = self.cti.controller
         self.devices = Devices(
             runtime,

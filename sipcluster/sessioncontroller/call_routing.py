@@ -17,6 +17,8 @@ from sipcluster.sessioncontroller.events import (
     Cause,
     Fields,
     Progressed,
+    Refused,
+    Released,
     Role,
     ThirdParty,
 )
@@ -29,7 +31,11 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 )
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
-from sipcluster.sessioncontroller.queue_events import Diverted, RouteUsed
+from sipcluster.sessioncontroller.queue_events import (
+    NO_ANSWER_ACTION,
+    Diverted,
+    RouteUsed,
+)
 from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
 from sipcluster.sessioncontroller.waiting import (
     BACK,
@@ -201,6 +207,22 @@ class Routed(Waits):
         if meets and first is not None:
             # It has talked to somebody before.
             self.tellMet(first.party, leg.party, None, Cause.OK, both=False)
+
+    def _refused(self, leg: Leg, event: Refused) -> None:
+        waiting = self._queue
+        if waiting is not None and waiting.route is not None and leg is self._second:
+            action = waiting.route.overrides.action
+            if event.cause is Cause.NO_ANSWER and action not in ("", "none"):
+                party = leg.party
+                party.machine.cleared(
+                    Released(
+                        party.view,
+                        self._ua.wallTime(),
+                        event.cause,
+                        extensions=((NO_ANSWER_ACTION, action),),
+                    )
+                )
+        super()._refused(leg, event)
 
     def _divert(self, waiting: Waiting, to: str) -> None:
         """

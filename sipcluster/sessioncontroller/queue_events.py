@@ -13,6 +13,7 @@ from sipcluster.sessioncontroller.events import CallEvent, Cause
 from sipcluster.sessioncontroller.irouting import RouteType, TreatmentType
 
 __all__ = (
+    "NO_ANSWER_ACTION",
     "Diverted",
     "Queued",
     "RouteRequested",
@@ -21,6 +22,10 @@ __all__ = (
     "TreatmentEnded",
     "TreatmentNotApplied",
 )
+
+#: In the extensions of a C{Released} with C{Cause.NO_ANSWER}: what is to become of the
+#: agent who did not answer, C{notready} or C{logout}.
+NO_ANSWER_ACTION = "NO_ANSWER_ACTION"
 
 
 @frozen

@@ -151,6 +151,16 @@ def _build() -> TypeMachine[AgentInputs, Agent]:
     def noReason(agent: AgentInputs, s: Agent, asked: Asked) -> None:
         s.refuse(asked, TErrorCode.INVALID_STATE, "the agent is ready")
 
+    @ready.upon(AgentInputs.silent).to(notReady)
+    def noLongerReady(agent: AgentInputs, s: Agent, why: str, code: str) -> None:
+        s.asked = None
+        mode = Mode(reasons=(("ReasonCode", code),))
+        s.enter(AgentState.NOT_READY, mode, "not ready", why)
+        s.tellState(None)
+
+    for state in (loggedOut, notReady, afterCallWork):
+        state.upon(AgentInputs.silent).loop().returns(None)
+
     # Nobody is there any more, or the clock was stopped.
     for state in (loggedOut, notReady, ready):
         state.upon(AgentInputs.overReady).loop().returns(None)

@@ -30,6 +30,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     IFeatures,
 )
 from sipcluster.sessioncontroller.party_events import PartyChanged
+from sipcluster.sessioncontroller.queue_events import NO_ANSWER_ACTION
 from sipcluster.tcontroller.asking import CannotBe
 from sipcluster.tcontroller.device import DEVICE, Device
 from sipcluster.tcontroller.explaining import explain, snapshot, summary
@@ -55,7 +56,7 @@ from sipcluster.tserver.itserver import (
     ISnapshot,
 )
 from sipcluster.wire.correlation import Requester
-from sipcluster.wire.kvlist import KVList
+from sipcluster.wire.kvlist import KVList, get
 
 log = Logger()
 
@@ -193,6 +194,8 @@ class TController:
             self._next(event)
             if onHook:
                 device.ended(party)
+            if event.extensions:
+                device.unanswered(get(event.extensions, NO_ANSWER_ACTION))
 
     def _next(self, event: CallEvent) -> None:
         if self._callEvents is not None:
@@ -333,6 +336,13 @@ class TController:
         """
         for device in self._agents.values():
             yield summary(device)
+
+    def agentAt(self, agentID: str) -> str | None:
+        """
+        The number of the DN at which an agent is logged in, or L{None}.
+        """
+        device = self._agents.get(agentID)
+        return None if device is None else device.dn.number
 
     def explain(self, dn: str) -> dict[str, object] | None:
         """

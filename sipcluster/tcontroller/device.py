@@ -31,6 +31,7 @@ from sipcluster.tlib.messages import (
 from sipcluster.tlib.messages.base import DNEvent
 from sipcluster.tserver.itserver import ClientView
 from sipcluster.wire.correlation import Requester
+from sipcluster.wire.kvlist import KVValue
 
 #: What keeps a DN out of service: its device, or that no client that may own it has
 #: registered it (O02).
@@ -261,6 +262,21 @@ class Device:
             callID=view.callID or None,
             callUUID=view.callUUID,
         )
+
+    def unanswered(self, action: KVValue | None) -> None:
+        """
+        A call that was routed to it has rung in vain.
+
+        @param action: C{NO_ANSWER_ACTION}.
+        """
+        agent = self.agent
+        if agent is None:
+            return
+        if action == "notready":
+            agent.inputs.silent("a call has rung in vain", "NoAnswer")
+        elif action == "logout":
+            agent.inputs.expelled("a call has rung in vain", "NoAnswer")
+        self.changed()
 
     def _callLost(self, connID: str) -> None:
         """

@@ -105,5 +105,8 @@ class AgentInputs(Protocol):
     def overNotReady(self) -> None:
         "The time of after-call work is over; it was not ready before."
 
+    def silent(self, why: str, code: str) -> None:
+        "It has let a call ring in vain, and is not to get another one."
+
     def expelled(self, why: str, code: str) -> None:
         "It is logged out without having asked."

@@ -9,6 +9,7 @@ from sipcluster.testing.media_server import ScriptedMediaServer, ScriptedMediaSe
 from sipcluster.testing.telephone import settle
 from sipcluster.tlib import messages
 from sipcluster.tlib.enums import (
+    AgentWorkMode,
     CallState,
     DNRole,
     RouteType,
@@ -239,5 +240,70 @@ class RoutingClientTests(TelephonyTestCase):
         self.assertEqual(extensions["conn-1"], connID)
         self.assertEqual(extensions["ps-1"], 9)
         another.leave()
+        self.telephones["A"].giveUp()
+        self.settle()
+
+    def logsIn(self) -> None:
+        """
+        An agent is ready at Bob's telephone.
+        """
+        bob = self.clients["B"]
+        bob.request(
+            messages.RequestAgentLogin(
+                thisDN="1002", agentID="007", workMode=AgentWorkMode.AUTO_IN
+            )
+        )
+        self.settle()
+        self.assertEqual(self.told(bob), ["EventAgentLogin!", "EventAgentReady"])
+
+    def toAgent(self, action: str) -> None:
+        """
+        Alice's call is sent to that agent, and rings in vain.
+        """
+        connID = self.queued()
+        self.router.request(
+            messages.RequestRouteCall(
+                thisDN=RP,
+                connID=connID,
+                otherDN="007",
+                routeType=RouteType.AGENT_ID,
+                extensions=(("NO_ANSWER_TIMEOUT", 10), ("NO_ANSWER_ACTION", action)),
+            )
+        )
+        self.settle()
+        self.assertEqual(self.told(self.clients["B"]), ["EventRinging"])
+        self.run_(10)
+        self.settle()
+        self.assertEqual(
+            self.told(self.router),
+            ["EventRouteUsed!", "EventDiverted", "EventQueued", "EventRouteRequest"],
+        )
+        self.telephones["A"].giveUp()
+        self.settle()
+        self.router.take()
+
+    def test_agent(self) -> None:
+        """
+        A call may be sent to an agent, who is not ready any more, or logged out, when
+        it rings in vain.
+        """
+        self.logsIn()
+        self.toAgent("none")
+        self.assertEqual(self.told(self.clients["B"]), ["EventReleased"])
+        self.toAgent("notready")
+        self.assertEqual(
+            self.told(self.clients["B"]), ["EventReleased", "EventAgentNotReady"]
+        )
+        self.toAgent("logout")
+        self.assertEqual(
+            self.told(self.clients["B"]), ["EventReleased", "EventAgentLogout"]
+        )
+        connID = self.queued()
+        self.router.request(
+            messages.RequestRouteCall(
+                thisDN=RP, connID=connID, otherDN="007", routeType=RouteType.AGENT_ID
+            )
+        )
+        self.assertEqual(self.told(self.router), ["EventError!"])
         self.telephones["A"].giveUp()
         self.settle()
