@@ -15,6 +15,7 @@ from zope.interface import implementer
 from sipcluster.app.cti import CTI
 from sipcluster.app.devices import Devices
 from sipcluster.app.media_services import makeMediaServices
+from sipcluster.app.music import musicOf
 from sipcluster.app.proxy import proxyMembers
 from sipcluster.app.runtime import ISIPMember, NodeRuntime
 from sipcluster.app.settings import (
@@ -194,6 +195,7 @@ class NodeMember(Service):
         )
         self.controller.ua.media = self.mediaServices
         self.controller.ua.location = settings.geoLocation
+        self.controller.ua.music = musicOf(configuration)
         self.cti.control(self.controller)
         routing = self.controller.ua.routing
         routing.clients = RoutingClients(self.cti.default, self.controller.routersGone)

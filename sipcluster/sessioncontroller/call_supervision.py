@@ -12,8 +12,8 @@ from typing import TypeVar
 from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 
-from sipcluster.sessioncontroller.call_adding import Adding
 from sipcluster.sessioncontroller.call_consulting import TALKING
+from sipcluster.sessioncontroller.call_holding import Holding
 from sipcluster.sessioncontroller.events import Cause, Role, ThirdParty
 from sipcluster.sessioncontroller.imedia import MediaRequest, Talk
 from sipcluster.sessioncontroller.isessioncontroller import (
@@ -38,7 +38,7 @@ from sipcluster.wire.kvlist import KVList
 T = TypeVar("T")
 
 
-class Supervision(Adding):
+class Supervision(Holding):
     """
     What a call does about its supervisors.
     """

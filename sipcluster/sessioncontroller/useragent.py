@@ -41,6 +41,13 @@ def _unheeded(invite: IncomingInvite | None) -> None:
     """
 
 
+def _noMusic(dn: str) -> str:
+    """
+    Nobody hears music.
+    """
+    return ""
+
+
 class CallTimers(TimerQueue):
     """
     The timers of one call: when one fires, the call may have changed.
@@ -85,6 +92,7 @@ class UserAgent:
     @ivar wallTime: seconds since 1970, for events.
     @ivar exchange: has all calls; L{None} before there are any.
     @ivar media: knows the media servers.
+    @ivar music: the URI of what those hear whom a DN holds; C{""}: nothing.
     @ivar location: where the node is: media servers there come first.
     @ivar routing: who says where the calls at routing points go.
     @ivar legs: all legs by our tag.
@@ -114,6 +122,7 @@ class UserAgent:
     limits: Limits
     exchange: IExchange | None = None
     media: IMediaService = field(factory=NoMedia)
+    music: Callable[[str], str] = _noMusic
     location: str = ""
     routing: RoutingPoints = field(factory=RoutingPoints)
     legs: dict[bytes, Leg] = field(factory=dict)

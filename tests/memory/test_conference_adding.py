@@ -161,3 +161,4 @@ class SingleStepTests(Conferring):
         asked = self.controller.singleStepConference("1002", self.c1, "1004")
         self.assertNotDone(asked, Why.WRONG_STATE)
         self.endAll()
+        self.assertNotDone(self.asked, Why.DISCONNECTED)

@@ -89,6 +89,22 @@ LIVES: dict[str, list[Step]] = {
     ],
     "supervised": [*OBSERVES, *ends("C"), hears("A", "B"), *ends("B")],
     "agentLeaves": [*OBSERVES, *ends("B")],
+    "music": [
+        *TALKS,
+        asks("hold", "1002", 0),
+        waits(5),
+        asks("retrieve", "1002", 0),
+        hears("A", "B"),
+        *ends("A"),
+    ],
+    "musicAtTelephone": [
+        *TALKS,
+        does("B", "hold"),
+        waits(5),
+        does("B", "retrieve"),
+        hears("A", "B"),
+        *ends("B"),
+    ],
 }
 
 
@@ -106,6 +122,8 @@ class ConferenceLives(TransferLives, Mixed):
     def finishNode(self, node: NodeMember) -> None:
         super().finishNode(node)
         node.controller.ua.media = self.service
+        if "usic" in self._testMethodName:
+            node.controller.ua.music = lambda dn: "file:music/on_hold"
 
     def takes(self, address: str, peer: SIPPeer, message: Message) -> None:
         for server in (self.media1, self.media2):

@@ -262,7 +262,7 @@ class TransferLives(TakeoverLives, Meeting):
             desk.ringing.answer()
         elif what == "refuse" and desk.rings is not None:
             desk.ringing.refuse(*more)  # type: ignore[arg-type]
-        elif what in ("hangUp", "hold"):
+        elif what in ("hangUp", "hold", "retrieve"):
             for line in desk.lines:
                 if line.talks and line._reinvites is None:
                     getattr(line, what)()

@@ -79,6 +79,20 @@ class Extension(DN):
         "(application/dtmf-relay), or as telephone events in its RTP stream.",
         default="info",
     )
+    musicOnHold: bool | None = option(
+        "sip-enable-moh",
+        kinds.flag(),
+        "Whether those hear music whom this DN holds.",
+        default=None,
+        shown="as the VoIP Service says",
+    )
+    music: str = option(
+        "default-music",
+        kinds.text("a file name or nothing", r"(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_.-]*"),
+        "What that is, as for the VoIP Service.",
+        default="",
+        shown="as the VoIP Service says",
+    )
     oosCheck: float = option(
         "oos-check",
         kinds.seconds(0, 3600),
@@ -173,6 +187,19 @@ class ClusterNodes(DN):
         kinds.seconds(1, 3600),
         "How long a telephone rings before the call is given up.",
         default=120.0,
+    )
+    musicOnHold: bool = option(
+        "sip-enable-moh",
+        kinds.flag(),
+        "Whether those hear music whom a telephone holds, or its DN by request; it "
+        "takes a media server.",
+        default=False,
+    )
+    music: str = option(
+        "default-music",
+        kinds.text("a file name", r"(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_.-]+"),
+        "What that is: a file below the folder of the media servers, without .wav.",
+        default="music/on_hold",
     )
     maxRedirections: int = option(
         "max-redirections",
