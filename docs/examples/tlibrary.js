@@ -37,6 +37,8 @@ const DEPTH_LIMIT = 64;
 const LIST_DEPTH = 16;
 //: The server remembers 1024 answers: whoever waits for no more can repeat them all.
 const WAITING_LIMIT = 1000;
+//: What may wait for somebody to lift the receiver.
+const PATIENT = new Set(['RequestRouteCall', 'RequestSingleStepConference']);
 
 const messageByNumber = new Map(TABLES.messages.map((row) => [row.number, row]));
 const messageByName = new Map(TABLES.messages.map((row) => [row.name, row]));
@@ -433,6 +435,7 @@ class TLibraryClient extends EventEmitter {
    *   inputMask    see mask()
    *   session      what another client's `session` said, to go on from there
    *   timeout      seconds until a request is given up; 60
+   *   patience     the same for one that may wait for people; 200
    *   pause        seconds before the second attempt, then doubled each time that all
    *                addresses were tried; 0.2
    *   longestPause 20
@@ -440,7 +443,8 @@ class TLibraryClient extends EventEmitter {
    */
   constructor(options) {
     super();
-    this.options = { timeout: 60, pause: 0.2, longestPause: 20, stale: 60, ...options };
+    const usual = { timeout: 60, patience: 200, pause: 0.2, longestPause: 20, stale: 60 };
+    this.options = { ...usual, ...options };
     this.state = 'new';
     this.linked = false;
     const { sessionID = null, epoch = 0, position = 0, from = 0 } = options.session ?? {};
@@ -513,10 +517,11 @@ class TLibraryClient extends EventEmitter {
     return new Promise((resolve, reject) => {
       const reference = this.nextReference();
       frame(this.handled, reference, name, attributes); // throws before it is kept
+      const { timeout, patience } = this.options;
       const timer = setTimeout(() => {
         this.waiting.delete(reference);
         reject(new Error(`${name}: no answer`));
-      }, this.options.timeout * 1000);
+      }, (PATIENT.has(name) ? Math.max(patience, timeout) : timeout) * 1000);
       this.waiting.set(reference, { name, attributes, resolve, reject, timer });
       if (this.state === 'working') this.ask(reference);
     });

@@ -258,9 +258,8 @@ class ClientSession:
         reference = self._reference()
         answered: Deferred[Message] = Deferred(lambda _: self._cancelled(reference))
         try:
-            self._asked.add(
-                reference, _Asked(message, body, answered), self._times.request
-            )
+            asked = _Asked(message, body, answered)
+            self._asked.add(reference, asked, self._timeOf(message))
         except CorrelationFull as e:
             answered.errback(TooManyRequests(str(e)))
             return answered
@@ -268,6 +267,10 @@ class ClientSession:
             self._unsent.append(reference)
             self._sendMore()
         return answered
+
+    def _timeOf(self, message: Message) -> float:
+        times = self._times
+        return times.patient if message.patient else times.request
 
     def _cancelled(self, reference: int) -> None:
         # The server may be at it: it is under way until the answer comes.
@@ -315,7 +318,7 @@ class ClientSession:
     def _timedOut(self, reference: int, asked: _Asked) -> None:
         self._underWay.discard(reference)
         asked.answered.errback(
-            RequestTimedOut(f"no answer in {self._times.request:g} seconds")
+            RequestTimedOut(f"no answer in {self._timeOf(asked.message):g} seconds")
         )
         self._sendMore()
 

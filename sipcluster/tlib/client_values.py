@@ -75,6 +75,8 @@ class Times:
         short again.
     @ivar request: for the answer to a request, reconnecting included; longer than
         the 30 seconds after which the server answers EventError 57.
+    @ivar patient: the same for one that may wait for people, which the server answers
+        after 180 seconds.
     @ivar keepAlive: what the server is asked for: whoever hears nothing for so long
         sends a poll.
     @ivar acknowledge: until the server is told which events were handled, when
@@ -91,6 +93,7 @@ class Times:
     first: float = 0.2
     settled: float = 5.0
     request: float = 40.0
+    patient: float = 190.0
     keepAlive: float = 10.0
     acknowledge: float = 1.0
     stale: float = 60.0

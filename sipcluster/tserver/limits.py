@@ -9,6 +9,8 @@ from hmac import compare_digest
 
 from attrs import field, frozen
 
+from sipcluster.tlib.messages import Message
+
 #: How a password begins that is written down as what was made of it:
 #: C{pbkdf2:ITERATIONS:SALT:HEX} with SHA-256; salt and result in hexadecimal.
 HASHED = "pbkdf2:"
@@ -60,11 +62,6 @@ def _derive(password: bytes, salt: bytes, iterations: int) -> str:
     return pbkdf2_hmac("sha256", password, salt, iterations).hex()
 
 
-#: Numbers of the requests that may wait for somebody to lift the receiver:
-#: RequestRouteCall, RequestSingleStepConference.
-PEOPLE = frozenset([36, 120])
-
-
 @frozen
 class Limits:
     """
@@ -81,7 +78,7 @@ class Limits:
     @ivar registrations: DNs of one client.
     @ivar pending: requests of one client that wait for their answers.
     @ivar requestTime: how long one may wait.
-    @ivar peopleTime: how long one of L{PEOPLE} may.
+    @ivar peopleTime: how long one may that is patient.
     @ivar answers: answers that are kept in case that a request comes again.
     @ivar answerBytes: bytes of these.
     @ivar journalMessages: messages that a client may leave unacknowledged.
@@ -109,10 +106,8 @@ class Limits:
     batch: int = 50
     turn: float = 0.01
 
-    def timeOf(self, number: int) -> float:
+    def timeOf(self, request: Message) -> float:
         """
         How long a request may wait for its answer.
-
-        @param number: of its message.
         """
-        return self.peopleTime if number in PEOPLE else self.requestTime
+        return self.peopleTime if request.patient else self.requestTime

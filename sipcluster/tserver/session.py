@@ -197,7 +197,7 @@ class Session:
 
         @raise TooManyRequests: see L{Correlation.add}.
         """
-        seconds = self.server.limits.timeOf(request.number)
+        seconds = self.server.limits.timeOf(request)
         self.pending.add(reference, request, seconds)
         self._requestChanged(reference)
 

@@ -45,6 +45,7 @@ class Message:
     @cvar number: as the field numbers them.
     @cvar mandatory: fields without which it means nothing; see
         L{sipcluster.tlib.codec.missing}.
+    @cvar patient: its answer may wait for somebody to lift the receiver.
     @ivar unknown: number and value of each attribute that this message does not
         have here, in order; a value is text, an integer, bytes, true, false,
         L{None}, a tuple of such values, or L{Opaque}.
@@ -52,6 +53,7 @@ class Message:
 
     number: ClassVar[int]
     mandatory: ClassVar[tuple[str, ...]] = ()
+    patient: ClassVar[bool] = False
 
     unknown: tuple[tuple[int, object], ...] = ()
 

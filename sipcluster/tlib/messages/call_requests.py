@@ -302,6 +302,7 @@ class RequestSingleStepConference(DestinationRequest):
 
     __slots__ = ()
     number = 120
+    patient = True
 
 
 class RequestSetMuteOn(PartyRequest):

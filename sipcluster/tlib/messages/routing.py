@@ -35,6 +35,7 @@ class RequestRouteCall(DestinationRequest):
     """
 
     number = 36
+    patient = True
     mandatory = ("thisDN", "connID")
 
     routeType: RouteType | int | None = None

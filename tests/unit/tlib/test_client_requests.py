@@ -25,10 +25,12 @@ from sipcluster.tlib.messages import (
     EventRegistered,
     EventRinging,
     EventUnregistered,
+    LinkPoll,
     RequestMakeCall,
     RequestQueryServer,
     RequestRegisterAddress,
     RequestRegisterClient,
+    RequestRouteCall,
     RequestSetInputMask,
     RequestUnregisterAddress,
 )
@@ -139,6 +141,21 @@ class RequestTests(ClientTestCase):
         server.send(info(), 1, 1)
         self.run_()
         self.assertEqual(self.positions(), [1])
+
+    def test_timeOutOfPeople(self) -> None:
+        """
+        A request that waits for people has more time.
+        """
+        client, server = self.linked(times=Times(request=5, patient=50))
+        routed = client.request(
+            RequestRouteCall(thisDN="5000", connID="0" * 16, otherDN="1001")
+        )
+        for _ in range(10):
+            server.send(LinkPoll(), 0)
+            self.assertNoResult(routed)
+            runFor(self.clock, 4.9)
+        runFor(self.clock, 1.1)
+        self.failureResultOf(routed, RequestTimedOut)
 
     def test_cancelled(self) -> None:
         """

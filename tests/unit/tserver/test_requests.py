@@ -174,9 +174,9 @@ class AnswerTests(PortCase):
         A request that may wait for somebody to lift the receiver has more time.
         """
         limits = Limits()
-        self.assertEqual(limits.timeOf(CALL.number), 30)
+        self.assertEqual(limits.timeOf(CALL), 30)
         for kind in (RequestRouteCall, RequestSingleStepConference):
-            self.assertEqual(limits.timeOf(kind.number), 180)
+            self.assertEqual(limits.timeOf(kind()), 180)
 
     def test_failure(self) -> None:
         """
