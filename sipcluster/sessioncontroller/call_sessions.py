@@ -53,6 +53,11 @@ _LATER = (491, 500)
 _GONE = (408, 481)
 
 
+#: States of a leg whose far end is called, and can be told nothing of a session: it is
+#: connected when it answers.
+RINGING = ("Calling", "Early")
+
+
 class Sessions(Ringing):
     """
     What a call does about its session.
@@ -301,7 +306,7 @@ class Sessions(Ringing):
         party = asked.party
         leg, other = self._talkingLegs(party, "Connected")
         leg.holding = True
-        if not other.holding:
+        if not other.holding and other.state not in RINGING:
             try:
                 await self.renegotiate(other, lambda: silent(leg.received), True)
             except CallRefused:
@@ -321,7 +326,7 @@ class Sessions(Ringing):
     async def _retrieve(self, asked: Undertaking) -> None:
         party = asked.party
         leg, other = self._talkingLegs(party, "Hold")
-        if not other.holding:
+        if not other.holding and other.state not in RINGING:
             await self._reconnect(leg, other)
         leg.holding = False
         if leg.held:

@@ -230,7 +230,8 @@ class ThirdParty(Media):
         if first is None or second is None:
             return
         if self.masks(first):
-            await self._join(first, second)
+            if second.party.answered:
+                await self._join(first, second)
             return
         heard, work = second.heard, self.work
         if not heard or sameSession(heard, work.heard):
@@ -238,6 +239,7 @@ class ThirdParty(Media):
         else:
             answer = await self.renegotiate(first, lambda: heard, False)
             work.heard = heard
+            self._noteAnswer(first)
         if second.party.answered and differ(answer, second.origin.last):
             await self._attempt(second, lambda: answer, False)
 

@@ -483,6 +483,41 @@ class SingleStepTests(TransferTestCase):
         self.assertEqual(self.rows(), [])
         self.endAll()
 
+    def test_heldWhileItRings(self) -> None:
+        """
+        Alice may hold meanwhile, and be back or not when Carol answers.
+        """
+        for back in (True, False):
+            self.transfer()
+            self.done(self.controller.hold("1001", self.c1, WHO))
+            if back:
+                self.done(self.controller.retrieve("1001", self.c1, WHO))
+            self.answer("C")
+            if not back:
+                self.assertSilent(self.c1, "C")
+                self.done(self.controller.retrieve("1001", self.c1, WHO))
+            self.assertTalk(self.c1, "A", "C")
+            self.endAll()
+            self.c1 = self.talk("A", "B")
+        self.endAll()
+
+    def test_toWhoWaits(self) -> None:
+        """
+        Nobody is left to himself, by whatever way.
+        """
+        control = self.controller
+        asked = control.singleStepTransfer("1002", self.c1, "1001")
+        self.assertNotDone(asked, Why.INVALID_DESTINATION)
+        c2 = self.consult("B", self.c1, "A")
+        asked = control.completeTransfer("1002", self.c1, c2)
+        self.assertNotDone(asked, Why.WRONG_STATE)
+        self.done(control.reconnect("1002", self.c1, c2, WHO))
+        self.transfer()
+        asked = control.redirect("1003", self.c1, "1001")
+        self.assertNotDone(asked, Why.INVALID_DESTINATION)
+        self.answer("C")
+        self.endAll()
+
     def test_callerHangsUp(self) -> None:
         """
         Alice may hang up while Carol rings.
