@@ -1,0 +1,1 @@
+Calls can be consulted about, transferred in one step, in two or without a word, alternated, reconnected and merged, by request and by telephones, with each consultation on a line of its own; what is under way goes on when the node that does it dies (``docs/transfer.rst``).
