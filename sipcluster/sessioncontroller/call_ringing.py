@@ -255,8 +255,11 @@ class Ringing(AskedOf):
             raise CallRefused(Why.DISCONNECTED)
         if isinstance(found, Refusal):
             raise CallRefused(REFUSALS.get(found.cause, Why.INVALID_DESTINATION))
+        caller = first.party.view
         if found.dn == party.view.thisDN:
             raise CallRefused(Why.INVALID_DESTINATION, "it rings there")
+        if caller.internal and found.dn == caller.thisDN:
+            raise CallRefused(Why.INVALID_DESTINATION, "that one calls")
         if self._made >= self._ua.limits.legs:
             raise CallRefused(Why.LIMIT, "the call went through too many telephones")
         self.loosen(leg)
