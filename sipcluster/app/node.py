@@ -109,6 +109,7 @@ def directoryOf(configuration: Configuration) -> Directory:
                     dtmfMethod=DTMFMethod(dn.dtmfMethod),
                     oosCheck=dn.oosCheck,
                     oosForce=dn.oosForce,
+                    trusted=dn.assertedIdentity,
                 )
             )
         elif isinstance(dn, RoutingPoint):

@@ -130,9 +130,13 @@ class Authenticator:
             uri = request.fromAddress.uri
         if isinstance(uri, TelURI):
             return uri.digits == dn.number.encode()
+        if not isinstance(uri, SIPURI):
+            return False
+        if uri.bareHost == "anonymous.invalid":
+            # It does not want to be shown (RFC 3323 section 4.1.1.3).
+            return request.method == b"INVITE"
         return (
-            isinstance(uri, SIPURI)
-            and uri.bareHost == self._directory.domain
+            uri.bareHost == self._directory.domain
             and uri.userText == dn.number.encode()
         )
 

@@ -4,12 +4,15 @@ The part of a call that makes it: where it goes, whom it rings, who answers.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sipcluster.sessioncontroller.call_base import CallBase
+from sipcluster.sessioncontroller.diversion import diverted, isDiverted, uriOf
 from sipcluster.sessioncontroller.events import (
     Alerting,
     Answered,
@@ -60,19 +63,21 @@ class Making(CallBase):
 
     __slots__ = ()
 
-    def begin(self, leg: Leg, asked: Asked, caller: bytes) -> None:
+    def begin(self, leg: Leg, asked: Asked, caller: bytes, fields: Fields = ()) -> None:
         """
         Go to work on the caller's wish.
 
         @param asked: where it wants to call.
         @param caller: the From of the called side, without a tag.
+        @param fields: what it is told besides of the caller.
         """
         self._asked = asked
         self._from = caller
+        self._fields = fields
         leg.machine.arrive()
 
     def _offered(self, leg: Leg, event: Offered) -> None:
-        self._fields = event.fields
+        self._fields = (*event.fields, *self._fields)
         assert self._asked is not None
         self._seek(leg, event, self._asked)
 
@@ -168,6 +173,8 @@ class Making(CallBase):
             first.party,
         )
         first.party.meet(party)
+        if found.forwardedBy:
+            self._noteForwarding(found)
         second = self.addLeg(party, False)
         second.proxy = first.proxy
         second.allow = b""
@@ -240,7 +247,7 @@ class Making(CallBase):
             self._instead = (leg.destination, event.cause)
             self._follow(forward)
             return
-        if event.contacts and self._redirect(event.contacts):
+        if event.contacts and self._redirect(event.contacts, leg.party.view.thisDN):
             return
         status = event.status
         if status < 400:
@@ -249,9 +256,11 @@ class Making(CallBase):
         reason = event.reason if translated == event.status else b""
         self._refuse(translated, event.cause, reason, event.fields)
 
-    def _redirect(self, contacts: tuple[bytes, ...]) -> bool:
+    def _redirect(self, contacts: tuple[bytes, ...], by: str) -> bool:
         """
         Go on to the first contact that the dial plan may allow.
+
+        @param by: the DN that wants that.
 
         @return: whether there is one.
         """
@@ -276,9 +285,32 @@ class Making(CallBase):
                     connID=self.connID,
                     user=asked.user,
                 )
+                self.divertedBy(by, asked.user, Cause.REDIRECTED)
                 self._route(asked)
                 return True
         return False
+
+    def divertedBy(self, by: str, to: str, cause: Cause) -> None:
+        """
+        The call does not go, or no longer, to whom it was meant for: who is called
+        instead is told so, once.
+        """
+        domain = self._ua.domain
+        uri = uriOf(by, domain)
+        if not isDiverted(self._fields, uri):
+            self._fields = diverted(self._fields, uri, uriOf(to, domain), cause)
+
+    def _noteForwarding(self, found: Destination) -> None:
+        """
+        Call forwarding has led here.
+        """
+        instead = self._instead
+        chain = (*found.forwardedBy, found.dn)
+        for by, to in pairwise(chain):
+            cause = Cause.FORWARDED
+            if instead is not None and instead[0].dn == by:
+                cause = instead[1]
+            self.divertedBy(by, to, cause)
 
     def _refuse(
         self, status: int, cause: Cause, reason: bytes = b"", fields: Fields = ()

@@ -265,6 +265,7 @@ class Ringing(AskedOf):
         self.loosen(leg)
         self._led = where
         self._tried.add(found.dn)
+        self.divertedBy(party.view.thisDN, where.user, Cause.REDIRECTED)
         self._clear(party, Cause.REDIRECTED, b"", asked.requester)
         leg.machine.release(Cause.REDIRECTED, b"")
         self._place(first, found)

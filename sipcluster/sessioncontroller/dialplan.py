@@ -218,6 +218,7 @@ class StaticDialPlan:
             CallType.OUTBOUND,
             trunk.noAnswerTimeout,
             dtmfMethod=trunk.dtmfMethod,
+            trusted=trunk.trusted,
         )
 
 

@@ -99,6 +99,8 @@ class TrunkDN:
     @ivar dtmfMethod: how it is sent digits.
     @ivar oosCheck: as for L{ExtensionDN}.
     @ivar oosForce: as for L{ExtensionDN}.
+    @ivar trusted: what it says of who calls is believed, and it is told who calls also
+        where that is not to be shown (RFC 3325).
     """
 
     number: str
@@ -110,6 +112,7 @@ class TrunkDN:
     dtmfMethod: DTMFMethod = field(default=DTMFMethod.INFO, kw_only=True)
     oosCheck: float = field(default=0.0, kw_only=True)
     oosForce: float = field(default=0.0, kw_only=True)
+    trusted: bool = field(default=False, kw_only=True)
 
 
 @frozen
@@ -242,6 +245,7 @@ class Destination:
     @ivar forwardedBy: the DNs whose call forwarding has led here, the one that
         was called first.
     @ivar dtmfMethod: how the device there is sent digits.
+    @ivar trusted: it is told who calls also where that is not to be shown.
     """
 
     dn: str
@@ -251,6 +255,7 @@ class Destination:
     noAnswerTimeout: float
     forwardedBy: tuple[str, ...] = ()
     dtmfMethod: DTMFMethod = DTMFMethod.INFO
+    trusted: bool = False
 
 
 @frozen

@@ -17,6 +17,7 @@ from sipcluster.sessioncontroller.fields import (
     commonMethods,
     sessionFields,
 )
+from sipcluster.sessioncontroller.identity import told
 from sipcluster.sessioncontroller.isessioncontroller import Destination, ProxyAddress
 from sipcluster.sessioncontroller.leg_base import sessionDescription
 from sipcluster.sessioncontroller.leg_refresh import longer
@@ -130,7 +131,9 @@ class ClientSide(Reliable):
             (b"To", b"<%b>" % destination.to),
             (b"Call-ID", self.callID),
             (b"CSeq", b"1 INVITE"),
-            *self.sessionFields(self.offerFields),
+            *self.sessionFields(
+                told(self.offerFields, self.caller, destination.trusted)
+            ),
             *self._proposal(),
             # Without an offer the first 1xx would have to be one, and its PRACK the
             # answer (RFC 3262 section 5).

@@ -27,6 +27,7 @@ from sipcluster.sessioncontroller.authentication import (
 from sipcluster.sessioncontroller.call import Call
 from sipcluster.sessioncontroller.call_numbers import CallNumbers
 from sipcluster.sessioncontroller.events import CallEvent, Role
+from sipcluster.sessioncontroller.identity import NOBODY, callerOf
 from sipcluster.sessioncontroller.in_dialog import refusalAck
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
@@ -36,7 +37,6 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 )
 from sipcluster.sessioncontroller.useragent import UserAgent
 from sipcluster.sip.errors import MalformedMessage
-from sipcluster.sip.grammar import escapeUser, quote
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.isip import IFlow, IRequestReceiver
 from sipcluster.sip.message import Request, Response, makeResponse
@@ -60,7 +60,7 @@ _ABILITIES = (
     (b"Accept", b"application/sdp"),
     (b"Accept-Encoding", b"identity"),
     (b"Accept-Language", b"en"),
-    (b"Supported", b"100rel, timer"),
+    (b"Supported", b"100rel, timer, replaces, tdialog, norefersub"),
 )
 
 
@@ -206,6 +206,8 @@ class Reception:
             self._takeOptions(transaction, trusted)
         elif method == b"REGISTER":
             self._takeRegister(transaction)
+        elif method == b"REFER":
+            self.takeRefer(transaction)
         else:
             self._refuse(transaction, wrongMethod(method))
 
@@ -290,7 +292,28 @@ class Reception:
         if wrong is not None:
             self._refuse(transaction, wrong)
             return
-        self._beginCall(transaction, sender)
+        if b"Replaces" in request.headers:
+            self.takeReplacing(transaction, sender)
+        else:
+            self._beginCall(transaction, sender)
+
+    def takeReplacing(
+        self, transaction: ServerTransaction, sender: ExtensionDN | TrunkDN
+    ) -> None:
+        """
+        An INVITE came that is to take the place of another one.
+
+        @raise MalformedMessage: it cannot be read.
+        """
+        self._respond(transaction, 481)
+
+    def takeRefer(self, transaction: ServerTransaction) -> None:
+        """
+        A REFER came outside of a dialog.
+
+        @raise MalformedMessage: it cannot be read.
+        """
+        self._refuse(transaction, wrongMethod(b"REFER"))
 
     def _beginCall(
         self, transaction: ServerTransaction, sender: ExtensionDN | TrunkDN
@@ -299,10 +322,9 @@ class Reception:
         uri = request.requestURI
         dialled = numberOf(uri)
         internal = isinstance(sender, ExtensionDN)
-        if internal:
-            ani = sender.number
-        else:
-            ani = numberOf(request.fromAddress.uri) or "anonymous"
+        caller = callerOf(request, sender)
+        # Nobody is to see the number of a caller from outside that is not shown.
+        ani = NOBODY if caller.hidden and not internal else caller.number
         call = self.newCall(ani, dialled)
         if internal:
             self.noteConsultation(call, ani)
@@ -315,7 +337,6 @@ class Reception:
             leg.finish()
             raise
         self.calls[call.connID] = call
-        display = request.fromAddress.display
         secure = isinstance(uri, SIPURI) and uri.secure
         call.begin(
             leg,
@@ -324,13 +345,8 @@ class Reception:
                 uri.bareHost if isinstance(uri, SIPURI) else self.ua.domain.decode(),
                 sender,
             ),
-            b"%b<%b:%b@%b>"
-            % (
-                quote(display) + b" " if display else b"",
-                b"sips" if secure else b"sip",
-                escapeUser(ani.encode()),
-                self.ua.domain,
-            ),
+            caller.shown(self.ua.domain, secure),
+            caller.fields(self.ua.domain),
         )
 
     def _refuse(self, transaction: ServerTransaction, wrong: Unacceptable) -> None:

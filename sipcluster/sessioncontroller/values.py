@@ -191,7 +191,7 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
         caller's and the called side's are, if they are there; -2: none.
     @ivar joined: its far end and that of its peer know of each other.
     @ivar media: what a media server is to give the far end, or is asked for.
-    @ivar refreshing: C{asking} is a refresh of our own, of which the call knows nothing.
+    @ivar refreshing: C{asking} is a refresh of our own: the call knows nothing of it.
     @ivar reliable: our reliable 1xx, while our INVITE is not answered; L{None}: there
         was none.
     @ivar held200: body, fork and fields of an answer that waits for their PRACK.

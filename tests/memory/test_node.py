@@ -238,7 +238,8 @@ class OptionsTests(NodeTestCase):
         )
         self.assertIn(b"INVITE", response.headers.first(b"Allow") or b"")
         self.assertEqual(response.headers.first(b"Accept"), b"application/sdp")
-        self.assertEqual(response.headers.first(b"Supported"), b"100rel, timer")
+        supported = b"100rel, timer, replaces, tdialog, norefersub"
+        self.assertEqual(response.headers.first(b"Supported"), supported)
 
     def test_stranger(self) -> None:
         """
@@ -288,7 +289,7 @@ class RefusalTests(NodeTestCase):
         """
         for method, status in (
             (b"MESSAGE", 405),
-            (b"REFER", 405),
+            (b"REFER", 401),
             (b"INFO", 405),
             (b"UPDATE", 405),
             (b"PRACK", 405),

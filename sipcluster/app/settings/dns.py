@@ -149,6 +149,14 @@ class Trunk(DN):
         "0: the time that a request is given (32 s).",
         default=0.0,
     )
+    assertedIdentity: bool = option(
+        "asserted-identity",
+        kinds.flag(),
+        "Whether the caller of this trunk's calls is the one in P-Asserted-Identity, "
+        "and the trunk is told who calls in the same way, also where a caller does not "
+        "want to be shown (RFC 3325); for a trunk that keeps that to itself.",
+        default=False,
+    )
 
 
 @frozen
