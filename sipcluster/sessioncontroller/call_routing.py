@@ -240,6 +240,8 @@ class Routed(Waits):
             if asked is not None:
                 asked.isDone()
         party.machine.cleared(Diverted(party.view, self._ua.wallTime(), third=third))
+        if self._work is not None:
+            self._work.gone(party)
 
     def _tellUsed(
         self,

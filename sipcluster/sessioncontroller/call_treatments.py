@@ -9,6 +9,7 @@ was sent.
 
 from __future__ import annotations
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 
 from sipcluster.sessioncontroller.call_routing import Routed
@@ -82,13 +83,17 @@ class Treated(Routed):
             self._tellApplied(waiting, treatment.kind, requester)
             self._tellTreated(waiting, treatment.kind)
             return succeed(None)
+        media = what.media
+        if media is not None and media.early and not first.received:
+            # There is no early media for who has made no offer.
+            media = evolve(media, early=False)
         asked = Undertaking("treat", party, requester)
         done = self.awaitRoute(asked)
         waiting.wait(None)
         self._replace(waiting)
-        waiting.given = Given(treatment, what.media, asked, lasts=what.lasts)
-        if what.media is not None:
-            self.play(first, what.media)
+        waiting.given = Given(treatment, media, asked, lasts=what.lasts)
+        if media is not None:
+            self.play(first, media)
         else:
             self.hush(first)
             self._isGiven(waiting, waiting.given)
@@ -284,8 +289,11 @@ class Treated(Routed):
         """
         treatment = Treatment(written.kind, written.parameters)
         what = prescribe(treatment, self.connID)
+        media, first = what.media, self._first
+        if media is not None and first is not None and first.media is not None:
+            media = evolve(media, early=first.media.early)
         given = waiting.given = Given(
-            treatment, what.media, applied=written.applied, lasts=what.lasts
+            treatment, media, applied=written.applied, lasts=what.lasts
         )
         if written.left:
             given.timer = self._ua.timers.after(written.left, self._givenLong)

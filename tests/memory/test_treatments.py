@@ -313,6 +313,41 @@ class TreatmentTests(QueueTestCase):
         self.assertTalk(self.c1, "A", "C")
         self.endAll()
 
+    def test_delayedOffer(self) -> None:
+        """
+        A caller that has made no offer is answered with that of the media server, for
+        tones, too.
+        """
+        for kind in (TreatmentType.MUSIC, TreatmentType.RING_BACK):
+            line = self.desks["C"].newLine()
+            line.call(RP, offers=False)
+            self.settle()
+            (connID,) = set(self.controller.calls) - {self.c1}
+            self.successResultOf(self.give(connID, kind))
+            self.assertHears("C", connID, self.session())
+            self.successResultOf(self.route(connID, "1002"))
+            self.answer("B")
+            self.assertTalk(connID, "C", "B")
+            line.hangUp()
+            self.settle()
+        self.endAll()
+
+    def test_routedTooSoon(self) -> None:
+        """
+        What is not given yet when the call is answered elsewhere, will not be.
+        """
+        for server in self.servers:
+            server.silent = True
+        given = self.give(self.c1, TreatmentType.RING_BACK)
+        self.successResultOf(self.route(self.c1, "1002"))
+        self.assertNotDone(given, Why.DISCONNECTED)
+        for server in self.servers:
+            server.silent = False
+        self.answer("B")
+        self.pass_(40)
+        self.assertTalk(self.c1, "A", "B")
+        self.endAll()
+
     def test_replaced(self) -> None:
         """
         What is not applied yet when something else is given, will not be.
