@@ -10,9 +10,14 @@ from typing import Any
 
 from attrs import evolve
 
+from sipcluster.app import node
 from sipcluster.app.pair import PairProcess
 from sipcluster.app.settings import TLibApplication
 from sipcluster.sip.isip import Target
+from sipcluster.testing.media_server import (
+    ScriptedMediaServer,
+    ScriptedMediaService,
+)
 from sipcluster.testing.telephone import Telephone, settle
 from sipcluster.tlib.enums import ResumeResult
 from sipcluster.tlib.messages import (
@@ -23,7 +28,6 @@ from sipcluster.tlib.messages import (
 from tests.memory.desks import DeskTelephone
 from tests.memory.nodes import (
     DOMAIN,
-    NODE,
     OTHER_NODE,
     PROXY1,
     PROXY2,
@@ -196,8 +200,44 @@ class PairDesksTestCase(PairTestCase):
         getattr(Telephone, what)(desk.at(what, ()), *more)
 
 
+class _Services(ScriptedMediaService):
+    """
+    The media servers as a node has them.
+    """
+
+    def startAsking(self) -> None:
+        "They are in service."
+
+    def stopAsking(self) -> None:
+        "Nothing is to be stopped."
+
+    def status(self) -> dict[str, object]:
+        "Nothing to say."
+        return {}
+
+
+class PairMediaTestCase(PairDesksTestCase):
+    """
+    With a scripted media server; C{("type", "A", "12")}: it has got digits.
+    """
+
+    def setUp(self) -> None:
+        self.patch(node, "makeMediaServices", lambda *_: _Services("media1.example"))
+        super().setUp()
+        self.server = ScriptedMediaServer(self.peer, "media1.example", PROXY1)
+
+    def settle(self) -> None:
+        peers = {PROXY1: self.peer, PROXY2: self.peer2}
+        everybody = [*self.desks.values(), self.server]
+        settle(peers, everybody)  # type: ignore[arg-type] # as one
+
+    def _press(self, what: str, letter: str, more: list[Any]) -> None:
+        if what == "type":
+            (session,) = self.server.live
+            self.server.say(session, reason="digits", digits=more[0])
+        else:
+            super()._press(what, letter, more)
+
+
 #: What the change of the primary itself tells a client.
 _OF_THE_LINK = ("EventServerInfo", "EventLinkConnected", "EventLinkDisconnected")
-
-#: The address that a member has: the first one serves first.
-ADDRESSES = (NODE, OTHER_NODE)

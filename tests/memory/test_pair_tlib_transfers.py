@@ -1,13 +1,13 @@
 """
-Consultation, transfer and routing at a pair whose primary is killed after each step.
+Transfers, conferences and routing at a pair whose primary is killed after each step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.memory.pair_desks import PairDesksTestCase
-from tests.scenarios import routing, transfers
+from tests.memory.pair_desks import PairDesksTestCase, PairMediaTestCase
+from tests.scenarios import conferences, predictive, routing, transfers
 from tests.scenarios.table import Scenario
 
 
@@ -42,10 +42,23 @@ class TransferTests(PairDesksTestCase):
     """
 
 
-@_kills(*(one for one in routing.SCENARIOS if one.name not in ("given", "rerouted")))
-class RoutingTests(PairDesksTestCase):
+@_kills(
+    *conferences.SCENARIOS,
+    *(one for one in transfers.SCENARIOS if one.name == "merged"),
+)
+class ConferenceTests(PairMediaTestCase):
     """
-    Call model 3.6.
+    Call model 3.5.
+    """
+
+
+@_kills(
+    *(one for one in routing.SCENARIOS if one.name != "rerouted"),
+    *(one for one in predictive.SCENARIOS if one.name != "predictiveNoAnswer"),
+)
+class QueueTests(PairMediaTestCase):
+    """
+    Call models 3.6 and 3.7.
     """
 
     portName = "default"
