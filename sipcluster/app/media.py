@@ -5,6 +5,7 @@ A media server as a member of the cluster, in a process of its own.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,8 @@ def addMedia(
         AudioLibrary(prompts, settings.toneCountry.lower()),
         os.urandom,
         most=settings.maxSessions,
+        wallTime=time.time,
+        members=settings.maxMembers,
     )
     families = (6,) if ":" in host else (4,)
     process.runs(

@@ -1,0 +1,1 @@
+The sound of a media server: tones of five countries, WAV files, digits as events and as tones both ways, conferences in which each hears the others, recordings with one channel or two, and who has answered; with numpy or without it, with the same sound.
