@@ -20,6 +20,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     ICallControl,
     RoutingPointDN,
 )
+from sipcluster.sessioncontroller.isupervision import ISupervision
 from sipcluster.tcontroller.controller import TController
 from sipcluster.tcontroller.itcontroller import AgentSettings
 from sipcluster.tlib.enums import AddressType
@@ -242,6 +243,7 @@ class CTI:
                 )
             )
         self.tcport.add(self.controller)
+        self.controller.supervisors.supervision = ISupervision(calls, None)
         self.controller.hasCall = lambda connID: bool(calls.partiesIn(connID))
 
     def linkChanged(self, connected: bool, why: str = "") -> None:

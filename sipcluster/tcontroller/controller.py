@@ -41,6 +41,7 @@ from sipcluster.tcontroller.itcontroller import (
     IDNStates,
 )
 from sipcluster.tcontroller.keeping import KeptDNs, KeptHistories, historyKey
+from sipcluster.tcontroller.monitoring import Supervisors
 from sipcluster.tcontroller.requests import REQUESTS, asked
 from sipcluster.tcontroller.surroundings import Surroundings
 from sipcluster.tcontroller.values import DNValue, Hook
@@ -96,6 +97,7 @@ class TController:
 
     @ivar messageWaitingChanged: called with a DN and whether messages wait for it,
         when that changes; L{None}: nobody wants to know.
+    @ivar supervisors: have those listen to calls who want to.
     @ivar hasCall: whether there is a call, by its ConnID; L{None}: it is not known,
         and those that were written down are believed to be there.
     """
@@ -130,6 +132,7 @@ class TController:
         self._devices: dict[str, Device] = {}
         self._touch = keeper.keep(KeptDNs(self._devices, self._callThere))
         self._noted = keeper.keep(KeptHistories(self._devices))
+        self.supervisors = Supervisors(self._office, self._devices)
         self._shared = Surroundings(
             self._office,
             frozenset(owners),
@@ -137,6 +140,7 @@ class TController:
             self._messageWaiting,
             self._touch,
             lambda number, page: self._noted(historyKey(number, page)),
+            self.supervisors,
         )
         for dn in dns:
             self._devices[dn.number] = Device(dn, self._shared)
@@ -186,6 +190,8 @@ class TController:
         elif hook is not None:
             device.began(party, hook)
             self._next(event)
+            if hook is Hook.CONNECTED and device.monitors:
+                self.supervisors.connected(device, party)
         elif type(event) is PartyChanged:
             device.moved(party)
             self._next(event)

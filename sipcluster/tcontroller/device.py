@@ -21,7 +21,7 @@ from sipcluster.tcontroller.agent_states import restored
 from sipcluster.tcontroller.history import PAGE, History
 from sipcluster.tcontroller.iagent import IAgentKeeper
 from sipcluster.tcontroller.surroundings import Surroundings
-from sipcluster.tcontroller.values import DNValue, Entry, Hook
+from sipcluster.tcontroller.values import DNValue, Entry, Hook, Monitor
 from sipcluster.tlib.messages import (
     EventDNBackInService,
     EventDNOutOfService,
@@ -51,6 +51,7 @@ class Device:
     @ivar agent: L{None}: nobody is logged in.
     @ivar history: L{None}: nothing has happened.
     @ivar touched: it is not as it was when it was made.
+    @ivar monitors: who wants to hear its calls, by the DN of the supervisor.
     @ivar clients: the application of each client that has registered it, by the id
         of its session.
     """
@@ -64,6 +65,7 @@ class Device:
         "dn",
         "features",
         "history",
+        "monitors",
         "number",
         "outOfService",
         "since",
@@ -81,6 +83,7 @@ class Device:
         self.history: History | None = None
         self.touched = False
         self.clients: dict[str, str] = {}
+        self.monitors: dict[str, Monitor] = {}
         self._shared = shared
         self._talked = False
         if isinstance(dn, ExtensionDN):
@@ -323,10 +326,8 @@ class Device:
         """
         The session of another client of an application; C{""}: there is none.
         """
-        for client, name in self.clients.items():
-            if name == application:
-                return client
-        return ""
+        found = (one for one, name in self.clients.items() if name == application)
+        return next(found, "")
 
     # As a value
 
@@ -345,6 +346,7 @@ class Device:
             None if self.agent is None else self.agent.value(),
             self.lines if history else (),
             self._talked,
+            tuple(self.monitors.values()),
         )
 
     def restore(self, value: DNValue) -> None:
@@ -364,6 +366,7 @@ class Device:
         self.features = value.features
         self.calls = dict(value.calls)
         self._talked = value.talked
+        self.monitors = {one.monitoring.supervisor: one for one in value.monitors}
         if value.agent is not None:
             office = self._shared.office
             self.agent = restored(self, office, value.agent, self.offHook)
@@ -386,6 +389,8 @@ class Device:
         """
         for connID in [each for each in self.calls if not hasCall(each)]:
             self._callLost(connID)
+        if self.monitors:
+            self._shared.supervisors.settle(self)
         agent = self.agent
         if agent is not None and agent.client and agent.client not in self.clients:
             self._clientLost(agent)

@@ -98,6 +98,7 @@ def explain(device: Device) -> dict[str, object]:
         "dnd": features.dnd,
         "forward": _forward(device),
         "messageWaiting": features.messageWaiting,
+        "supervisors": sorted(device.monitors),
         "clients": sorted(set(device.clients.values())),
         "history": [
             {"time": entry.time, "what": entry.what, "why": entry.why}

@@ -40,6 +40,8 @@ from sipcluster.tlib.messages import (
     RequestAgentSetIdleReason,
     RequestCallForwardCancel,
     RequestCallForwardSet,
+    RequestCancelMonitoring,
+    RequestMonitorNextCall,
     RequestSetDNDOff,
     RequestSetDNDOn,
     RequestSetMessageWaitingOff,
@@ -235,6 +237,23 @@ def _messageWaiting(device: Device, asked: Asked, on: bool) -> None:
     setMessageWaiting(device, on, asked.requester, by("asked", asked))
 
 
+# Supervision
+
+
+def _monitor(
+    shared: Surroundings, device: Device, request: DNRequest, asked: Asked
+) -> None:
+    assert isinstance(request, RequestMonitorNextCall)
+    shared.supervisors.begin(device, request, asked)
+
+
+def _cancelMonitoring(
+    shared: Surroundings, device: Device, request: DNRequest, asked: Asked
+) -> None:
+    assert isinstance(request, RequestCancelMonitoring)
+    shared.supervisors.cancel(device, request, asked)
+
+
 #: What does a request, by its number.
 REQUESTS: Mapping[int, Doing] = {
     RequestAgentLogin.number: _login,
@@ -248,4 +267,6 @@ REQUESTS: Mapping[int, Doing] = {
     RequestCallForwardCancel.number: _forwardCancel,
     RequestSetMessageWaitingOn.number: _messageWaitingOn,
     RequestSetMessageWaitingOff.number: _messageWaitingOff,
+    RequestMonitorNextCall.number: _monitor,
+    RequestCancelMonitoring.number: _cancelMonitoring,
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from sipcluster.tcontroller.iagent import Office
+from sipcluster.tcontroller.monitoring import Supervisors
 
 if TYPE_CHECKING:
     from sipcluster.tcontroller.device import Device
@@ -26,6 +27,7 @@ class Surroundings:
     @ivar messageWaitingChanged: told when messages begin or cease to wait for a DN.
     @ivar touch: told of each DN that may not be as it was.
     @ivar noted: told of each line of history, by DN and page.
+    @ivar supervisors: have those listen to calls who want to.
     """
 
     office: Office
@@ -34,3 +36,4 @@ class Surroundings:
     messageWaitingChanged: Callable[[str, bool], None]
     touch: Callable[[str], object]
     noted: Callable[[str, int], object]
+    supervisors: Supervisors

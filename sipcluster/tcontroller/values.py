@@ -19,6 +19,7 @@ import msgspec
 from attrs import field, frozen
 
 from sipcluster.sessioncontroller.isessioncontroller import DNFeatures
+from sipcluster.sessioncontroller.isupervision import Monitoring
 from sipcluster.tlib.enums import AgentWorkMode
 from sipcluster.wire.kvlist import asKVList
 
@@ -106,6 +107,20 @@ class Hook(enum.IntEnum):
 
 
 @frozen
+class Monitor:
+    """
+    A supervisor who wants to hear the calls of a DN.
+
+    @ivar once: the next one only.
+    @ivar due: ConnIDs of those that are to be asked to take it in.
+    """
+
+    monitoring: Monitoring
+    once: bool = True
+    due: tuple[str, ...] = ()
+
+
+@frozen
 class Entry:
     """
     One line of a DN's history.
@@ -132,6 +147,7 @@ class DNValue:
     @ivar agent: L{None}: nobody is logged in.
     @ivar history: the oldest first.
     @ivar talked: it has been connected since it went off hook.
+    @ivar monitors: who wants to hear it.
     """
 
     dn: str
@@ -142,6 +158,7 @@ class DNValue:
     agent: AgentValue | None = None
     history: tuple[Entry, ...] = ()
     talked: bool = False
+    monitors: tuple[Monitor, ...] = ()
 
     @property
     def offHook(self) -> bool:

@@ -10,6 +10,9 @@ from sipcluster.sessioncontroller.isupervision import (
     MonitorMode,
     MonitorScope,
 )
+from sipcluster.tlib.messages import RequestMonitorNextCall
+from sipcluster.tserver.itserver import ClientView
+from sipcluster.wire.correlation import Requester
 from tests.memory.conferring import Conferring
 from tests.memory.controls import WHO
 
@@ -216,4 +219,39 @@ class ObserveTests(SupervisionTestCase):
         self.settle()
         self.assertNotDone(asked, Why.DISCONNECTED)
         self.assertIsNone(self.desks["D"].lines[-1].rings)
+        self.endAll()
+
+
+class MonitorNextCallTests(SupervisionTestCase):
+    """
+    Dave is called into the next call of Bob.
+    """
+
+    def test_nextCall(self) -> None:
+        """
+        As soon as Bob has answered, Dave's telephone rings.
+        """
+        self.endAll()
+        desktop, asked = ClientView("d", "desktop"), Requester("d", 1)
+        request = RequestMonitorNextCall(thisDN="1004", otherDN="1002")
+        self.node.cti.controller.requested(request, asked, desktop)
+        self.c1 = self.talk("A", "B")
+        self.answer("D")
+        self.assertMixed(self.c1, "A", "B", "D")
+        self.endAll()
+        self.c1 = self.talk("A", "B")
+        self.assertTalk(self.c1, "A", "B")
+        self.assertNoMedia()
+        self.endAll()
+
+    def test_callThere(self) -> None:
+        """
+        When he talks already, at once.
+        """
+        desktop, asked = ClientView("d", "desktop"), Requester("d", 1)
+        request = RequestMonitorNextCall(thisDN="1004", otherDN="1002")
+        self.node.cti.controller.requested(request, asked, desktop)
+        self.settle()
+        self.answer("D")
+        self.assertMixed(self.c1, "A", "B", "D")
         self.endAll()

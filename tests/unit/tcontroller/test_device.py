@@ -82,11 +82,11 @@ class SeamTests(TControllerTestCase):
     def test_answersTheRequestsOfAgentsAndDNs(self) -> None:
         """
         Its requests are those of tlibrary 2.2 about agents, do not disturb,
-        forwarding and waiting messages; not to reserve an agent.
+        forwarding, waiting messages and supervision; not to reserve an agent.
         """
         self.assertEqual(
             sorted(self.controller.numbers),
-            [8, 9, 10, 11, 12, 13, 34, 35, 46, 47, 130],
+            [8, 9, 10, 11, 12, 13, 34, 35, 46, 47, 130, 139, 140],
         )
 
     def test_ourOwnFault(self) -> None:
@@ -522,6 +522,7 @@ class ExplainTests(TControllerTestCase):
                 "dnd": False,
                 "forward": "",
                 "messageWaiting": False,
+                "supervisors": [],
                 "clients": [],
             },
         )
