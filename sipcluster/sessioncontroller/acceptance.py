@@ -16,7 +16,7 @@ from sipcluster.sip.message import Request
 from sipcluster.sip.session_timer import IntervalTooSmall, agreedAsUAS
 
 #: What Allow says outside of a dialog.
-ALLOW = b"INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, REGISTER, UPDATE, INFO"
+ALLOW = b"INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, REGISTER, UPDATE, INFO, REFER"
 
 _NONE = Headers()
 _ALLOW = Headers.of((b"Allow", ALLOW))

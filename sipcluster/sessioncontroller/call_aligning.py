@@ -169,8 +169,8 @@ class Aligning(Sessions):
             peer = leg.peer
             if leg.state == "Proceeding" and leg.media is not None:
                 return leg
-            if leg.state not in ("Confirmed", "Accepted"):
-                continue  # when it has come so far
+            if leg.state != "Confirmed":
+                continue  # when it has come so far: its ACK begins this anew
             if leg.media is not None or peer is None:
                 return leg
             if peer.state == "Confirmed":

@@ -25,8 +25,8 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     Limits,
 )
 from sipcluster.sessioncontroller.keeping import KeptCalls, KeptRefusals
+from sipcluster.sessioncontroller.referring_control import ReferringControl
 from sipcluster.sessioncontroller.restoring import goOn, restoreCall
-from sipcluster.sessioncontroller.routing_control import RoutingControl
 from sipcluster.sessioncontroller.sinks import Distribution
 from sipcluster.sessioncontroller.useragent import UserAgent
 from sipcluster.sessioncontroller.values import CallValue
@@ -43,7 +43,7 @@ log = Logger()
 STOP_WITHIN = 1.0
 
 
-class SessionController(RoutingControl):
+class SessionController(ReferringControl):
     """
     A back-to-back user agent for the DNs of one switch, behind SIP Proxies.
     """

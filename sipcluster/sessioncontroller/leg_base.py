@@ -41,6 +41,9 @@ _AGAIN = 8.0
 #: and that are not to be done twice.
 _ONCE = frozenset([b"PRACK", b"UPDATE", b"INFO", b"MESSAGE", b"REFER"])
 
+#: Telephones look for it before they connect two calls.
+_REPLACES = (b"Supported", b"replaces")
+
 
 def sessionDescription(message: Message) -> bytes:
     """
@@ -92,6 +95,7 @@ class LegBase(LegData):
             (b"Session-ID", self.sessionID()),
             (b"Allow", allow),
             *fields,
+            _REPLACES,
         )
 
     def request(

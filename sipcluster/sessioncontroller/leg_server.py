@@ -164,6 +164,8 @@ class ServerSide(Reliable):
             if body and not self.muted:
                 self.received = body
             self.emit(Acknowledged(self.party.view, self.ua.wallTime(), body))
+        if not self.joined and self.call is not None:
+            self.call.alignSoon()
 
     # Invited
 

@@ -16,19 +16,31 @@ from twisted.python.failure import Failure
 
 from sipcluster.sessioncontroller.call_consulting import TALKING
 from sipcluster.sessioncontroller.call_queueing import Queueing
-from sipcluster.sessioncontroller.events import Fields
+from sipcluster.sessioncontroller.call_waiting import MOST_PARTIES
+from sipcluster.sessioncontroller.events import (
+    Alerting,
+    Answered,
+    Cause,
+    Fields,
+    Role,
+    ThirdParty,
+)
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     CallRefused,
     ExtensionDN,
+    ProxyAddress,
     Refusal,
 )
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.refers import ReferAsked
 from sipcluster.sessioncontroller.replaces import DialogID, findLeg
+from sipcluster.sessioncontroller.session_description import nothingYet, silent
 from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
+from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.grammar import escapeUser
+from sipcluster.sip.server_transaction import ServerTransaction
 
 log = Logger()
 
@@ -156,3 +168,93 @@ class Referring(Queueing):
         super().leaverTold(leg, status)
         if leg.state == "Confirmed":
             leg.tellRefer(status)
+
+    # Somebody else in the place of a party
+
+    def cannotReplace(self, leg: Leg, dn: str, earlyOnly: bool) -> int:
+        """
+        See whether a telephone may have the place of another one (RFC 3891 section 3).
+
+        @param leg: of that one.
+        @param dn: its DN.
+        @param earlyOnly: not if it has been answered.
+
+        @return: the status that says why not; 0: it may.
+        """
+        others = self.othersThan(leg.party)
+        if leg.server or (leg.incoming and leg.state == "Proceeding"):
+            return 481
+        if leg.state == "Confirmed":
+            if earlyOnly:
+                return 486
+            if self.leaving is not None or leg.party.state not in TALKING:
+                return 603
+        elif leg.state not in ("Calling", "Early") or leg is not self._second:
+            return 603
+        if (
+            len(others) != 1
+            or others[0].party.view.thisDN == dn
+            or others[0].state not in ("Proceeding", "Confirmed")
+            or len(self.parties) >= MOST_PARTIES
+        ):
+            return 603
+        return 0
+
+    def replace(
+        self,
+        replaced: Leg,
+        dn: str,
+        transaction: ServerTransaction,
+        proxy: ProxyAddress | None,
+    ) -> None:
+        """
+        Let a telephone that calls have the place of another one, at once.
+
+        @raise MalformedMessage: its INVITE makes no dialog; nothing is changed.
+        """
+        self._ua.touch()
+        request = transaction.request
+        (stays,) = self.othersThan(replaced.party)
+        view, now = replaced.party.view, self._ua.wallTime()
+        talks = replaced.state == "Confirmed"
+        party = self.addParty(dn, view.thisRole, True, stays.party)
+        leg = self.addLeg(party, True, request.callID, state="Proceeding", loose=True)
+        leg.proxy = proxy
+        try:
+            leg.take(transaction)
+        except MalformedMessage:
+            leg.finish()
+            raise
+        log.info(
+            "{dn} takes the place of {other} in call {connID}",
+            dn=dn,
+            other=view.thisDN,
+            connID=self.connID,
+        )
+        why = Cause.TRANSFERRED if talks else Cause.REDIRECTED
+        third = ThirdParty(view.thisDN, Role.TRANSFERRED_BY) if talks else None
+        self.leave(replaced.party, why, None, ThirdParty(dn, Role.DESTINATION))
+        party.machine.alerted(Alerting(party.view, now, third=third, why=why))
+        origin = self._ua.origin
+        mine = Answered(stays.party.view, now, _answerFor(leg, stays, origin))
+        if talks:
+            party.machine.connected(Answered(party.view, now))
+            self.placed(stays, leg)
+            self.tellMet(stays.party, party, third, both=False)
+        else:
+            self.placed(stays, leg)
+            stays.party.meet(party)
+            leg.joined = stays.joined = False
+            theirs = _answerFor(stays, leg, origin)
+            self._answered(leg, Answered(party.view, now, theirs, leg.id))
+        leg.machine.answer(mine)
+        self.connect(stays, leg)
+
+
+def _answerFor(leg: Leg, other: Leg, address: bytes) -> bytes:
+    """
+    What a telephone is answered at once; whom it hears it is told later.
+    """
+    if leg.received:
+        return nothingYet(leg.received, address)
+    return silent(other.received)
