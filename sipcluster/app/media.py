@@ -144,10 +144,11 @@ def addMedia(
     process.tells("transport", transport.status)
     host, port = settings.sipAddress, settings.sipPort
     prompts = folderOf(configuration, settings.prompts, "prompts")
+    recordings = folderOf(configuration, settings.recordings, "recordings")
     engine = MediaEngine(
         reactor,
         PortPairs(Datagrams(reactor, settings.rtpHost), reactor, *settings.rtpPorts),
-        AudioLibrary(prompts, settings.toneCountry.lower()),
+        AudioLibrary(prompts, settings.toneCountry.lower(), recordings=recordings),
         os.urandom,
         most=settings.maxSessions,
         wallTime=time.time,

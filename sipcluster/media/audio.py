@@ -21,6 +21,9 @@ from sipcluster.media.wav import MOST, parse
 #: Bytes of prompts that are kept once they were played.
 CACHE = 64 * 1024 * 1024
 
+#: How the names of recordings begin, where those are played.
+RECORDINGS = "recordings/"
+
 
 @implementer(IAudio)
 class Audio:
@@ -134,14 +137,21 @@ class AudioLibrary:
     """
 
     def __init__(
-        self, folder: Path | None = None, country: str = "us", cache: int = CACHE
+        self,
+        folder: Path | None = None,
+        country: str = "us",
+        cache: int = CACHE,
+        recordings: Path | None = None,
     ) -> None:
         """
         @param folder: where the files are; L{None}: there are none.
         @param country: whose tones; see L{sipcluster.media.tones}.
         @param cache: bytes of files kept in memory.
+        @param recordings: where those are whose name begins with L{RECORDINGS};
+            L{None}: below C{folder}, as all others.
         """
         self._folder = folder
+        self._recordings = recordings
         self._country = country
         self._most = cache
         self._files: OrderedDict[Path, tuple[tuple[int, int], Audio]] = OrderedDict()
@@ -172,12 +182,16 @@ class AudioLibrary:
         return found
 
     def _file(self, name: str) -> Audio:
-        if self._folder is None:
+        folder = self._folder
+        if self._recordings is not None and name.lstrip("/").startswith(RECORDINGS):
+            folder = self._recordings
+            name = name.lstrip("/").removeprefix(RECORDINGS)
+        if folder is None:
             raise NoSuchAudio("there is no folder of files")
         if "\0" in name:
             raise NoSuchAudio("no name of a file")
         try:
-            root = self._folder.resolve()
+            root = folder.resolve()
             path = (root / name.lstrip("/")).resolve()
             # A URI may also have the whole path.
             if name.startswith(f"{root}/"):

@@ -67,6 +67,15 @@ def share(samples: Sequence[int], frequency: float) -> float:
     return 2 * energy / (len(samples) * power)
 
 
+def level(samples: Sequence[int], frequency: float) -> float:
+    """
+    How loud a tone is in a sound: its amplitude.
+    """
+    power = sum(sample * sample for sample in samples)
+    part = max(0.0, share(samples, frequency))
+    return math.sqrt(2 * part * power / len(samples)) if power else 0.0
+
+
 def _muLaw(byte: int) -> int:
     """
     One byte of G.711 mu-law as a linear sample.

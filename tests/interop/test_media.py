@@ -55,7 +55,7 @@ class MediaTestCase(ScenarioTestCase):
             return next((o for o in client.got if o.reference == reference), None)
 
         got = await until(reactor, answered, 10.0, f"{request}: {client.got}", 0.02)
-        self.assertIsInstance(got.message, answer, got)
+        self.assertIsInstance(got.message, answer, f"{got}")
         return got.message
 
     async def listen(self, phone: Baresip, seconds: float = 0.5) -> list[int]:

@@ -74,6 +74,7 @@ class ScenarioTestCase(ClusterTestCase):
     One node, two SIP Proxies, and telephones each in a network namespace of its own.
 
     @cvar phoneSettings: further lines of baresip's configuration.
+    @cvar phoneAccounts: further account parameters of those that are baresip.
     @ivar phones: those that are baresip, by their letters.
     @ivar runs: those that are SIPp: their reports.
     """
@@ -83,6 +84,7 @@ class ScenarioTestCase(ClusterTestCase):
     hosts = tuple(HOSTS.values())
     change = staticmethod(configured())
     phoneSettings = ""
+    phoneAccounts: Mapping[str, str] = {}
 
     async def setUp(self) -> None:  # type: ignore[override]
         await super().setUp()
@@ -134,6 +136,7 @@ class ScenarioTestCase(ClusterTestCase):
             self.work / letter,
             f"sip:{BASE}.{11 if letter in 'AO' else 12}",
             TONES[letter],
+            account=self.phoneAccounts.get(letter, ""),
             registers=letter != "O",
             settings=self.phoneSettings,
         )

@@ -84,6 +84,27 @@ class LibraryTests(SynchronousTestCase):
         ):
             self.assertRaises(NoSuchAudio, self.library.find, uri)
 
+    def test_recordings(self) -> None:
+        """
+        Recordings have a folder of their own, and nothing outside of it is played
+        either.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        (folder / "one.wav").write_bytes(write(PROMPT))
+        library = AudioLibrary(self.folder, recordings=folder)
+        for uri in (
+            "file:recordings/one.wav",
+            "recordings/one",
+            "file:///recordings/one",
+        ):
+            self.assertEqual(library.find(uri).length, 4, uri)
+        for uri in ("recordings/hello.wav", "recordings/../one.wav", "one.wav"):
+            self.assertRaises(NoSuchAudio, library.find, uri)
+        self.assertRaises(
+            NoSuchAudio, library.find, f"recordings/../{self.folder.name}/hello.wav"
+        )
+
     def test_refused(self) -> None:
         """
         What is not there, is no audio, or has a scheme that is not ours.
