@@ -228,6 +228,38 @@ class RouteTests(RoutingTestCase):
         self.assertDone(self.done)
         self.hangUp()
 
+    def test_redirected(self) -> None:
+        """
+        A call that rings may be sent to a routing point, by request, by the telephone,
+        or because nobody answers.
+        """
+        for way in ("request", "telephone"):
+            self.alice.dialog = self.bob.dialog = None
+            self.alice.request(b"INVITE", "1002", body=sdp())
+            invite = self.peer.expectRequest(b"INVITE")
+            self.rings(invite)
+            self.news()
+            if way == "request":
+                done = self.control.redirect("1002", self.connID, "5000", WHO)
+                self.assertDone(done)
+                self.peer.respond(self.peer.expectRequest(b"CANCEL"), 200)
+                self.bob.refuse(invite, 487)
+            else:
+                uri = b"<sip:5000@lab.example>"
+                self.bob.refuse(invite, 302, [(b"Contact", uri)])
+            self.peer.expectRequest(b"ACK")
+            news = self.news()
+            self.assertTrue(news[0].startswith("Released 1002 Redirected"))
+            self.assertEqual(news[1:], ["Queued 5000", "RouteRequested 5000"])
+            self.bob.dialog = None
+            again = self.routed()
+            self.bob.answer(again, 200, sdp("bob"))
+            self.peer.expectRequest(b"ACK")
+            self.alice.accepted(self.peer.expectResponse(200))
+            self.alice.acknowledge()
+            self.hangUp()
+            self.news()
+
     def test_toldAgain(self) -> None:
         """
         A caller that waits for long is told so again, lest its call be given up.
