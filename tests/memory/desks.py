@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sipcluster.sessioncontroller.controller import SessionController
+from sipcluster.sessioncontroller.isupervision import Monitoring
 from sipcluster.sip.message import Request
 from sipcluster.testing.media_server import (
     ScriptedMediaServer,
@@ -87,9 +89,22 @@ class DesksTestCase(TelephonyTestCase):
             super()._act(what, letter, more)
 
 
+def observe(
+    controller: SessionController, connID: str, letter: str, more: Sequence[Any]
+) -> None:
+    """
+    A supervisor is called into a call, to listen to another DN.
+    """
+    monitoring = Monitoring(
+        number(letter), number(more[0]), hidden="hidden" in more[1:]
+    )
+    controller.observe(connID, monitoring).addErrback(lambda failure: None)
+
+
 class MediaTestCase(DesksTestCase):
     """
-    With a scripted media server; C{("type", "A", "12")}: it has got digits.
+    With a scripted media server; C{("type", "A", "12")}: it has got digits;
+    C{("observe", "C", "B")}: C is called to listen to B.
     """
 
     def setUp(self) -> None:
@@ -106,5 +121,8 @@ class MediaTestCase(DesksTestCase):
         if what == "type":
             (session,) = self.server.live
             self.server.say(session, reason="digits", digits=more[0])
+        elif what == "observe":
+            connID = self.named["c1"]["connID"]
+            observe(self.node.controller, connID, letter, more)
         else:
             super()._act(what, letter, more)

@@ -25,7 +25,7 @@ from sipcluster.tlib.messages import (
     Message,
     RequestRegisterAddress,
 )
-from tests.memory.desks import DeskTelephone
+from tests.memory.desks import DeskTelephone, observe
 from tests.memory.nodes import (
     DOMAIN,
     OTHER_NODE,
@@ -235,6 +235,11 @@ class PairMediaTestCase(PairDesksTestCase):
         if what == "type":
             (session,) = self.server.live
             self.server.say(session, reason="digits", digits=more[0])
+        elif what == "observe":
+            serving = self.two if self.two.life is not None else self.one
+            assert isinstance(serving.life, node.NodeMember)
+            connID = self.named["c1"]["connID"]
+            observe(serving.life.controller, connID, letter, more)
         else:
             super()._press(what, letter, more)
 

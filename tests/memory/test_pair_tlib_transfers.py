@@ -7,7 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.memory.pair_desks import PairDesksTestCase, PairMediaTestCase
-from tests.scenarios import conferences, predictive, routing, transfers
+from tests.scenarios import (
+    conferences,
+    predictive,
+    routing,
+    supervision,
+    transfers,
+)
 from tests.scenarios.table import Scenario
 
 
@@ -44,11 +50,12 @@ class TransferTests(PairDesksTestCase):
 
 @_kills(
     *conferences.SCENARIOS,
+    *supervision.SCENARIOS,
     *(one for one in transfers.SCENARIOS if one.name == "merged"),
 )
 class ConferenceTests(PairMediaTestCase):
     """
-    Call model 3.5.
+    Call models 3.5 and 3.8.
     """
 
 
