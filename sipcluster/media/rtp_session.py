@@ -310,6 +310,7 @@ class RTPSession(RTPStream):
         self.leave()
         self._report(bye=True)
         self._ports.close()
+        self.sender.stop()
         self.hush()
         self._listening.stop()
         self.receiver.listen(False)

@@ -112,6 +112,13 @@ class Sender:
             self.octets += len(part.payload)
         self.timestamp = self.timestamp + SAMPLES & 0xFFFFFFFF
 
+    def stop(self) -> None:
+        """
+        Send nothing more, and hold nobody.
+        """
+        self._send = _nowhere
+        self.events.clear()
+
     def skip(self, frames: int = 1) -> None:
         """
         Say nothing for a while.
@@ -119,3 +126,9 @@ class Sender:
         self._waiting = b""
         self._fresh = True
         self.timestamp = self.timestamp + frames * SAMPLES & 0xFFFFFFFF
+
+
+def _nowhere(packet: bytes) -> None:
+    """
+    The way of packets when all is over.
+    """

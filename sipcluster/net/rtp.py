@@ -26,6 +26,12 @@ _BURST = 8
 _BUFFER = 64 * 1024
 
 
+def _nobody(data: bytes, origin: tuple[str, int]) -> None:
+    """
+    Takes what comes to a socket that is closed.
+    """
+
+
 @implementer(IMediaPort, IReadDescriptor)
 class RTPSocket:
     """
@@ -64,6 +70,7 @@ class RTPSocket:
         if s is not None:
             self._reactor.removeReader(self)
             s.close()
+            self._received = _nobody
             self._owner.open -= 1
 
     # The reactor's side.

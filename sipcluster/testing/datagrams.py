@@ -11,6 +11,12 @@ from sipcluster.media.imedia import IDatagrams, Received
 from sipcluster.sip.imedia import IMediaPort
 
 
+def _nobody(data: bytes, origin: tuple[str, int]) -> None:
+    """
+    Takes what comes to a socket that is closed.
+    """
+
+
 @implementer(IMediaPort)
 @define(eq=False)
 class MemoryDatagram:
@@ -48,6 +54,7 @@ class MemoryDatagram:
         """
         if self.owner.bound.get(self.port) is self:
             del self.owner.bound[self.port]
+            self.received = _nobody
 
 
 @implementer(IDatagrams)

@@ -4,6 +4,9 @@ Tests for L{sipcluster.media.engine}.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -142,3 +145,21 @@ class EngineTests(SynchronousTestCase):
         self.studio.run(0.5)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(ear.packets), 25)
+
+    def test_nothingIsLeft(self) -> None:
+        """
+        A session that has ended is gone at once, whatever it did, with nothing left
+        for the garbage collector.
+        """
+        phone, server = self.studio.call()
+        server.join("c")
+        server.play([tone(400)], lambda why: None)
+        server.collect(lambda digit: None)
+        server.detect(lambda heard: None)
+        server.record(Path(self.mktemp()), lambda why, seconds: None)
+        server.dial("1")
+        self.studio.run(0.5)
+        server.stop()
+        phone.stop()
+        # The one of this method, and that of the call.
+        self.assertEqual(sys.getrefcount(server), 2)
