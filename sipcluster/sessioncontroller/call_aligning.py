@@ -222,6 +222,8 @@ class Aligning(Sessions):
                 self._noteAnswer(other)
             if differ(answer, offered) and not lessThere:
                 await self._attempt(leg, lambda: answer, less)
+                if not less:
+                    self._noteAnswer(leg)
         leg.joined = other.joined = True
 
     def _noteAnswer(self, leg: Leg) -> None:

@@ -360,6 +360,8 @@ class Sessions(Ringing):
             raise
         if differ(answer, offered) and not lessThere:
             await self._attempt(leg, lambda: answer, less)
+            if not less:
+                leg.held = holds(leg.received)
 
     async def _attempt(
         self, leg: Leg, offer: Callable[[], bytes], masked: bool

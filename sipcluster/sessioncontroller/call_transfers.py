@@ -250,7 +250,7 @@ class Transfers(Consulting):
         leave does not wait until the other one is answered.
         """
         second = self._second
-        if leg is not self.leaving or second is None:
+        if leg is not self.leaving or second is None or self._first is None:
             return super().goesOnWithout(leg, event)
         self._leaves(leg, second, event.requester)
         return True

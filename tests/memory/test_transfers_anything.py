@@ -44,6 +44,9 @@ class AnythingTests(Conversation):
     runs = 60
     steps = 40
 
+    #: What is dialled.
+    numbers = ("1001", "1002", "1003")
+
     def makeNode(self, name: str, address: str) -> NodeMember:
         self.configuration = evolve(
             self.configuration,
@@ -112,6 +115,8 @@ class AnythingTests(Conversation):
                 line.hangUp()
             elif line.rings is not None:
                 line.refuse(486)
+            elif line._calls is not None:
+                line.giveUp()
             self.settle()
         self.run_(130)
         self.settle()
@@ -225,7 +230,7 @@ class AnythingTests(Conversation):
                 line.retrieve()
         elif what < 0.6 and len(self.controller.calls) < MOST_CALLS:
             letter = chance.choice("ABC")
-            self.desks[letter].call(chance.choice(("1001", "1002", "1003", "77")))
+            self.desks[letter].call(chance.choice((*self.numbers, "77")))
         elif what < 0.7:
             self.desks[chance.choice("ABC")].refuses = 486
 
