@@ -212,7 +212,9 @@ class CTI:
             runtime.keeper,
         )
 
-        self.monitoring = CallMonitoring(runtime.clock, settings.name)
+        self.monitoring = CallMonitoring(
+            runtime.clock, configuration.pairOf(runtime.name)
+        )
         for server in (self.default, self.tcport):
             self.monitoring.at(server, runtime.keeper)
 
@@ -281,6 +283,7 @@ class CTI:
             "tlib": {
                 server.name: server.status() for server in (self.default, self.tcport)
             },
+            "callMonitors": self.monitoring.monitors,
             **self.controller.status(),
         }
 

@@ -79,7 +79,7 @@ class CallMonitoring:
 
     def __init__(self, clock: IReactorTime, node: str = "") -> None:
         """
-        @param node: its name.
+        @param node: its name, or that of its pair.
         """
         self._clock = clock
         self._notices = CallNotices(node)
@@ -103,6 +103,13 @@ class CallMonitoring:
         There are calls from now on.
         """
         self._notices.control = control
+
+    @property
+    def monitors(self) -> int:
+        """
+        How many clients have asked.
+        """
+        return len(self._monitors)
 
     def stop(self) -> None:
         """

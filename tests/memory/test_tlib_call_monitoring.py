@@ -322,6 +322,7 @@ class AskingTests(MonitoringTestCase):
         self.talk()
         self.end()
         self.assertEqual(self.rows(), [])
+        self.assertEqual(self.node.cti.status()["callMonitors"], 0)
         reference = self.recorder.request(RequestStopCallMonitoring())
         error = self.recorder.expect(EventError, reference=reference)
         self.assertEqual(error.errorCode, 43)
