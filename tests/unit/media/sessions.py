@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.media.arithmetic import IArithmetic
 from sipcluster.media.audio import Audio, AudioLibrary, linear
 from sipcluster.media.engine import MediaEngine
 from sipcluster.media.g711 import LINEAR
-from sipcluster.media.imedia import Codec
+from sipcluster.media.imedia import Codec, Ended
 from sipcluster.media.packets import parse
 from sipcluster.media.ports import PortPairs
 from sipcluster.media.rtp_session import RTPSession
@@ -153,3 +154,22 @@ class Studio:
         """
         self.server.stop()
         self.phones.stop()
+
+
+class SessionCase(SynchronousTestCase):
+    """
+    One telephone and the server's session with it.
+    """
+
+    offered = b""
+
+    def setUp(self) -> None:
+        self.studio = Studio()
+        self.addCleanup(self.studio.end)
+        self.phone, self.server = self.studio.call(self.offered)
+        self.ear = Ear(self.phone)
+        self.ended: list[Ended] = []
+        self.digits: list[str] = []
+
+    def reported(self, session: RTPSession, name: str) -> float:
+        return float(str(session.status()[name]))
