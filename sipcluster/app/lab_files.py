@@ -323,7 +323,7 @@ A SIP cluster for the domain {domain} on this host
 
   extensions     {first} to {last}, password secret-NUMBER
   T-Library      applications desktop, routing and monitor, password secret-NAME
-  routing point  5000, which takes no calls yet
+  routing point  5000, whose calls go where a routing client says
   trunk          9: numbers that begin with 9 go to sip:{peer}:5060, without the 9
 
   media server   msml-media1: plays files of {folder}/prompts and tones;

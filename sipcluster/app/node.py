@@ -113,13 +113,30 @@ def directoryOf(configuration: Configuration) -> Directory:
                 )
             )
         elif isinstance(dn, RoutingPoint):
-            dns.append(RoutingPointDN(dn.number))
+            dns.append(_routingPoint(configuration, dn))
     hosts = [
         name
         for one in (*configuration.nodes, *configuration.proxies)
         for name in (one.sipAddress, configuration.pairHost(one.name))
     ]
     return Directory(configuration.switch.domain, dns, hosts)
+
+
+def _routingPoint(configuration: Configuration, dn: RoutingPoint) -> RoutingPointDN:
+    defaults = dn.defaults
+    if not defaults:
+        others = (one for one in configuration.dns if isinstance(one, RoutingPoint))
+        profiles = {one.number: one.defaults for one in others}
+        defaults = profiles.get(dn.alternateRouteProfile, ())
+    return RoutingPointDN(
+        dn.number,
+        defaults,
+        routerTimeout=dn.routerTimeout,
+        divertOnRinging=dn.divertOnRinging,
+        ringing=dn.ringingOnRoutePoint,
+        noAnswerTimeout=dn.noAnswerTimeout,
+        noAnswerOverflow=dn.noAnswerOverflow,
+    )
 
 
 def _hostOf(contact: str) -> str:

@@ -165,6 +165,55 @@ class RoutingPoint(DN):
     C{[[routing-point]]}: a number whose calls wait for a routing decision.
     """
 
+    defaults: tuple[str, ...] = option(
+        "default-dn",
+        kinds.listOf(kinds.number()),
+        "Where calls go when nobody says so; each call begins with the next one, and "
+        "goes on to the others. Empty: they are refused.",
+        default=(),
+    )
+    alternateRouteProfile: str = option(
+        "alternate-route-profile",
+        kinds.number(),
+        "A routing point whose default-dn counts where this one has none.",
+        default="",
+    )
+    routerTimeout: float = option(
+        "router-timeout",
+        kinds.seconds(1, 3600),
+        "How long a routing client may say nothing about a call, before it goes where "
+        "calls go by default.",
+        default=10.0,
+    )
+    divertOnRinging: bool = option(
+        "divert-on-ringing",
+        kinds.flag(),
+        "Whether a call has left the routing point when it rings where it was sent "
+        "(EventRouteUsed, EventDiverted), or only when it is answered there.",
+        default=True,
+    )
+    ringingOnRoutePoint: bool = option(
+        "ringing-on-route-point",
+        kinds.flag(),
+        "Whether callers that wait hear that it rings (180), or are told that they "
+        "wait (182).",
+        default=True,
+    )
+    noAnswerTimeout: float = option(
+        "no-answer-timeout",
+        kinds.seconds(0, 3600),
+        "How long a call that was sent on may ring; 0: as long as any call to there.",
+        default=0.0,
+    )
+    noAnswerOverflow: tuple[str, ...] = option(
+        "no-answer-overflow",
+        kinds.listOf(kinds.number(), 1),
+        "Where a call goes that was sent on and is not answered: numbers, one after "
+        "the other; recall: back; none: nowhere.",
+        default=("recall",),
+        shown="recall",
+    )
+
 
 @frozen
 class ClusterNodes(DN):
