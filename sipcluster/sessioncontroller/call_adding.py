@@ -41,7 +41,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.session_description import nothingYet
-from sipcluster.sessioncontroller.standing import Standing
+from sipcluster.sessioncontroller.standing import AS_USUAL, Standing
 from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
 from sipcluster.sip.grammar import escapeUser
 from sipcluster.wire.correlation import Requester
@@ -281,10 +281,11 @@ class Adding(Conferences):
         """
         Whether this is the leg of somebody who is being called into the call.
         """
-        party = leg.party
-        standing = party.standing
-        return party.state == "Alerting" and (
-            bool(standing.addedBy) or standing.monitoring is not None
+        standing = leg.party.standing
+        return (
+            standing is not AS_USUAL
+            and (bool(standing.addedBy) or standing.monitoring is not None)
+            and leg.party.state == "Alerting"
         )
 
     def _askedFor(self, leg: Leg) -> Undertaking | None:

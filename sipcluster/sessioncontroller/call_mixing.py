@@ -84,6 +84,8 @@ class Mixing(Transfers):
                 self._mix(leg)
         elif len(members) == 2:
             one, other = members
+            if not (self.keepsCall(one.party) and self.keepsCall(other.party)):
+                return  # somebody else is to come
             if one.peer is not other or one.media is not None:
                 self.placed(one, other)
                 self.connect(one, other)
@@ -93,8 +95,8 @@ class Mixing(Transfers):
         """
         Let a far end be mixed, and heard by whom it is to be heard.
         """
-        media = self.mixing(leg)
-        if leg.media != media:
+        media, peer = self.mixing(leg), leg.peer
+        if leg.media != media or (peer is not None and not peer.server):
             self.play(leg, media)
 
     def mixing(self, leg: Leg) -> MediaRequest:

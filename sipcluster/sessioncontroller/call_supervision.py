@@ -14,7 +14,14 @@ from twisted.internet.defer import Deferred, succeed
 
 from sipcluster.sessioncontroller.call_consulting import TALKING
 from sipcluster.sessioncontroller.call_holding import Holding
-from sipcluster.sessioncontroller.events import Cause, Role, ThirdParty
+from sipcluster.sessioncontroller.call_transfers import Transfers
+from sipcluster.sessioncontroller.events import (
+    Answered,
+    Cause,
+    Fields,
+    Role,
+    ThirdParty,
+)
 from sipcluster.sessioncontroller.imedia import MediaRequest, Talk
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
@@ -223,6 +230,75 @@ class Supervision(Holding):
         else:
             super().muteFor(party, on, requester)
 
+    # A call that is supervised goes on to somebody else
+
+    def othersThan(self, party: Party) -> list[Leg]:
+        """
+        See L{CallParts<sipcluster.sessioncontroller.call_parts.CallParts>}: supervisors
+        do not count unless they talk to all.
+        """
+        others = super().othersThan(party)
+        if len(others) < 2:
+            return others
+        return [leg for leg in others if self.keepsCall(leg.party)]
+
+    @property
+    def isSupervised(self) -> bool:
+        """
+        Whether somebody supervises.
+        """
+        return len(self.parties) > 2 and any(
+            self.isObserver(leg.party) for leg in self.members
+        )
+
+    def transferTo(
+        self,
+        party: Party,
+        consultation: Transfers,
+        consulting: Party,
+        requester: Requester | None = None,
+    ) -> None:
+        """
+        See L{Transfers}.
+        """
+        super().transferTo(party, consultation, consulting, requester)
+        if self.isSupervised:
+            self._goesOn()
+
+    def sendOn(
+        self,
+        party: Party,
+        where: Asked,
+        found: Destination,
+        userData: KVList = (),
+        requester: Requester | None = None,
+        waits: bool = False,
+        fields: Fields = (),
+    ) -> Party:
+        """
+        See L{Transfers}.
+        """
+        rings = super().sendOn(party, where, found, userData, requester, waits, fields)
+        if self.isSupervised:
+            self._goesOn()
+        return rings
+
+    def _goesOn(self) -> None:
+        """
+        Somebody has left a call that is supervised, which goes on.
+        """
+        for leg in self.members:
+            if leg.peer is not None and not leg.peer.server:
+                leg.media = None
+        self.followOut()
+        self.regroup()
+
+    def _answered(self, leg: Leg, event: Answered) -> None:
+        super()._answered(leg, event)
+        if self.isSupervised:
+            self.followOut()
+            self.regroup()
+
     # Who is told
 
     def tellAdded(
@@ -269,20 +345,19 @@ class Supervision(Holding):
         """
         withdrawn = super().withdraw(party, cause, requester, by)
         if withdrawn:
-            self.followOut(party)
+            self.followOut()
         return withdrawn
 
-    def followOut(self, party: Party) -> None:
+    def followOut(self) -> None:
         """
-        Let those leave who are in the call only as long as a party is.
+        Let those leave who are in the call only as long as somebody is who has left.
         """
-        dn = party.view.thisDN
         for leg in self.members:
             monitoring = leg.party.standing.monitoring
             if (
                 monitoring is not None
-                and monitoring.dn == dn
                 and monitoring.scope is MonitorScope.AGENT
+                and self.partyOf(monitoring.dn) is None
                 and leg.party.state in TALKING
             ):
                 self.withdraw(leg.party, Cause.OK)

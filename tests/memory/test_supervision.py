@@ -222,6 +222,70 @@ class ObserveTests(SupervisionTestCase):
         self.endAll()
 
 
+class TransferTests(SupervisionTestCase):
+    """
+    Bob leaves a call that Dave supervises to Carol.
+    """
+
+    def check(self, scope: MonitorScope) -> None:
+        """
+        Alice and Carol talk, and Dave hears them still unless he goes with Bob.
+        """
+        if scope is MonitorScope.CALL:
+            self.assertMixed(self.c1, "A", "C", "D")
+        else:
+            self.assertTalk(self.c1, "A", "C")
+            self.assertNoMedia()
+        self.endAll()
+        self.assertNoMedia()
+
+    def test_twoSteps(self) -> None:
+        """
+        After a consultation.
+        """
+        for scope in MonitorScope:
+            self.c1 = self.talk("A", "B") if not self.controller.calls else self.c1
+            self.observe(scope=scope)
+            c2 = self.consult("B", self.c1, "C")
+            self.done(self.controller.completeTransfer("1002", self.c1, c2, WHO))
+            self.check(scope)
+
+    def test_ringing(self) -> None:
+        """
+        While Carol rings.
+        """
+        for scope in MonitorScope:
+            self.c1 = self.talk("A", "B") if not self.controller.calls else self.c1
+            self.observe(scope=scope)
+            c2 = self.consult("B", self.c1, "C", answers=False)
+            self.done(self.controller.completeTransfer("1002", self.c1, c2, WHO))
+            self.answer("C")
+            self.check(scope)
+
+    def test_singleStep(self) -> None:
+        """
+        Without a consultation.
+        """
+        for scope in MonitorScope:
+            self.c1 = self.talk("A", "B") if not self.controller.calls else self.c1
+            self.observe(scope=scope)
+            asked = self.controller.singleStepTransfer("1002", self.c1, "1003")
+            self.done(asked)
+            self.answer("C")
+            self.check(scope)
+
+    def test_inVain(self) -> None:
+        """
+        When Carol is busy, all is over.
+        """
+        self.observe()
+        self.desks["C"].refuses = 486
+        self.done(self.controller.singleStepTransfer("1002", self.c1, "1003"))
+        self.pass_(1)
+        self.assertEqual(self.controller.calls, {})
+        self.endAll()
+
+
 class MonitorNextCallTests(SupervisionTestCase):
     """
     Dave is called into the next call of Bob.
