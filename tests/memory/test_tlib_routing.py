@@ -227,6 +227,31 @@ class RoutingClientTests(TelephonyTestCase):
         self.assertEqual(self.told(self.monitor), ["EventQueued", "EventReleased"])
         self.assertNoCall()
 
+    def test_goesAway(self) -> None:
+        """
+        Calls that wait when the last routing client goes, however long they have
+        waited, have their time from then on.
+        """
+        connID = self.queued()
+        self.router.request(
+            messages.RequestApplyTreatment(
+                thisDN=RP, connID=connID, treatmentType=TreatmentType.MUSIC
+            )
+        )
+        self.settle()
+        self.run_(30)
+        self.monitor.take()
+        self.router.leave()
+        self.run_(9)
+        self.assertEqual(self.told(self.monitor), [])
+        self.run_(1.1)
+        self.settle()
+        self.assertEqual(self.told(self.monitor), ["EventReleased"])
+        # It hears that nobody is there, and is hung up on after a while.
+        self.run_(31)
+        self.settle()
+        self.assertNoCall()
+
     def test_snapshot(self) -> None:
         """
         Who registers a routing point is told of the calls that wait there.
