@@ -374,7 +374,7 @@ class Conversation(Meeting):
         Let all that is under way arrive, and the telephones do what it wants.
         """
         peers = {PROXY1: self.peer, PROXY2: self.peer2}
-        settle(peers, list(self.desks.values()))  # type: ignore[arg-type] # as one
+        settle(peers, list(self.desks.values()))
 
     def pass_(self, seconds: float) -> None:
         """

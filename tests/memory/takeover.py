@@ -124,7 +124,7 @@ class Line(Telephone):
 
     @ivar early: it was sent a BYE before such an ACK.
     @ivar progress: a reliable 1xx of its own that was not acknowledged.
-    @ivar heard: the number of the last one that it was sent.
+    @ivar heardOf: the number of the last one that it was sent.
     @ivar told: branches of the INFO and MESSAGE requests that it was sent.
     @ivar unacknowledged: Call-ID and number of INVITEs that it has accepted, and that
         were not acknowledged, and whether it waits for the answer to its offer.
@@ -133,7 +133,7 @@ class Line(Telephone):
     early = False
     former: Request | None = None
     progress: Response | None = None
-    heard = 0
+    heardOf = 0
     last = b""
 
     def __init__(self, phone: Phone, name: str, port: int) -> None:
@@ -174,9 +174,9 @@ class Line(Telephone):
         dialog = self.phone.dialog
         if dialog is None or dialog.remoteTag != response.toTag:
             self.phone.accepted(response)
-            self.heard = 0
-        if number > self.heard:
-            self.heard = number
+            self.heardOf = 0
+        if number > self.heardOf:
+            self.heardOf = number
             rack = b"%d %d INVITE" % (number, response.cseq.number)
             self.phone.within(b"PRACK", [(b"RAck", rack)])
 

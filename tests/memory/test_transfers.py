@@ -4,7 +4,7 @@ Consultation and transfer by request.
 
 from __future__ import annotations
 
-from sipcluster.sessioncontroller.isessioncontroller import Why
+from sipcluster.sessioncontroller.isessioncontroller import Destination, Why
 from tests.memory.controls import WHO
 from tests.memory.conversations import NUMBERS, Conversation
 
@@ -546,6 +546,7 @@ class WaitingTests(TransferTestCase):
         party = self.legOf("B", self.c1).party
         where = self.controller.wish("1002", "1003")
         found = self.successResultOf(call._plan.route(where))
+        assert isinstance(found, Destination)
         self.told: list[tuple[str, int]] = []
 
         def told(leg: object, status: int) -> None:

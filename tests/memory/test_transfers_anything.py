@@ -45,7 +45,7 @@ class AnythingTests(Conversation):
     steps = 40
 
     #: What is dialled.
-    numbers = ("1001", "1002", "1003")
+    numbers: tuple[str, ...] = ("1001", "1002", "1003")
 
     def makeNode(self, name: str, address: str) -> NodeMember:
         self.configuration = evolve(

@@ -258,6 +258,7 @@ class TransferLives(TakeoverLives, Meeting):
 
     def does(self, who: str, what: str, *more: object) -> None:
         desk = self.desks[who]
+        assert isinstance(desk, KeptDesk)
         if what == "answer" and desk.rings is not None:
             desk.ringing.answer()
         elif what == "refuse" and desk.rings is not None:
