@@ -9,8 +9,8 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 
 from sipcluster.sessioncontroller.call_consulting import TALKING
-from sipcluster.sessioncontroller.call_transfers import Transfers
 from sipcluster.sessioncontroller.call_predictive import Predictive
+from sipcluster.sessioncontroller.call_transfers import Transfers
 from sipcluster.sessioncontroller.events import Cause, Fields, Role, ThirdParty
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
@@ -58,9 +58,7 @@ class Queueing(Predictive):
         See L{Transfers<sipcluster.sessioncontroller.call_transfers.Transfers>}.  Nobody
         waits until a call leaves its routing point.
         """
-        came = super().sendOn(
-            party, where, found, userData, requester, waits, fields
-        )
+        came = super().sendOn(party, where, found, userData, requester, waits, fields)
         waiting, leaving, first = self._queue, self.leaving, self._first
         if waiting is not None and waiting.isHere and leaving and first is not None:
             self.leaving = None
