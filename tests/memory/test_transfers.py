@@ -4,6 +4,10 @@ Consultation and transfer by request.
 
 from __future__ import annotations
 
+import gc
+from typing import Any
+from weakref import ReferenceType, ref
+
 from sipcluster.sessioncontroller.isessioncontroller import Destination, Why
 from tests.memory.controls import WHO
 from tests.memory.conversations import NUMBERS, Conversation
@@ -286,6 +290,31 @@ class TwoStepTests(TransferTestCase):
             self.done(self.controller.completeTransfer("1003", self.c1, c3, WHO))
             self.assertTalk(self.c1, "A", "B")
         self.endAll()
+
+    def test_nothingIsLeft(self) -> None:
+        """
+        When it is over, nothing keeps the calls, their legs and their parties: they are
+        gone without the collection of garbage.
+        """
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        left: list[ReferenceType[Any]] = []
+        calls = self.controller.calls
+        for _ in range(3):
+            c2 = self.consult("B", self.c1, "C")
+            left.append(ref(calls[c2]))
+            self.complete(c2)
+            c3 = self.consult("C", self.c1, "B")
+            left.append(ref(calls[c3]))
+            self.done(self.controller.completeTransfer("1003", self.c1, c3, WHO))
+        call = calls[self.c1]
+        left += [ref(call), *map(ref, call.legs), *map(ref, call.parties)]
+        del call
+        self.endAll()
+        self.run_(100)
+        self.sink.events.clear()
+        self.assertEqual([one() for one in left if one() is not None], [])
 
 
 class AlternateTests(TransferTestCase):
