@@ -4,9 +4,12 @@ Calls of more than two parties.
 
 from __future__ import annotations
 
+from sipcluster.sessioncontroller.iconferences import MOST_PARTIES
 from sipcluster.sessioncontroller.isessioncontroller import Why
 from tests.memory.conferring import Conferring
 from tests.memory.controls import WHO
+from tests.memory.conversations import Desk
+from tests.memory.nodes import TRUNK
 
 #: What C's coming is to the others.
 ADDED = "C/NewParty by B/AddedBy Conferenced"
@@ -397,4 +400,34 @@ class MuteTests(Conferring):
         self.assertNotDone(again, Why.WRONG_STATE)
         self.done(self.controller.listenReconnect("1002", self.c1, "1001", WHO))
         self.assertMixed(self.c1, "A", "B", "C")
+        self.endAll()
+
+
+class ManyTests(Conferring):
+    """
+    As many parties as a conference may have.
+    """
+
+    def test_most(self) -> None:
+        """
+        32 are mixed; another one is refused, and nothing has changed.
+        """
+        self.confer("B", self.c1, "C")
+        # Those outside may be in it as often as there are numbers.
+        numbers = [f"9{number}" for number in range(300, 300 + MOST_PARTIES - 3)]
+        for number in numbers:
+            self.desks[number] = Desk(
+                self.phone(number[1:], TRUNK), f"phone{number}", 6000
+            )
+            asked = self.controller.singleStepConference("1002", self.c1, number)
+            self.settle()
+            self.desks[number].answer()
+            self.done(asked)
+        call = self.controller.calls[self.c1]
+        self.assertEqual(len(call.members), MOST_PARTIES)
+        self.assertEqual(len(self.media1.mixed(self.c1)), MOST_PARTIES)
+        asked = self.controller.singleStepConference("1002", self.c1, "1004")
+        self.assertNotDone(asked, Why.LIMIT)
+        self.done(self.controller.clear("1002", self.c1))
+        self.assertNoMedia()
         self.endAll()

@@ -156,6 +156,20 @@ class ObserveTests(SupervisionTestCase):
         self.assertMixed(self.c1, "A", "B", "D")
         self.endAll()
 
+    def test_cannotCoach(self) -> None:
+        """
+        Where the media server cannot be told, nobody hears Dave who coaches.
+        """
+        self.patch(self.service, "start", lambda *_: None)
+        self.observe(MonitorMode.COACH)
+        d = self.line("D", self.c1)
+        session = self.sessionOf("D", self.c1)
+        self.assertEqual((d.hears, d.speaksTo), (session.port, 0))
+        self.assertIn(b"a=recvonly", session.offers[-1])
+        self.done(self.controller.changeMode("1004", self.c1, MonitorMode.BARGE_IN))
+        self.assertEqual((d.hears, d.speaksTo), (session.port, session.port))
+        self.endAll()
+
     def test_bargeIn(self) -> None:
         """
         All hear Dave who barges in; when Bob goes, the call goes on.
