@@ -231,6 +231,19 @@ class CallTests(SIPpTestCase):
         """
         await self.call("caller-early-media", "callee-early-media")
 
+    async def test_reliable(self) -> None:
+        """
+        Each side has its own reliable provisional responses and its own PRACK.
+        """
+        await self.call("caller-reliable", "callee-reliable")
+
+    async def test_reliableForOneSide(self) -> None:
+        """
+        One side has them, the other one knows nothing of them.
+        """
+        await self.call("caller-reliable", "callee-early-media")
+        await self.call("caller-early-media", "callee-reliable")
+
     async def test_lateOffer(self) -> None:
         """
         An INVITE without SDP gets the offer in the 200, and its ACK carries the
