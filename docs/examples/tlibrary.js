@@ -38,7 +38,13 @@ const LIST_DEPTH = 16;
 //: The server remembers 1024 answers: whoever waits for no more can repeat them all.
 const WAITING_LIMIT = 1000;
 //: What may wait for somebody to lift the receiver.
-const PATIENT = new Set(['RequestRouteCall', 'RequestSingleStepConference']);
+const PATIENT = new Set([
+  'RequestRouteCall',
+  'RequestInitiateTransfer',
+  'RequestMuteTransfer',
+  'RequestInitiateConference',
+  'RequestSingleStepConference',
+]);
 
 const messageByNumber = new Map(TABLES.messages.map((row) => [row.number, row]));
 const messageByName = new Map(TABLES.messages.map((row) => [row.name, row]));

@@ -88,6 +88,7 @@ class RequestInitiateConference(DestinationRequest):
 
     __slots__ = ()
     number = 20
+    patient = True
 
 
 @frozen(kw_only=True, repr=False)
@@ -121,6 +122,7 @@ class RequestInitiateTransfer(DestinationRequest):
 
     __slots__ = ()
     number = 23
+    patient = True
 
 
 class RequestMuteTransfer(DestinationRequest):
@@ -130,6 +132,7 @@ class RequestMuteTransfer(DestinationRequest):
 
     __slots__ = ()
     number = 24
+    patient = True
 
 
 class RequestSingleStepTransfer(DestinationRequest):
