@@ -31,6 +31,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     ExtensionDN,
     IFeatures,
     IProxies,
+    ProxyAddress,
     TrunkDN,
 )
 from sipcluster.sessioncontroller.notifier import MessageWaiting
@@ -162,6 +163,13 @@ class Devices:
                 runtime.keeper,
             )
             self.watch.isBound = lambda dn: view.isBound(bindings.aorOf(dn))
+            byName = {proxy.name: proxy for proxy in proxies}
+
+            def home(dn: str) -> ProxyAddress | None:
+                found = view.bindings(bindings.aorOf(dn))
+                return byName.get(found[0].proxy) if found else None
+
+            controller.ua.home = home
 
     def start(self) -> None:
         """

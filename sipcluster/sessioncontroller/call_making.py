@@ -176,7 +176,7 @@ class Making(CallBase):
         if found.forwardedBy:
             self._noteForwarding(found)
         second = self.addLeg(party, False)
-        second.proxy = first.proxy
+        second.proxy = self._ua.home(found.dn) or first.proxy
         second.allow = b""
         second.aim(
             self._secured(found, first.secure),

@@ -72,6 +72,7 @@ class ThirdParty(Media):
         self._from = _address(party.view.thisDN, self._ua.domain)
         made = self.making(party, requester)
         leg = self.addLeg(party, False, calling=True)
+        leg.proxy = self._ua.home(party.view.thisDN)
         leg.aim(telephone, _address(asked.user, self._ua.domain), 70, fields)
         log.info(
             "call {connID} is made for {dn}, whose telephone is called first",

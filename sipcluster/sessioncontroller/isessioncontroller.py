@@ -6,7 +6,7 @@ values that cross them.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -182,6 +182,11 @@ class IProxies(Interface):
     """
     The SIP Proxies that this node believes and uses.
     """
+
+    def __iter__() -> Iterator[ProxyAddress]:
+        """
+        All of them.
+        """
 
     def at(host: str) -> ProxyAddress | None:
         """

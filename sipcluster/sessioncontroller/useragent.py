@@ -16,6 +16,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     CallRefused,
     IProxies,
     Limits,
+    ProxyAddress,
 )
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.timers import Timer, TimerQueue, TimerValues
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from sipcluster.sessioncontroller.leg import Leg
     from sipcluster.sessioncontroller.party import Party
     from sipcluster.sip.transactions import TransactionLayer
+
+
+def _nowhere(dn: str) -> ProxyAddress | None:
+    """
+    Nobody knows where telephones have registered.
+    """
+    return None
 
 
 def _unchanged() -> None:
@@ -94,6 +102,7 @@ class UserAgent:
     @ivar media: knows the media servers.
     @ivar music: the URI of what those hear whom a DN holds; C{""}: nothing.
     @ivar location: where the node is: media servers there come first.
+    @ivar home: finds the SIP Proxy at which the telephone of a DN has registered.
     @ivar routing: who says where the calls at routing points go.
     @ivar legs: all legs by our tag.
     @ivar parties: the parties of each DN of this switch, in the order in which
@@ -124,6 +133,7 @@ class UserAgent:
     media: IMediaService = field(factory=NoMedia)
     music: Callable[[str], str] = _noMusic
     location: str = ""
+    home: Callable[[str], ProxyAddress | None] = _nowhere
     routing: RoutingPoints = field(factory=RoutingPoints)
     legs: dict[bytes, Leg] = field(factory=dict)
     parties: dict[str, dict[Party, None]] = field(factory=dict)

@@ -43,6 +43,7 @@ class RequestContext:
     @ivar loopKey: by which it is known when it comes here again.
     @ivar groups: where it goes: destinations of one group at the same time,
         the groups one after the other.
+    @ivar preferred: the pair that comes first where any will do; C{""}: none.
     @ivar response: what the chain's end is told, until then.
     @ivar success: takes a 2xx before it goes back.
     @ivar resume: set by the chain: goes on after L{WAIT}.
@@ -59,6 +60,7 @@ class RequestContext:
         "loopKey",
         "maxForwards",
         "popped",
+        "preferred",
         "recordRoute",
         "request",
         "response",
@@ -83,6 +85,7 @@ class RequestContext:
         self.recordRoute = False
         self.arrivedToken = b""
         self.loopKey = b""
+        self.preferred = ""
         self.groups: list[list[Destination]] = []
         self.response: ResponseContext | None = None
         self.success: SuccessHook | None = None

@@ -98,15 +98,24 @@ def pairHops(registry: IServiceRegistry, pair: str, skips: int = 0) -> Iterator[
 
 
 def nodeHops(
-    registry: IServiceRegistry, pairs: Iterable[str], turn: int
+    registry: IServiceRegistry,
+    pairs: Iterable[str],
+    turn: int,
+    preferred: str = "",
 ) -> Iterator[Hop]:
     """
     Any pair in service, each once, beginning with the one whose turn it is.
 
     @param pairs: those that may be used.
+    @param preferred: the one that comes before all others, if it is in service.
     """
     allowed = frozenset(pairs)
     tried: set[str] = set()
+    if preferred in allowed and preferred in registry.pairs():
+        tried.add(preferred)
+        member = registry.primary(preferred)
+        if member is not None:
+            yield Hop(member.target, None, member)
     while True:
         serving = registry.pairs()
         for offset in range(len(serving)):

@@ -19,6 +19,7 @@ from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import IFlow, ILocator, IRequestReceiver, ITransportLayer
 from sipcluster.sip.message import Request, Response
 from sipcluster.sip.transactions import ServerTransaction, TransactionLayer
+from sipcluster.sipproxy.affinity import CallAffinity
 from sipcluster.sipproxy.branches import Branches
 from sipcluster.sipproxy.chain import Chain
 from sipcluster.sipproxy.context import RequestContext
@@ -87,6 +88,7 @@ class SIPProxy:
 
     @ivar counters: how often what happened.
     @ivar admission: the step that turns calls away.
+    @ivar affinity: which node has the calls of which DN.
     @ivar contacts: how bindings are reached.
     @ivar takeover: what goes on when another member of a pair serves.
     """
@@ -152,6 +154,7 @@ class SIPProxy:
         looseRoute = LooseRoute(topology)
         locate = Locate(topology, parts.store, self.contacts)
         self.admission = Admission(parts.clock.seconds, parts.dialogRate)
+        self.affinity = CallAffinity(parts.clock.seconds)
         chooseNode = ChooseNode(topology, parts.nodes, self._forwarding.takeover.awaits)
         requests: list[IStep] = [
             sanity,
@@ -164,7 +167,7 @@ class SIPProxy:
             Register(self.registration),
             routed,
             locate,
-            Affinity(),
+            Affinity(topology, self.affinity),
             chooseNode,
             Breadth(),
             RecordRoute(parts.tokens),
@@ -269,6 +272,7 @@ class SIPProxy:
         """
         return {
             "steps": list(self._requests.names),
+            "knownCalls": len(self.affinity),
             "waitingForMembers": self.takeover.waiting,
             "counters": {
                 **self.counters,

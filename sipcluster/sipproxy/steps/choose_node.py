@@ -20,7 +20,8 @@ from sipcluster.sipproxy.topology import Topology
 @implementer(IStep)
 class ChooseNode:
     """
-    The node that the Call-ID falls on; when that one fails, the next.
+    The node that has calls of the DN already, else the one that the Call-ID falls on;
+    when that one fails, the next.
 
     Not every node in turn: the INVITE that answers a challenge would then, with
     two nodes, always go to the one that did not challenge, and one of them would
@@ -54,7 +55,7 @@ class ChooseNode:
         if not self._nodes.pairs() and not any(map(self._awaits, self._pairs)):
             return Answer(503, headers=((b"Retry-After", RETRY_AFTER),))
         place = zlib.crc32(context.request.callID)
-        hops = nodeHops(self._nodes, self._pairs, place)
+        hops = nodeHops(self._nodes, self._pairs, place, context.preferred)
         context.groups = [
             [Destination(hops=hops, speaksForAll=True, pairs=self._pairs)]
         ]
