@@ -13,6 +13,7 @@ from sipcluster.sessioncontroller.session_description import (
     differ,
     holds,
     isSessionDescription,
+    narrowed,
     nothingYet,
     silent,
     talking,
@@ -231,3 +232,43 @@ class DifferTests(SynchronousTestCase):
 
 
 _DIRECTIONS = {b"sendrecv", b"sendonly", b"recvonly", b"inactive"}
+
+
+class NarrowedTests(SynchronousTestCase):
+    """
+    L{narrowed}.
+    """
+
+    def test_ways(self) -> None:
+        """
+        No stream goes a way that is left out, nor one that it did not go before.
+        """
+        for direction, sends, listens, left in (
+            ("sendrecv", True, True, "sendrecv"),
+            ("sendrecv", True, False, "sendonly"),
+            ("sendrecv", False, True, "recvonly"),
+            ("sendrecv", False, False, "inactive"),
+            ("sendonly", False, True, "inactive"),
+            ("sendonly", True, False, "sendonly"),
+            ("recvonly", True, False, "inactive"),
+            ("inactive", True, False, "inactive"),
+        ):
+            body = sdp(direction=direction)
+            wanted = sdp(direction=left)
+            self.assertEqual(narrowed(body, sends, listens), wanted)
+
+    def test_streams(self) -> None:
+        """
+        Each stream by itself; that of the session counts where one says nothing.
+        """
+        first = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\na=recvonly\r\n"
+        body = first + b"m=audio 4000 RTP/AVP 8\r\na=sendrecv\r\nm=video 4002 RTP/AVP 9"
+        left = narrowed(body, False, True)
+        self.assertEqual(
+            [media.direction for media in mediaOf(left)], [b"recvonly", b"recvonly"]
+        )
+        left = narrowed(body, True, False)
+        self.assertEqual(
+            [media.direction for media in mediaOf(left)], [b"sendonly", b"inactive"]
+        )
+        self.assertEqual(narrowed(b"", False, False), b"")
