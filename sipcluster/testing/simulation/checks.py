@@ -78,6 +78,10 @@ class Checks:
         self._served: dict[str, float] = {}
         self._hungUp = -_CROSSES
         self._released: dict[str, float] = {}
+        self._byes: dict[str, int] = {}
+        self._byesSeen: dict[str, float] = {}
+        self._leaving: dict[str, tuple[Server, int, int]] = {}
+        self._forgotten: set[str] = set()
         self.tlib = ClientChecks(world)
 
     def broken(self, what: str) -> None:
@@ -107,7 +111,8 @@ class Checks:
         self._parties[one] = name
         unwanted = isinstance(event, Released) and event.cause in _UNWANTED
         now = self._world.clock.seconds()
-        if self._world.gentle and unwanted and now > self._hungUp + _CROSSES:
+        excused = now <= self._hungUp + _CROSSES or self._hangsUp(event)
+        if self._world.gentle and unwanted and not excused:
             self.broken(f"{party.thisDN} is released: {event}")
         if isinstance(event, Released) and not unwanted:
             self._released[party.thisDN] = now
@@ -127,6 +132,65 @@ class Checks:
             return
         if self._world.gentle and why in _LOSSES:
             self.broken(f"{phone} has lost a call: {why}")
+
+    def hangsUp(self, number: str) -> None:
+        """
+        A telephone has sent a BYE, and has no call any more.
+        """
+        self._byes[number] = self._byes.get(number, 0) + 1
+
+    def hasHungUp(self, number: str) -> None:
+        """
+        Its BYE has been answered.
+        """
+        self._byes[number] = max(0, self._byes.get(number, 0) - 1)
+        self._byesSeen[number] = self._world.clock.seconds()
+
+    def _hangsUp(self, event: CallEvent) -> bool:
+        """
+        Whether a party is released as lost because its telephone, or that of the
+        other one, had hung up before, and the BYE has not come through yet: a SIP
+        Proxy has it, for which no member of a pair is in service, and meanwhile the
+        node asks the telephone for something.
+        """
+        if not isinstance(event, Released) or event.cause is not Cause.LOST:
+            return False
+        now = self._world.clock.seconds()
+        return any(
+            self._byes.get(dn, 0) or now <= self._byesSeen.get(dn, -_CROSSES) + _CROSSES
+            for dn in (event.party.thisDN, event.party.otherDN)
+        )
+
+    # Registrations
+
+    def unregistered(self, number: str, host: str) -> None:
+        """
+        A telephone was told by a SIP Proxy that it is not registered any more.
+        """
+        self._leaving.pop(number, None)
+        self._forgotten.discard(number)
+        proxy = self._world.network.processes.get(host)
+        if isinstance(proxy, Server) and proxy.store.away:
+            self._leaving[number] = (proxy, proxy.life, proxy.store.returns)
+
+    def registered(self, number: str) -> None:
+        """
+        It is registered again.
+        """
+        self._leaving.pop(number, None)
+        self._forgotten.discard(number)
+
+    def proxyDies(self, proxy: Server) -> None:
+        """
+        A SIP Proxy is killed: what it could not write down, since the store has been
+        away all the time, nobody else knows.
+        """
+        for number, known in list(self._leaving.items()):
+            if known[0] is proxy:
+                del self._leaving[number]
+                now = (proxy, proxy.life, proxy.store.returns)
+                if proxy.store.away and known == now:
+                    self._forgotten.add(number)
 
     def loosen(self, home: str, event: CallEvent) -> None:
         """
@@ -275,5 +339,6 @@ class Checks:
             elif isinstance(process, Telephone):
                 there = any(aor == process.aor for aor, _ in stored)
                 wanted = process.registeredUntil > world.clock.seconds()
-                if there != wanted:
+                lost = there and process.number in self._forgotten
+                if there != wanted and not lost:
                     self.broken(f"{process.name} registered: {wanted}, stored: {there}")

@@ -169,7 +169,7 @@ class SlowStore(Fault):
             for one, store in zip(servers, stores, strict=True):
                 store.delay = world.storeDelay
                 if one.store is store and one.running:
-                    store.away = False
+                    store.comesBack()
 
         world.clock.callLater(self.seconds, back)
         names = ", ".join(one.name for one in servers)

@@ -199,7 +199,7 @@ class LoseArbiter(OfPair):
             for one, store in zip(servers, stores, strict=True):
                 store.deaf = 0.0
                 if one.store is store and one.running:
-                    store.away = False
+                    store.comesBack()
 
         world.clock.callLater(self.seconds, back)
         how = "loses answers" if deaf else "is away"

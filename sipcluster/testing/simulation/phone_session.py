@@ -179,11 +179,15 @@ class PhoneSession:
         assert self.dialog is not None
         self.dialog, request = self.dialog.makeRequest(b"BYE")
         target = phone.nextHop(self.dialog)
+        if not tried:
+            phone.world.checks.hangsUp(phone.number)
 
         def done(response: Response | None) -> None:
             status = 408 if response is None else response.status
             if status >= 300:
                 phone.note(f"BYE: {status}", self._id)
+            if status < 300 or status == 481:
+                phone.world.checks.hasHungUp(phone.number)
             if response is None and tried < BYES:
                 phone.clock.callLater(5.0, self._bye, tried + 1)
 

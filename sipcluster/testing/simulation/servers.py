@@ -195,6 +195,8 @@ class Server(Process):
         """
         See L{Process.killed}.
         """
+        if self.kind == "proxy":
+            self.world.checks.proxyDies(self)
         self.served = None
         self.store.away = True
         if self.pair is None:

@@ -28,6 +28,7 @@ class SimulatedStore(EmbeddedStore):
     the answer may be lost.
 
     @ivar deaf: share of the questions whose answer is lost: they may have been done.
+    @ivar returns: how often it was there again after it had been away.
     """
 
     def __init__(
@@ -47,6 +48,14 @@ class SimulatedStore(EmbeddedStore):
         self._world = world
         self._chance = chance
         self.deaf = 0.0
+        self.returns = 0
+
+    def comesBack(self) -> None:
+        """
+        It is there again.
+        """
+        self.returns += self.away
+        self.away = False
 
     def _soon(self, call: Callable[[], _T]) -> Deferred[_T]:
         result: Deferred[_T] = Deferred()

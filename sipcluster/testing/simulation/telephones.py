@@ -218,17 +218,23 @@ class Telephone(Process):
                 self.challenged(response)
                 self._registerNow(tried + 1)
             elif status < 300:
-                self._registered(seconds, number)
+                self._registered(seconds, number, target.host)
             else:
                 self.note(f"REGISTER: {status}")
                 self.proxies = [*self.proxies[1:], self.proxies[0]]
                 pause = AGAIN * (0.5 + self.chance.random())
                 self.clock.callLater(pause, self._registerNow, 0)
 
-        self.send(request, self.target, done)
+        target = self.target
+        self.send(request, target, done)
 
-    def _registered(self, seconds: int, number: int) -> None:
+    def _registered(self, seconds: int, number: int, proxy: str) -> None:
         self._asking = False
+        checks = self.world.checks
+        if seconds:
+            checks.registered(self.number)
+        else:
+            checks.unregistered(self.number, proxy)
         now = self.clock.seconds()
         self.registeredUntil = now + seconds if seconds else 0.0
         if self._wanted != seconds:

@@ -243,7 +243,8 @@ class World:
                 process.start()
             store = getattr(process, "store", None)
             if store is not None:
-                store.delay, store.away, store.deaf = self.storeDelay, False, 0.0
+                store.delay, store.deaf = self.storeDelay, 0.0
+                store.comesBack()
         for pair in self.pairs:
             pair.disk.heal()
         self.pass_(RECOVERS)
