@@ -5,7 +5,7 @@ in every state.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import astuple, frozen
 
@@ -15,7 +15,11 @@ from sipcluster.sip.message import makeResponse
 from sipcluster.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
+    from automat._typed import TypedState
+
     from sipcluster.sessioncontroller.leg import Leg
+
+    State = TypedState[LegInputs, Leg]
 else:
     Leg = object  # what the machine works on: known to the type checker only
 
@@ -26,16 +30,16 @@ class LegStates:
     The states of a leg, as Automat makes them.
     """
 
-    null: Any
-    proceeding: Any
-    accepted: Any
-    releasing: Any
-    calling: Any
-    early: Any
-    cancelling: Any
-    confirmed: Any
-    disconnecting: Any
-    terminated: Any
+    null: State
+    proceeding: State
+    accepted: State
+    releasing: State
+    calling: State
+    early: State
+    cancelling: State
+    confirmed: State
+    disconnecting: State
+    terminated: State
 
 
 def answerUntimely(states: LegStates) -> None:
@@ -48,7 +52,7 @@ def answerUntimely(states: LegStates) -> None:
     disconnecting, terminated = states.disconnecting, states.terminated
     inviting = (calling, early)
     inDialog = (proceeding, accepted, early, confirmed)
-    everywhere = astuple(states, recurse=False)
+    everywhere: tuple[State, ...] = astuple(states, recurse=False)
 
     # Requests that come at the wrong time are answered all the same.
 
@@ -152,9 +156,9 @@ def answerUntimely(states: LegStates) -> None:
         LegInputs.noAnswer: inviting,
         LegInputs.refreshDue: (confirmed,),
     }
-    for happening, states in answered.items():
+    for happening, places in answered.items():
         for state in everywhere:
-            if state not in states:
+            if state not in places:
                 state.upon(happening).loop().returns(None)  # type: ignore[arg-type]
 
 

@@ -278,6 +278,36 @@ class TimeTests(TakeoverTestCase):
         self.pump()
         self.assertEqual(self.node.status()["calls"], 0)
 
+    def test_refresh(self) -> None:
+        """
+        What it is on the node to refresh another member does when it is due, and at
+        once when that is over.
+        """
+        ours = [
+            (b"Session-Expires", b"90;refresher=uac"),
+            (b"Allow", b"INVITE, ACK, BYE, UPDATE"),
+        ]
+        self.bob.answer(self.rung, 200, sdp("bob"), fields=ours)
+        self.peer.expectRequest(b"ACK")
+        self.alice.accepted(self.peer.expectResponse(200))
+        self.alice.acknowledge()
+        self.peer.expectNothing()
+        self.run_(46)
+        self.assertTrue(self.peer.expectRequest(b"UPDATE"))
+        self.takeOver()
+        self.run_(1)
+        again = self.peer.expectRequest(b"UPDATE")
+        self.peer.respond(again, 200, fields=[self.bob.contact, *ours])
+        self.alice.within(b"UPDATE", [*AGREED])
+        self.peer.received.clear()
+        self.run_(44)
+        self.assertEqual(self.peer.count(b"UPDATE"), 0)
+        self.run_(2)
+        again = self.peer.expectRequest(b"UPDATE")
+        self.peer.respond(again, 200, fields=[self.bob.contact, *ours])
+        self.peer.inbox.clear()
+        self.hangUp()
+
 
 class AskedTests(TakeoverTestCase):
     """

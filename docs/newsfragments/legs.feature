@@ -1,0 +1,1 @@
+Each leg has reliable provisional responses (100rel, PRACK), UPDATE before the answer and session timers of its own, so that far ends need not know the same things; callers may stay anonymous, trusted trunks say and are told who calls (``asserted-identity``), and forwarded calls say by whom and why in Diversion and History-Info (``docs/legs.rst``).
