@@ -136,6 +136,7 @@ class Devices:
             runtime.keeper,
         )
         controller.subscriptions = self.waiting
+        controller.distribution.add(self.waiting)
         controller.digits = self._digits = _digits(runtime)
         self.watch = DeviceWatch(
             runtime.clock,

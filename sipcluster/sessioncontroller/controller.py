@@ -72,7 +72,9 @@ class SessionController(ReferringControl):
         @param address: the node's IP address, for origin lines.
         @param keeper: keeps the calls at the other member of a pair.
         """
-        publish = Distribution(sinks).publish
+        #: Who takes the events.
+        self.distribution = Distribution(sinks)
+        publish = self.distribution.publish
         super().__init__(authenticator, plan, lifetimes, publish, role)
         self._stopped: Deferred[None] | None = None
         values = timers or TimerValues()

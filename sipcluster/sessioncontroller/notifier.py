@@ -1,11 +1,12 @@
 """
-Message waiting indication (RFC 3842): who has subscribed to a DN's mailbox, and who
-is told when there are messages.
+Who has subscribed to a DN, and is told when there are messages for it (message waiting
+indication, RFC 3842), or when its calls change (lamps of telephones, RFC 4235).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -14,17 +15,29 @@ from zope.interface import Interface, implementer
 from sipcluster.ha.ikeeping import UNKEPT, IKeeper
 from sipcluster.registrar.register import Lifetimes
 from sipcluster.servicecheck.iservicecheck import IDeviceObserver
-from sipcluster.sessioncontroller.acceptance import ALLOW, checkExtensions
+from sipcluster.sessioncontroller import dialog_events
+from sipcluster.sessioncontroller.acceptance import checkExtensions
 from sipcluster.sessioncontroller.authentication import Authenticator, Refused, numberOf
 from sipcluster.sessioncontroller.dialplan import Directory
+from sipcluster.sessioncontroller.events import CallEvent
 from sipcluster.sessioncontroller.isessioncontroller import (
     ExtensionDN,
+    IEventSink,
     IFeatures,
 )
 from sipcluster.sessioncontroller.notifier_keeping import (
     KeptSubscriptions,
     SubscriptionValue,
     toldKey,
+)
+from sipcluster.sessioncontroller.notifier_packages import (
+    NotServed,
+    Package,
+    anybody,
+    badEvent,
+    itself,
+    nameOf,
+    wanted,
 )
 from sipcluster.sessioncontroller.notifier_subscription import Subscription
 from sipcluster.sessioncontroller.notifier_unasked import (
@@ -36,7 +49,6 @@ from sipcluster.sip.dialog import Dialog, OutOfOrder
 from sipcluster.sip.grammar import escapeUser
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Request, makeResponse
-from sipcluster.sip.parameters import Parameters
 from sipcluster.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
@@ -47,10 +59,10 @@ if TYPE_CHECKING:
 MOST = 50000
 MOST_EACH = 10
 
-_BAD_EVENT = Headers.of((b"Allow", ALLOW + b", SUBSCRIBE"), (b"Allow-Events", EVENT))
-_ACCEPT = Headers.of((b"Accept", CONTENT_TYPE))
+#: Telephones with a lamp for one DN.
+MOST_LAMPS = 200
+
 _RETRY_AFTER = Headers.of((b"Retry-After", b"5"))
-_TAKEN = frozenset([CONTENT_TYPE, b"application/*", b"*/*"])
 
 
 class ISubscriptions(Interface):
@@ -72,24 +84,14 @@ class ISubscriptions(Interface):
         """
 
 
-class _Refuse(Exception):
-    """
-    A SUBSCRIBE is not taken.
-    """
-
-    def __init__(self, status: int, headers: Headers | None = None) -> None:
-        super().__init__(status)
-        self.status = status
-        self.headers = headers
-
-
-@implementer(ISubscriptions, IDeviceObserver)
+@implementer(ISubscriptions, IDeviceObserver, IEventSink)
 class MessageWaiting:
     """
-    Tells telephones whether there are messages for their DNs.
+    Tells telephones whether there are messages for their DNs, and who has which calls
+    (L{sipcluster.sessioncontroller.dialog_events}).
 
-    A telephone subscribes to its own DN only.  One that has not subscribed is told
-    as well when that is wanted, by a NOTIFY outside of a dialog.
+    Of messages a telephone subscribes to its own DN only.  One that has not subscribed
+    is told as well when that is wanted, by a NOTIFY outside of a dialog.
 
     @ivar subscriptions: by our tag.
     """
@@ -117,6 +119,25 @@ class MessageWaiting:
         # Those that take no more requests, and whose last NOTIFY is to come.
         self._leaving: dict[bytes, Subscription] = {}
         self._byDN: dict[str, list[Subscription]] = {}
+        self._packages = {
+            package.event: package
+            for package in (
+                Package(
+                    EVENT,
+                    CONTENT_TYPE,
+                    lambda dn, _: self._summary(dn),
+                    itself,
+                    MOST_EACH,
+                ),
+                Package(
+                    dialog_events.EVENT,
+                    dialog_events.CONTENT_TYPE,
+                    partial(dialog_events.dialogInfo, ua),
+                    anybody,
+                    MOST_LAMPS,
+                ),
+            )
+        }
         touch = keeper.keep(KeptSubscriptions(self))
         self._touchKey = touch
         self._unasked = UnaskedNotices(
@@ -133,10 +154,21 @@ class MessageWaiting:
         """
         There are messages for a DN now, or none any more: L{IFeatures} says so.
         """
-        for subscription in tuple(self._byDN.get(dn, ())):
-            subscription.machine.changed()
-            subscription.touched()
+        self._changed(dn, EVENT)
         self._unasked.tell(dn)
+
+    def eventHappened(self, event: CallEvent) -> None:
+        """
+        See L{IEventSink}: a call of a DN is not as it was.
+        """
+        if event.party.thisDN in self._byDN:
+            self._changed(event.party.thisDN, dialog_events.EVENT)
+
+    def _changed(self, dn: str, event: bytes) -> None:
+        for subscription in tuple(self._byDN.get(dn, ())):
+            if nameOf(subscription.event) == event:
+                subscription.machine.changed()
+                subscription.touched()
 
     def deviceInService(self, dn: str) -> None:
         """
@@ -179,7 +211,7 @@ class MessageWaiting:
                 self._refresh(transaction)
             else:
                 self._subscribe(transaction)
-        except _Refuse as e:
+        except NotServed as e:
             self._ua.count(f"refused{e.status}")
             transaction.respond(
                 makeResponse(
@@ -194,17 +226,17 @@ class MessageWaiting:
         request = transaction.request
         wrong = checkExtensions(request)
         if wrong is not None:
-            raise _Refuse(wrong.status, wrong.headers)
-        event = _event(request)
+            raise NotServed(wrong.status, wrong.headers)
+        event, package = wanted(request, self._packages)
         sender = self._authenticator.identify(request)
         if isinstance(sender, Refused):
-            raise _Refuse(sender.status, sender.headers)
+            raise NotServed(sender.status, sender.headers)
         number = numberOf(request.requestURI)
         dn = self._directory.extension(number)
         if dn is None:
-            raise _Refuse(404)
-        if not isinstance(sender, ExtensionDN) or dn.number != sender.number:
-            raise _Refuse(403)
+            raise NotServed(404)
+        if not isinstance(sender, ExtensionDN) or not package.mayWatch(sender, dn):
+            raise NotServed(403)
         seconds = self._seconds(request)
         for other in self._byDN.get(number, ()):
             if other.event == event and other.isOfFirst(request):
@@ -216,18 +248,19 @@ class MessageWaiting:
         assert dialog.nextHop  # it can be read, or is refused here
         subscription = self._make(number, dialog, event)
         if seconds:
-            self._makeRoom(number)
+            self._makeRoom(number, package)
             self._add(subscription)
         self._accept(transaction, subscription, seconds)
 
     def _make(self, number: str, dialog: Dialog, event: bytes) -> Subscription:
+        package = self._packages.get(nameOf(event)) or self._packages[EVENT]
         return Subscription(
             self._ua,
             number,
             dialog,
             event,
-            CONTENT_TYPE,
-            lambda: self._summary(number),
+            package.contentType,
+            partial(package.body, number),
             self._gone,
             self._touched,
         )
@@ -241,9 +274,9 @@ class MessageWaiting:
         subscription = self.subscriptions.get(request.toTag)
         if subscription is None or not subscription.isOf(request):
             self._ua.count("unknownDialogs")
-            raise _Refuse(481)
-        if _event(request) != subscription.event:
-            raise _Refuse(489, _BAD_EVENT)
+            raise NotServed(481)
+        if wanted(request, self._packages)[0] != subscription.event:
+            raise NotServed(489, badEvent(self._packages))
         self._live(transaction, subscription, self._seconds(request))
 
     def _live(
@@ -253,7 +286,7 @@ class MessageWaiting:
         try:
             dialog = subscription.dialog.received(request).refreshed(request)
         except OutOfOrder as e:
-            raise _Refuse(e.status) from e
+            raise NotServed(e.status) from e
         subscription.dialog = dialog
         self._accept(transaction, subscription, seconds)
 
@@ -268,7 +301,7 @@ class MessageWaiting:
                 headers=(
                     (b"Contact", subscription.contact),
                     (b"Expires", b"%d" % seconds),
-                    (b"Allow-Events", EVENT),
+                    (b"Allow-Events", b", ".join(self._packages)),
                 ),
             )
         )
@@ -283,15 +316,19 @@ class MessageWaiting:
             return lifetimes.default
         if 0 < asked < lifetimes.minimum:
             least = b"%d" % lifetimes.minimum
-            raise _Refuse(423, Headers.of((b"Min-Expires", least)))
+            raise NotServed(423, Headers.of((b"Min-Expires", least)))
         return min(asked, lifetimes.maximum)
 
-    def _makeRoom(self, dn: str) -> None:
+    def _makeRoom(self, dn: str, package: Package) -> None:
         if len(self.subscriptions) >= MOST:
             self._ua.count("overload")
-            raise _Refuse(503, _RETRY_AFTER)
-        others = self._byDN.get(dn, [])
-        if len(others) >= MOST_EACH:
+            raise NotServed(503, _RETRY_AFTER)
+        others = [
+            other
+            for other in self._byDN.get(dn, ())
+            if nameOf(other.event) == package.event
+        ]
+        if len(others) >= package.most:
             self._ua.count("subscriptionsReplaced")
             others[0].machine.end(b"rejected")
 
@@ -380,26 +417,6 @@ class MessageWaiting:
         )
 
     def _isToldUnasked(self, dn: str) -> bool:
-        return self._unsolicited and dn not in self._byDN
-
-
-def _event(request: Request) -> bytes:
-    """
-    The Event of a SUBSCRIBE, with nothing but its C{id}.
-
-    @raise _Refuse: it is none that is served, or the sender does not take what a
-        NOTIFY would say.
-    """
-    value = request.headers.first(b"Event") or b""
-    name, _, rest = value.partition(b";")
-    if name.strip().lower() != EVENT:
-        raise _Refuse(489, _BAD_EVENT)
-    if b"Accept" in request.headers:
-        kinds = {
-            each.partition(b";")[0].strip().lower()
-            for each in request.headers.values(b"Accept")
-        }
-        if kinds and not kinds & _TAKEN:
-            raise _Refuse(406, _ACCEPT)
-    id_ = Parameters.parse(rest).get(b"id") if rest else None
-    return b"%b;id=%b" % (EVENT, id_) if id_ else EVENT
+        return self._unsolicited and not any(
+            nameOf(one.event) == EVENT for one in self._byDN.get(dn, ())
+        )

@@ -63,12 +63,12 @@ class Subscription:
         dialog: Dialog,
         event: bytes,
         contentType: bytes,
-        body: Callable[[], bytes],
+        body: Callable[[int], bytes],
         gone: Callable[[Subscription], None],
         touch: Touch,
     ) -> None:
         """
-        @param body: makes what a NOTIFY says.
+        @param body: makes what a NOTIFY says, given how many there were.
         @param gone: told when it takes no more requests.
         @param touch: told when it may not be as it was.
         """
@@ -200,7 +200,7 @@ class Subscription:
                 (b"Event", self.event),
                 (b"Subscription-State", state),
             ),
-            self._body(),
+            self._body(self.dialog.localSequence),
             self._contentType,
         )
         usual = firstProxy(self._ua, self.dialog)

@@ -31,7 +31,8 @@ class ReferringControl(RoutingControl):
         """
         wanted = replacesOf(transaction.request)
         assert wanted is not None
-        leg = findLeg(self.ua.legs, wanted)
+        # Lamps know a dialog as the telephone does that rings.
+        leg = findLeg(self.ua.legs, wanted, either=True)
         call = None if leg is None else leg.call
         if not isinstance(sender, ExtensionDN):
             self._respond(transaction, 403)

@@ -98,6 +98,12 @@ class Distribution:
     def __init__(self, sinks: Sequence[IEventSink]) -> None:
         self._sinks = tuple(sinks)
 
+    def add(self, sink: IEventSink) -> None:
+        """
+        Give all events to one more, after the others.
+        """
+        self._sinks = (*self._sinks, sink)
+
     def publish(self, event: CallEvent) -> None:
         """
         Give one event to all.

@@ -190,7 +190,7 @@ class Telephone:
         elif request.method == b"NOTIFY":
             event = request.headers.first(b"Event") or b""
             talk = event == b"talk" and self.autoAnswer
-            known = talk or event.startswith(b"refer")
+            known = talk or event.startswith((b"refer", b"dialog"))
             self._peer.respond(request, 200 if known else 489)
             if talk and self.rings is not None:
                 self.answer()

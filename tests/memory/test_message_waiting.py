@@ -261,7 +261,8 @@ class MessageWaitingTests(MessageWaitingTestCase):
             refused = self.peer.expectResponse(status, request)
             if status == 489:
                 self.assertEqual(
-                    refused.headers.first(b"Allow-Events"), b"message-summary"
+                    refused.headers.first(b"Allow-Events"),
+                    b"message-summary, dialog",
                 )
         event = (b"Event", b"Message-Summary;id=7;x=y")
         request = self.alice.request(b"SUBSCRIBE", "1001", [event, (b"Accept", b"*/*")])
