@@ -5,6 +5,7 @@ Real telephones transfer: baresip sends a call to somebody, linphone connects tw
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class ReferTestCase(ClusterTestCase):
     Three telephones at two SIP Proxies.
     """
 
-    programs = ("baresip",)
+    programs: Iterable[str] = ("baresip",)
     base = BASE
     hosts = tuple(HOSTS.values())
 

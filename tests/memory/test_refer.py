@@ -5,7 +5,7 @@ Transfer by telephones: REFER.
 from __future__ import annotations
 
 from sipcluster.sessioncontroller.isessioncontroller import Why
-from sipcluster.sip.message import Request
+from sipcluster.sip.message import Request, Response
 from tests.memory.controls import WHO
 from tests.memory.conversations import NUMBERS, Line, replacing
 from tests.memory.nodes import DOMAIN
@@ -255,7 +255,7 @@ class BlindTests(ReferTestCase):
             statuses = [
                 message.status
                 for message in self.peer.inbox
-                if message.branch == again.branch
+                if isinstance(message, Response) and message.branch == again.branch
             ]
             self.assertEqual(len(statuses), 1)
             self.assertIn(statuses[0], (491, 603))

@@ -1,0 +1,1 @@
+Telephones transfer by REFER, to a number or to somebody with whom they talk, in the dialog of the call or with Target-Dialog; they take the place of another one by Replaces, and pick calls up; their lamps show who rings and talks (dialog event package). A second call of a DN goes to the node that has the first.
