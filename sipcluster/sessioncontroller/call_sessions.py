@@ -167,6 +167,13 @@ class Sessions(Ringing):
         if not leg.muted:
             self._noteHold(leg)
 
+    def legConfirmed(self, leg: Leg) -> None:
+        """
+        A far end has our 2xx: its session may be changed.
+        """
+        if self._work is not None:
+            self._work.confirmed(leg)
+
     def _noteHold(self, leg: Leg) -> None:
         """
         What a far end would like may have changed.
@@ -204,6 +211,8 @@ class Sessions(Ringing):
         work = self.work
         current = work.current
         while True:
+            if current is not None:
+                await work.confirmation(current, leg)
             if work.ended or leg.call is None or current is None:
                 raise CallRefused(Why.DISCONNECTED)
             answered = work.modification(leg)

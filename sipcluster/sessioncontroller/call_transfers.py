@@ -9,6 +9,7 @@ L{sipcluster.sessioncontroller.call_media} does.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TypeVar
 
 from attrs import evolve
@@ -44,6 +45,9 @@ from sipcluster.wire.kvlist import KVList
 
 T = TypeVar("T")
 
+#: The states of a leg whose far end talks, or is about to.
+SOON = ("Accepted", "Confirmed")
+
 
 class Transfers(Consulting):
     """
@@ -66,7 +70,7 @@ class Transfers(Consulting):
 
         @raise CallRefused: the party has nobody whom it could leave the call to.
         """
-        self._staysWithout(party)
+        self._staysWithout(party, SOON)
         checkSize((*self.userData, *userData))
         asked = Undertaking(
             "transfer", party, requester, where=where, userData=userData
@@ -92,6 +96,7 @@ class Transfers(Consulting):
         where = asked.where
         assert where is not None
         found = await self.work.until(asked, self._plan.route(where))
+        await self.work.confirmation(asked, self._staysWithout(asked.party, SOON))
         self._staysWithout(asked.party)
         if isinstance(found, Refusal):
             raise CallRefused(REFUSALS.get(found.cause, Why.INVALID_DESTINATION))
@@ -167,9 +172,13 @@ class Transfers(Consulting):
             for party in self.parties:
                 party.view = evolve(party.view, userData=self.userData)
 
-    def _staysWithout(self, party: Party) -> Leg:
+    def _staysWithout(
+        self, party: Party, states: Container[str] = ("Confirmed",)
+    ) -> Leg:
         """
         The one whom a party leaves the call to.
+
+        @param states: how far its leg may be.
 
         @raise CallRefused: there is none, or more than one.
         """
@@ -179,7 +188,7 @@ class Transfers(Consulting):
             or self.leaving is not None
             or party.state not in TALKING
             or others[0].party.state not in TALKING
-            or others[0].state != "Confirmed"
+            or others[0].state not in states
         ):
             raise CallRefused(Why.WRONG_STATE)
         return others[0]

@@ -164,8 +164,10 @@ class ServerSide(Reliable):
             if body and not self.muted:
                 self.received = body
             self.emit(Acknowledged(self.party.view, self.ua.wallTime(), body))
-        if not self.joined and self.call is not None:
-            self.call.alignSoon()
+        if self.call is not None:
+            self.call.legConfirmed(self)
+            if not self.joined:
+                self.call.alignSoon()
 
     # Invited
 

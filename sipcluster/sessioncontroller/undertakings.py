@@ -119,6 +119,7 @@ class Undertakings:
     heard: bytes = b""
     ended: bool = False
     _servers: dict[Leg, Deferred[None]] = field(factory=dict)
+    _unconfirmed: dict[Deferred[None], Leg] = field(factory=dict)
     _turn: DeferredLock = field(factory=DeferredLock)
     _waiting: dict[Deferred[Any], Undertaking] = field(factory=dict)
     _serial: int = 0
@@ -287,6 +288,32 @@ class Undertakings:
         answered = self.modifications.pop(leg, None)
         if answered is not None:
             answered.errback(CallRefused(Why.DISCONNECTED))
+        for waited in [one for one, whose in self._unconfirmed.items() if whose is leg]:
+            waited.errback(CallRefused(Why.DISCONNECTED))
+
+    async def confirmation(self, undertaking: Undertaking, leg: Leg) -> None:
+        """
+        Wait until a caller who was answered has acknowledged that: its session cannot
+        be changed before.
+
+        @raise CallRefused: it does not come so far.
+        """
+        if leg.state != "Accepted":
+            return
+        waited = self.waiting(undertaking)
+        self._unconfirmed[waited] = leg
+        try:
+            await waited
+        finally:
+            del self._unconfirmed[waited]
+        await self.after(undertaking, 0.0)  # until the leg has done with the ACK
+
+    def confirmed(self, leg: Leg) -> None:
+        """
+        The caller has acknowledged it.
+        """
+        for waited in [one for one, whose in self._unconfirmed.items() if whose is leg]:
+            waited.callback(None)
 
     def server(self, undertaking: Undertaking, leg: Leg) -> Deferred[None]:
         """

@@ -35,6 +35,9 @@ LINGER = 40.0
 #: value, or whose every value, is counted.
 IDLE = ("transactions", "lingering", "timers", "dialogs", "calls", "attempts")
 
+#: The same of what a media server plays.
+PLAYED = ("sessions", "conferences", "members")
+
 
 @define
 class Cluster:
@@ -230,6 +233,8 @@ class Cluster:
                 left[name] = {"no answer": True}
                 continue
             found = {key: status[key] for key in IDLE if counted(status.get(key))}
+            engine = status.get("engine", {})
+            found |= {key: engine[key] for key in PLAYED if counted(engine.get(key))}
             if found:
                 left[name] = found
         return left

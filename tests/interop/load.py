@@ -6,24 +6,23 @@ and nothing of which may have to be sent twice.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import which
 from typing import Any
 
-from attrs import frozen
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
 from twisted.internet.utils import getProcessOutputAndValue
 
-from tests.bench.processes import Program, cpuSeconds, whole
+from tests.bench.processes import whole
+from tests.interop import load_transfers
 from tests.interop.cluster import TOP, Cluster
+from tests.interop.load_parts import Load, Wire, perCall, processorTime, register
 from tests.interop.namespaces import Namespace, NoNamespaces
 from tests.interop.phones import listens
 from tests.interop.sipp import Report, SIPp, usersFile
@@ -35,50 +34,6 @@ CALLED = (1011, 1012, 1013, 1014)
 
 
 _CONTROL = "import sys; from sipcluster.app.control import main; sys.exit(main())"
-
-
-@frozen
-class Load:
-    """
-    What a load has shown.
-
-    @ivar calls: how many were to be made.
-    @ivar repeatedBy: by address, how many datagrams were copies of earlier ones.
-    @ivar examples: some of those.
-    @ivar unseen: datagrams that the watcher missed.
-    @ivar milliseconds: processor time per call, by member.
-    """
-
-    calls: int
-    successful: int
-    failed: int
-    why: str
-    repeated: tuple[str, ...]
-    repeatedBy: Mapping[str, int]
-    examples: Sequence[str]
-    datagrams: int
-    unseen: int
-    ringing: float
-    milliseconds: Mapping[str, float]
-
-    @property
-    def good(self) -> bool:
-        """
-        Whether every call succeeded and nothing was sent twice.
-        """
-        return (
-            self.successful == self.calls
-            and not self.failed
-            and not self.repeated
-            and not self.repeatedBy
-        )
-
-
-async def _run(run: SIPp, folder: Path, cluster: Cluster) -> Report:
-    report = await run.run(folder, cluster.namespace)
-    if report.status:
-        raise RuntimeError(f"{run.scenario}: {report.why}")
-    return report
 
 
 async def load(
@@ -94,30 +49,9 @@ async def load(
     """
     proxies = [f"{cluster.address(name)}:5060" for name in ("proxy1", "proxy2")]
     phones = f"{cluster.base}.102"
-    called = folder / "called.csv"
-    called.write_text(usersFile(CALLED))
-    await _run(
-        SIPp(
-            "register-users",
-            phones,
-            proxies[0],
-            calls=len(CALLED),
-            users=str(called),
-        ),
-        folder / "register",
-        cluster,
-    )
-    output = folder / "wire.json"
-    watcher = Program.start(
-        [sys.executable, "-m", "tests.interop.wire", str(output)],
-        folder / "wire.out",
-        cluster.namespace,
-        {"PYTHONPATH": str(TOP)},
-    )
+    await register(cluster, phones, proxies[0], CALLED, folder)
+    wire = await Wire.watch(reactor, cluster, folder)
     try:
-        await until(
-            reactor, output.with_suffix(".started").exists, 10, "watching", 0.05
-        )
         each = round(rate * seconds / len(CALLED))
         limit = int(seconds) + 60
         answering = SIPp(
@@ -126,10 +60,7 @@ async def load(
         await until(
             reactor, lambda: listens(cluster.namespace, phones), 5, "phones", 0.05
         )
-        before = {
-            name: cpuSeconds(program.family())
-            for name, program in cluster.programs.items()
-        }
+        before = processorTime(cluster)
         callers = []
         for index, number in enumerate(CALLED):
             users = folder / f"calling-{number}.csv"
@@ -149,13 +80,10 @@ async def load(
             )
         made: list[Report] = await gatherResults(callers)
         answered: Report = await answering
-        spent = {
-            name: cpuSeconds(program.family()) - before[name]
-            for name, program in cluster.programs.items()
-        }
+        after = processorTime(cluster)
     finally:
-        await watcher.stop(reactor)
-    seen: dict[str, Any] = json.loads(output.read_text())
+        await wire.end(reactor)
+    seen = wire.seen()
     successful = sum(report.successful for report in made)
     return Load(
         calls=each * len(CALLED),
@@ -168,10 +96,7 @@ async def load(
         datagrams=seen["datagrams"],
         unseen=seen["unseen"],
         ringing=sum(report.seconds.get("1", 0.0) for report in made) / len(made),
-        milliseconds={
-            name: round(1000 * value / max(1, successful), 3)
-            for name, value in spent.items()
-        },
+        milliseconds=perCall(before, after, successful),
     )
 
 
@@ -192,17 +117,23 @@ async def main(reactor: Any, given: argparse.Namespace) -> None:
     except NoNamespaces as e:
         raise SystemExit(f"bin/load needs a network namespace: {e}") from None
     folder = Path(tempfile.mkdtemp(prefix="sipcluster-load-"))
-    cluster = Cluster.make(namespace, change=_untraced if given.no_log else str)
+    change = load_transfers.configured if given.scenario == "transfers" else str
+    cluster = Cluster.make(
+        namespace, change=lambda toml: _traced(change(toml), not given.no_log)
+    )
+    run = load_transfers.transfers if given.scenario == "transfers" else load
     left = ""
     try:
         await cluster.start(reactor)
-        result = await load(reactor, cluster, given.rate, given.seconds, folder)
+        result = await run(reactor, cluster, given.rate, given.seconds, folder)
         _tell(f"calls         {result.calls}: {result.successful} successful")
         _tell(f"failed        {result.failed} {result.why}")
         _tell(f"datagrams     {result.datagrams}, {result.unseen} not seen")
         _tell(f"repeated      {dict(result.repeatedBy)} {list(result.examples)[:5]}")
         _tell(f"180 after     {1000 * result.ringing:.1f} ms (mean)")
         _tell(f"ms per call   {dict(result.milliseconds)}")
+        if result.answered:
+            _tell(f"ms to answer  {dict(result.answered)}")
         try:
             await cluster.settled(reactor)
         except AssertionError as e:
@@ -235,8 +166,8 @@ async def _status(cluster: Cluster) -> str:
     return (said[0] + said[1]).decode("utf-8", "replace").rstrip()
 
 
-def _untraced(toml: str) -> str:
-    return toml.replace("sip-trace = true", "sip-trace = false")
+def _traced(toml: str, traced: bool) -> str:
+    return toml if traced else toml.replace("sip-trace = true", "sip-trace = false")
 
 
 def run(reactor: Any, *arguments: str) -> Deferred[None]:
@@ -244,10 +175,15 @@ def run(reactor: Any, *arguments: str) -> Deferred[None]:
     What L{react} calls.
     """
     parser = argparse.ArgumentParser("bin/load", description=__doc__)
-    parser.add_argument("--rate", type=float, default=50.0, help="calls a second")
+    parser.add_argument("--scenario", choices=("calls", "transfers"), default="calls")
+    parser.add_argument(
+        "--rate", type=float, help="calls a second: 50, or 20 transfers"
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--no-log", action="store_true", help="without the SIP trace")
-    return whole(reactor, main(reactor, parser.parse_args(arguments)))
+    given = parser.parse_args(arguments)
+    given.rate = given.rate or {"calls": 50.0, "transfers": 20.0}[given.scenario]
+    return whole(reactor, main(reactor, given))
 
 
 if __name__ == "__main__":

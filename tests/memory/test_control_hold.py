@@ -719,7 +719,7 @@ class FailureTests(HoldTestCase):
         done = self.hold(self.alice)
         self.takes(self.bob, self.asked(self.bob, b"inactive", 4000), "inactive")
         self.alice.acknowledge()
-        self.run_(2.1)
+        self.run_(0.0)
         self.takes(self.alice, self.asked(self.alice, b"inactive", 5000), "inactive")
         self.assertDone(done)
         self.hangUp()
