@@ -167,7 +167,7 @@ class Sessions(Ringing):
         if not leg.muted:
             self._noteHold(leg)
 
-    def legConfirmed(self, leg: Leg) -> None:
+    def legConfirmed(self, leg: object) -> None:
         """
         A far end has our 2xx: its session may be changed.
         """

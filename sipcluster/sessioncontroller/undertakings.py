@@ -308,7 +308,7 @@ class Undertakings:
             del self._unconfirmed[waited]
         await self.after(undertaking, 0.0)  # until the leg has done with the ACK
 
-    def confirmed(self, leg: Leg) -> None:
+    def confirmed(self, leg: object) -> None:
         """
         The caller has acknowledged it.
         """

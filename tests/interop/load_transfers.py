@@ -156,7 +156,7 @@ class Unit:
         Ask for something, in the first call where nothing else is said.
         """
         begun = self.reactor.seconds()
-        named = {"thisDN": dn or self.b, "connID": self.connID, **more}
+        named: Any = {"thisDN": dn or self.b, "connID": self.connID, **more}
         answer = await self.client.ask(self.reactor, request(**named))
         self.took.append((request.__name__, self.reactor.seconds() - begun))
         return answer
@@ -271,13 +271,17 @@ class Driver:
         client.begin = lambda event: self._begin(client, event)
 
     def _begin(self, client: Watching, event: Any) -> None:
-        called = event.thisDN is not None and int(event.thisDN) in CALLED
-        if not isinstance(event, messages.EventEstablished) or not called:
+        if (
+            not isinstance(event, messages.EventEstablished)
+            or int(event.thisDN or 0) not in CALLED
+            or int(event.otherDN or 0) not in CALLING
+            or event.previousConnID
+            or event.connID in self._known
+        ):
             return
-        if event.previousConnID or event.connID in self._known:
-            return
-        if int(event.otherDN) not in CALLING:
-            return
+        self._begun(client, event)
+
+    def _begun(self, client: Watching, event: Any) -> None:
         self._known.add(event.connID)
         free = self._free.popleft()
         unit = Unit(

@@ -5,6 +5,8 @@ desktops are told of the answer before that.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 
 from sipcluster.sessioncontroller.isessioncontroller import Why
@@ -55,7 +57,7 @@ class UnacknowledgedTests(Conversation):
         self.answer("B")
         self.rows()
 
-    def waits(self, asked: Deferred[object]) -> None:
+    def waits(self, asked: Deferred[Any]) -> None:
         """
         It waits for the acknowledgement, and does not wait any longer then.
         """
