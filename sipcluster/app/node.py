@@ -201,7 +201,16 @@ class NodeMember(Service):
             configuration.pairHost(pair),
             settings.sipAddress,
             (LogSink(), self.cti.controller, self.cti.monitoring, *sinks),
-            Limits(calls=settings.maxCalls, redirections=nodes.maxRedirections),
+            Limits(
+                calls=settings.maxCalls,
+                redirections=nodes.maxRedirections,
+                sessionInterval=(
+                    max(nodes.sessionExpires, nodes.minSE)
+                    if nodes.sessionExpires
+                    else 0
+                ),
+                shortestSession=nodes.minSE,
+            ),
             role=renderRole(PeerRole(True, runtime.epoch, pair)),
             keeper=runtime.keeper,
         )

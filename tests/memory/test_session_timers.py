@@ -281,3 +281,22 @@ class RefreshTests(SynchronousTestCase):
         """
         self.assertEqual(Refresh(1800, True).expiresIn, 1832.0)
         self.assertEqual(Refresh(10**9, True).expiresIn, 86432.0)
+
+
+class BySettingTests(NodeTestCase):
+    """
+    The configuration wants sessions to be refreshed.
+    """
+
+    settings = {"sessionExpires": 100, "minSE": 200}
+
+    def test_asked(self) -> None:
+        """
+        The called telephone is asked for it, in no less than what may be asked for.
+        """
+        self.alice.request(b"INVITE", "1002", body=sdp())
+        rung = self.peer.expectRequest(b"INVITE")
+        self.assertEqual(rung.headers.first(b"Session-Expires"), b"200;refresher=uas")
+        self.bob.answer(rung, 486)
+        self.alice.acknowledgeRefusal(self.peer.expectResponse(486))
+        self.peer.expectRequest(b"ACK")

@@ -245,6 +245,19 @@ class ClusterNodes(DN):
         "How long a telephone rings before the call is given up.",
         default=120.0,
     )
+    sessionExpires: int = option(
+        "session-expires",
+        kinds.integer(0, 86400),
+        "Seconds in which each leg of a call is refreshed (RFC 4028), by the far end "
+        "or by the node, no less than min-se; 0: only where the far end asks for it.",
+        default=0,
+    )
+    minSE: int = option(
+        "min-se",
+        kinds.integer(90, 86400),
+        "The shortest such time that a far end may ask for; less is answered 422.",
+        default=90,
+    )
     musicOnHold: bool = option(
         "sip-enable-moh",
         kinds.flag(),
