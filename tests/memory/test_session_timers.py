@@ -294,9 +294,9 @@ class BySettingTests(NodeTestCase):
         """
         The called telephone is asked for it, in no less than what may be asked for.
         """
-        self.alice.request(b"INVITE", "1002", body=sdp())
+        asked = self.alice.request(b"INVITE", "1002", body=sdp())
         rung = self.peer.expectRequest(b"INVITE")
         self.assertEqual(rung.headers.first(b"Session-Expires"), b"200;refresher=uas")
         self.bob.answer(rung, 486)
-        self.alice.acknowledgeRefusal(self.peer.expectResponse(486))
+        self.alice.acknowledgeRefusal(self.peer.expectResponse(486), asked)
         self.peer.expectRequest(b"ACK")
