@@ -92,10 +92,14 @@ class Consulting(Digits):
 
         @return: fires with the ConnID of the consultation.
 
-        @raise CallRefused: the party does not talk.
+        @raise CallRefused: the party does not talk, or has nobody to leave the call to.
         """
         if party.state not in TALKING:
             raise CallRefused(Why.WRONG_STATE)
+        if mute:
+            others = self.othersThan(party)
+            if len(others) != 1 or others[0].party.state not in TALKING:
+                raise CallRefused(Why.WRONG_STATE, "there is nobody to connect")
         checkSize((*self.userData, *userData))
         asked = Undertaking(
             "mute" if mute else "consult",

@@ -230,8 +230,9 @@ class ThirdParty(Media):
         first, second = self._first, self._second
         if first is None or second is None:
             return
-        if self.masks(first):
-            if second.party.answered:
+        answered = second.party.answered
+        if self.masks(first) or (answered and self.limits(first)):
+            if answered:
                 await self._join(first, second)
             return
         heard, work = second.heard, self.work
@@ -241,7 +242,7 @@ class ThirdParty(Media):
             answer = await self.renegotiate(first, lambda: heard, False)
             work.heard = heard
             self._noteAnswer(first)
-        if second.party.answered and differ(answer, second.origin.last):
+        if answered and differ(answer, second.origin.last):
             await self._attempt(second, lambda: answer, False)
 
 

@@ -312,6 +312,8 @@ class Transfers(Consulting):
             call.pairFor(party, self, asked.party)
         except CallRefused as e:
             self.work.refuse(asked, e.why, e.text)
+            self.release(Cause.FAILED)
+            self.backToMain(asked.party)
             return
         requester = asked.requester
         asked.isDone()
