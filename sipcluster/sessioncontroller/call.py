@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.logger import Logger
+
 from sipcluster.sessioncontroller.call_resuming import Resuming
 from sipcluster.sessioncontroller.events import (
     Acknowledged,
@@ -25,6 +27,11 @@ from sipcluster.sessioncontroller.events import (
 from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.refers import ReferAsked
 from sipcluster.sessioncontroller.values import CallValue
+
+log = Logger()
+
+#: Digits in an INFO: what telephones may tell media servers.
+_DIGITS = frozenset([b"application/dtmf-relay", b"application/dtmf"])
 
 
 class Call(Resuming):
@@ -48,12 +55,23 @@ class Call(Resuming):
 
     def _relayed(self, leg: Leg, event: Relayed) -> None:
         other = self.other(leg)
-        if other is not None:
-            other.machine.relay(event)
-        else:
-            leg.machine.relayAnswered(
-                RelayAnswered(event.party, event.time, event.serial, 480)
+        status = 480 if other is None else 0
+        if other is not None and other.server and not _areDigits(event):
+            # It would do what a far end says: to this call, and to others.
+            log.warn(
+                "{dn} has nothing to say to {server}",
+                dn=leg.party.view.thisDN,
+                server=other.server,
+                connID=self.connID,
             )
+            self._ua.count("notForServers")
+            status = 415
+        if other is None or status:
+            leg.machine.relayAnswered(
+                RelayAnswered(event.party, event.time, event.serial, status)
+            )
+        else:
+            other.machine.relay(event)
 
     def _released(self, leg: Leg, event: Released) -> None:
         """
@@ -107,6 +125,17 @@ class Call(Resuming):
             heldFor=self.heldFor,
             leaving=-1 if self.leaving is None else self.legs.index(self.leaving),
         )
+
+
+def _areDigits(event: Relayed) -> bool:
+    """
+    Whether what a far end sends is digits, or says nothing.
+    """
+    if event.method != b"INFO":
+        return False
+    kinds = [value for name, value in event.fields if name.lower() == b"content-type"]
+    kind = b",".join(kinds).partition(b";")[0].strip().lower()
+    return not event.body or kind in _DIGITS
 
 
 _HANDLERS: dict[type[CallEvent], Callable[[Call, Leg, Any], None]] = {
