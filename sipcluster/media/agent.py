@@ -181,7 +181,7 @@ class MediaAgent:
             self._sessions[session.id] = session
             try:
                 session.begin(transaction)
-            except Refused:
+            except BaseException:
                 session.abandon()
                 raise
         except Refused as e:

@@ -21,11 +21,18 @@ log = Logger()
 LONGEST = 12 * 3600.0
 
 
+def unfinished(path: Path) -> Path:
+    """
+    What the file of a recording is called until it is whole.
+    """
+    return path.with_name(path.name + ".part")
+
+
 class Recorder:
     """
     One recording.
 
-    The file gets its name when it is whole; before, it ends in C{.part}.
+    The file gets its name when it is whole; before, it is L{unfinished}.
 
     @ivar over: why it has ended; L{None}: it has not.
     """
@@ -68,14 +75,10 @@ class Recorder:
         self.over: Ended | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._part.open("wb")
+            self._file = unfinished(path).open("xb")
             self._file.write(self._header())
         except (OSError, ValueError) as e:
             raise MediaError(f"cannot record to {path.name[:80]!r}: {e}") from e
-
-    @property
-    def _part(self) -> Path:
-        return self._path.with_name(self._path.name + ".part")
 
     @property
     def patient(self) -> bool:
@@ -140,7 +143,7 @@ class Recorder:
             self._file.seek(0)
             self._file.write(self._header())
             self._file.close()
-            os.replace(self._part, self._path)
+            os.replace(unfinished(self._path), self._path)
         except (OSError, ValueError) as e:
             log.error("Cannot end {path}: {why}", path=self._path.name, why=e)
             with contextlib.suppress(OSError, ValueError):

@@ -332,6 +332,12 @@ class Dialogs:
             return
         if self._records is not None:
             self._rtp.endRecording()
+        try:
+            # Somebody else may have taken the name while something was played.
+            dialog.recording, path = self._recording(record.destination)
+        except (OSError, ValueError) as e:
+            self._recordsNothing(dialog, path, str(e))
+            return
 
         def done(ended: Ended, seconds: float) -> None:
             if self._records is dialog:
@@ -349,12 +355,18 @@ class Dialogs:
         try:
             self._rtp.record(path, done, record.longest, record.silence or None)
         except MediaError as e:
-            log.error("recording {path}: {why}", path=str(path), why=e)
             self._records = None
-            dialog.left.discard("record")
-            dialog.values["record.end"] = "record.failed"
-            # Not before it is answered that it has begun.
-            self._timers.after(0.0, self._look, dialog)
+            self._recordsNothing(dialog, path, str(e))
+
+    def _recordsNothing(self, dialog: Dialog, path: Path, why: str) -> None:
+        """
+        There can be no recording.
+        """
+        log.error("recording {path}: {why}", path=str(path), why=why)
+        dialog.left.discard("record")
+        dialog.values["record.end"] = "record.failed"
+        # Not before it is answered that it has begun.
+        self._timers.after(0.0, self._look, dialog)
 
     # Who has answered
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from sipcluster.media.recorder import unfinished
+
 
 def recordingAt(folder: Path, wanted: str, unnamed: Callable[[], str]) -> Path:
     """
-    Find a file for a recording, one that is not there yet.
+    Find a file for a recording, one that is not there yet, and that nobody writes.
 
     @param wanted: a URI or a name; C{""}: any.
 
@@ -34,7 +36,7 @@ def recordingAt(folder: Path, wanted: str, unnamed: Callable[[], str]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     stem = path.stem
     for number in range(2, 1000):
-        if not path.exists():
+        if not path.exists() and not unfinished(path).exists():
             return path
         path = path.with_name(f"{stem}-{number}.wav")
     raise OSError("too many recordings of that name")

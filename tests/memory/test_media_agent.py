@@ -363,6 +363,22 @@ class UserAgentTests(MediaAgentTestCase):
         self.assertEqual(response.headers.first(b"Min-SE"), b"90")
         self.node.acknowledgeRefusal(response, request)
 
+    def test_malformedTimer(self) -> None:
+        """
+        An INVITE whose interval cannot be read is refused, and leaves no session.
+        """
+        request = self.node.build(
+            b"INVITE",
+            fields=[(b"Supported", b"timer"), (b"Session-Expires", b"soon")],
+            uri=f"sip:annc@{MEDIA};play=x.wav".encode(),
+            body=sdp("node"),
+        )
+        self.peer.send(request)
+        response = self.peer.expectResponse(400, request)
+        self.node.acknowledgeRefusal(response, request)
+        self.assertEqual(self.agent.status()["calls"], 0)
+        self.assertEqual(self.engine.live, [])
+
     def test_lastsTooLong(self) -> None:
         """
         No session lasts longer than the settings allow.

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from sipcluster.media.g711 import OTHER
 from sipcluster.media.imedia import Codec, Ended, MediaError
 from sipcluster.media.recorder import Recorder
+from sipcluster.media.session_recordings import recordingAt
 from sipcluster.media.wav import U_LAW, header
 
 U, A = Codec.PCMU, Codec.PCMA
@@ -47,6 +48,15 @@ class RecorderTests(SynchronousTestCase):
         )
         self.assertEqual(recorder.seconds, 0.04)
         self.assertEqual(os.listdir(self.path.parent), ["one.wav"])
+
+    def test_underWay(self) -> None:
+        """
+        A file that is being written is not written over.
+        """
+        recorder = self._recorder()
+        self.assertRaises(MediaError, self._recorder)
+        recorder.end(Ended.STOPPED)
+        self._recorder().end(Ended.STOPPED)
 
     def test_twoChannels(self) -> None:
         """
@@ -130,3 +140,23 @@ class RecorderTests(SynchronousTestCase):
         self.assertIs(recorder.end(Ended.FAILED), Ended.FAILED)
         self.assertIs(recorder.end(Ended.DONE), Ended.FAILED)
         self.assertFalse(self.path.exists())
+
+
+class NameTests(SynchronousTestCase):
+    """
+    L{recordingAt} finds names for recordings.
+    """
+
+    def test_underWay(self) -> None:
+        """
+        A name is taken as soon as somebody records under it, and stays so.
+        """
+        folder = Path(self.mktemp())
+        names = []
+        for _ in range(3):
+            path = recordingAt(folder, "box/1001", lambda: "any")
+            names.append(path.name)
+            recorder = Recorder(path, U, None, 60.0, None, False)
+        recorder.end(Ended.STOPPED)
+        names.append(recordingAt(folder, "box/1001", lambda: "any").name)
+        self.assertEqual(names, ["1001.wav", "1001-2.wav", "1001-3.wav", "1001-4.wav"])
