@@ -52,12 +52,8 @@ class CallBase(CallParts):
         Let go of everything that points back here.
         """
         self._letGo()
-        index = self._ua.parties
         for party in self.parties:
-            party.forget()
-            found = index.get(party.view.thisDN)
-            if found is not None and found.pop(party, found) is None and not found:
-                del index[party.view.thisDN]
+            self.forgetParty(party)
         self._ended(self)  # type: ignore[arg-type] # as above
 
     def release(

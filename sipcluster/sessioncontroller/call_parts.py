@@ -17,6 +17,9 @@ from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.session_description import SessionOrigin
 
+#: Parties of a call, with those who have left it, before the latter are forgotten.
+MOST_REMEMBERED = 128
+
 
 def _toldNobody(event: CallEvent) -> None:
     """
@@ -70,11 +73,42 @@ class CallParts(CallData):
             "",
             self.conference,
         )
+        self._forgetGone()
         party = Party(view, self._publish, state)
         self.parties.append(party)
         if internal:
             self._ua.parties.setdefault(dn, {})[party] = None
         return party
+
+    def _forgetGone(self) -> None:
+        """
+        Let go of those who have left long ago, in a call that many have come to: each
+        transfer that nobody takes leaves one behind.
+        """
+        if len(self.parties) < MOST_REMEMBERED:
+            return
+        kept = {leg.party for leg in self.legs}
+        if self._queue is not None:
+            kept.add(self._queue.party)
+        if self._work is not None:
+            kept.update(one.whose for one in self._work.begun if one.whose is not None)
+        stay = []
+        for party in self.parties:
+            if party in kept or party.state != "Cleared":
+                stay.append(party)
+            else:
+                self.forgetParty(party)
+        self.parties = stay
+
+    def forgetParty(self, party: Party) -> None:
+        """
+        Let go of a party of which nobody is told any more.
+        """
+        party.forget()
+        index = self._ua.parties
+        found = index.get(party.view.thisDN)
+        if found is not None and found.pop(party, found) is None and not found:
+            del index[party.view.thisDN]
 
     def partyOf(self, dn: str) -> Party | None:
         """
@@ -324,6 +358,7 @@ class CallParts(CallData):
             previousConnID=view.connID,
             conference=False,
         )
+        self._forgetGone()
         self.parties.append(party)
         if second:
             self._second = leg
