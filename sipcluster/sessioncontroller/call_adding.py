@@ -195,7 +195,7 @@ class Adding(Conferences):
         party.standing = standing
         leg = self.addLeg(party, False, loose=True)
         near = self.legOf(other)
-        leg.proxy = None if near is None else near.proxy
+        leg.proxy = self._ua.home(found.dn) or (None if near is None else near.proxy)
         number = escapeUser(other.view.thisDN.encode())
         leg.aim(found, b"<sip:%b@%b>" % (number, self._ua.domain), 70, ())
         log.info(

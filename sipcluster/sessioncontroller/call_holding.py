@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from sipcluster.sessioncontroller.call_adding import Adding
 from sipcluster.sessioncontroller.events import (
-    Fields,
     Held,
     ModificationAnswered,
     ModificationAsked,
@@ -156,7 +155,6 @@ class Holding(Adding):
                 event.time,
                 200,
                 body=body,
-                fields=_refreshedBy(event.fields),
             )
         )
         if event.body:
@@ -174,17 +172,3 @@ class Holding(Adding):
             self.alignSoon()
         else:
             super().cannotJoin(leg, why)
-
-
-def _refreshedBy(fields: Fields) -> Fields:
-    """
-    What the node says of a session that the far end refreshes (RFC 4028 section 9).
-    """
-    for name, value in fields:
-        if name.lower() in (b"session-expires", b"x"):
-            seconds = value.partition(b";")[0].strip()
-            return (
-                (b"Require", b"timer"),
-                (b"Session-Expires", b"%b;refresher=uac" % seconds),
-            )
-    return ()

@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Undertakings that one call may have at one time.
+#: Undertakings that one call may be asked for at one time.
 MOST = 8
+
+#: Kinds that nobody asks for: there is one of each at most that waits, or one for each
+#: that was asked.
+_OWN = frozenset(["align", "connect", "bring", "mix"])
 
 
 def withoutFrames(result: T) -> T:
@@ -132,7 +136,7 @@ class Undertakings:
         """
         if self.ended:
             raise CallRefused(Why.DISCONNECTED)
-        if len(self.begun) >= MOST:
+        if len(self.begun) >= MOST and undertaking.kind not in _OWN:
             raise CallRefused(Why.LIMIT)
         self.begun.append(undertaking)
 
@@ -289,7 +293,8 @@ class Undertakings:
         if answered is not None:
             answered.errback(CallRefused(Why.DISCONNECTED))
         for waited in [one for one, whose in self._unconfirmed.items() if whose is leg]:
-            waited.errback(CallRefused(Why.DISCONNECTED))
+            if not waited.called:  # what became of the one before may have ended all
+                waited.errback(CallRefused(Why.DISCONNECTED))
 
     async def confirmation(self, undertaking: Undertaking, leg: Leg) -> None:
         """
@@ -313,7 +318,8 @@ class Undertakings:
         The caller has acknowledged it.
         """
         for waited in [one for one, whose in self._unconfirmed.items() if whose is leg]:
-            waited.callback(None)
+            if not waited.called:
+                waited.callback(None)
 
     def server(self, undertaking: Undertaking, leg: Leg) -> Deferred[None]:
         """
