@@ -104,6 +104,13 @@ class Line(Telephone):
         self.said = super().description(direction)
         return self.said
 
+    def begins(self, invite: Request) -> None:
+        """
+        It calls with an INVITE that was made elsewhere.
+        """
+        self._calls = self.phone.invite = invite
+        self._callIDs.add(invite.callID)
+
     def refer(self, to: bytes) -> Request:
         """
         Ask the other side to call somebody.

@@ -243,9 +243,11 @@ class Line(Telephone):
 
     def _callAgain(self, response: Response, before: Request) -> None:
         self.phone.challenged(response, before)
+        replaces = before.headers.all(b"Replaces")
         request = self.phone.build(
             b"INVITE",
             before.uri.partition(b":")[2].partition(b"@")[0].decode(),
+            [(b"Replaces", value) for value in replaces],
             body=before.body,
             callID=before.callID,
             number=before.cseq.number + 1,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.memory.conversations import replacing
 from tests.memory.test_calls_takeover import Step, TakeoverLives, call, does, waits
+from tests.memory.test_replaces import speaksOf
 from tests.memory.test_transfers_takeover import (
     TALKS,
     TransferLives,
@@ -36,6 +37,22 @@ def refersToCall(test: TakeoverLives) -> None:
     assert isinstance(test, TransferLives)
     line, other = (test.line("B", connID) for connID in test.known[:2])
     line.refer(replacing(other).encode())
+
+
+def replaces(letter: str, other: str) -> Step:
+    """
+    A telephone takes the place of another one.
+    """
+
+    def act(test: TakeoverLives) -> None:
+        assert isinstance(test, TransferLives)
+        line = test.desks[letter].newLine()
+        value = speaksOf(test.legOf(other, test.known[0]))
+        body = line.description()
+        request = line.phone.request(b"INVITE", "1002", [(b"Replaces", value)], body)
+        line.begins(request)
+
+    return act
 
 
 CONSULTS = [*TALKS, does("B", "hold"), call("B", "1003"), does("C", "answer")]
@@ -71,6 +88,13 @@ class LifeTests(TransferLives):
             *ends("B"),
             waits(5),
             does("C", "answer"),
+            hears("A", "C"),
+            *ends("C"),
+        ],
+        "replaces": [*TALKS, replaces("C", "B"), hears("A", "C"), *ends("A")],
+        "pickUp": [
+            call("A", "1002"),
+            replaces("C", "B"),
             hears("A", "C"),
             *ends("C"),
         ],

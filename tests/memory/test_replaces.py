@@ -42,8 +42,7 @@ class ReplacesTestCase(Conversation):
             [(b"Replaces", value), (b"Require", b"replaces")],
             line.description() if offers else b"",
         )
-        line._calls = line.phone.invite = self.asked
-        line._callIDs.add(self.asked.callID)
+        line.begins(self.asked)
         return line
 
     def comes(self, letter: str, value: bytes, offers: bool = True) -> Line:
