@@ -98,8 +98,10 @@ class Queueing(Predictive):
         assert now is not None
         if left:
             now.timer = timers.after(left, self._routerSilent)
+        now.given = given
+        if given is not None and given.lasts and given.applied:
+            given.timer = timers.after(given.lasts, self._givenLong)
         if given is not None and given.media is not None:
-            now.given = given
             self.play(stays, given.media)
         else:
             self.silence(stays)
@@ -129,6 +131,10 @@ class Queueing(Predictive):
         party, work = waiting.party, consultation._work
         left = 0.0 if waiting.timer is None else waiting.timer.left
         given = waiting.given
+        if given is not None:
+            # What is left of it, where it has begun.
+            lasts = given.lasts if given.timer is None else given.timer.left
+            given = Given(given.treatment, given.media, None, given.applied, lasts)
         if work is not None:
             work.gone(party)
         consultation._queue = None
@@ -155,8 +161,6 @@ class Queueing(Predictive):
             defaults=waiting.defaults,
             lastDigit=waiting.lastDigit,
         )
-        if given is not None:
-            given = Given(given.treatment, given.media, None, given.applied)
         return given, left
 
     def _queueAt(

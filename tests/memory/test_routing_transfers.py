@@ -105,6 +105,36 @@ class TransferTests(QueueTestCase):
         )
         self.endAll()
 
+    def endsInTime(self, kind: TreatmentType) -> None:
+        """
+        What is given for five seconds ends then, although Bob leaves meanwhile.
+        """
+        c2 = self.consults()
+        self.successResultOf(self.give(c2, kind, (("DURATION", 5),)))
+        self.pass_(2)
+        self.done(self.controller.completeTransfer("1002", self.c1, c2, WHO))
+        self.rows()
+        self.pass_(2.5)
+        self.assertEqual(self.rows(), [])
+        self.pass_(1)
+        ended = f"c1 TreatmentEnded 5000/dest A/orig from c2 {kind.value}"
+        self.assertEqual(self.rows(), [ended])
+        self.assertSilent(self.c1, "A")
+        self.assertNoSession()
+        self.endAll()
+
+    def test_completedForATime(self) -> None:
+        """
+        What was given for a time ends when that is over.
+        """
+        self.endsInTime(TreatmentType.MUSIC)
+
+    def test_silentForATime(self) -> None:
+        """
+        So does silence.
+        """
+        self.endsInTime(TreatmentType.SILENCE)
+
     def test_completedInSilence(self) -> None:
         """
         Who waits then without being given anything hears nobody; when nobody says
