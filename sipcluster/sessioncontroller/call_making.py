@@ -27,6 +27,7 @@ from sipcluster.sessioncontroller.events import (
     Role,
     ThirdParty,
 )
+from sipcluster.sessioncontroller.identity import believed
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     Destination,
@@ -77,8 +78,9 @@ class Making(CallBase):
         leg.machine.arrive()
 
     def _offered(self, leg: Leg, event: Offered) -> None:
-        self._fields = (*event.fields, *self._fields)
         assert self._asked is not None
+        fields = believed(event.fields, self._asked.caller)
+        self._fields = (*fields, *self._fields)
         self._seek(leg, event, self._asked)
 
     def _seek(self, leg: Leg, offer: Offered, asked: Asked) -> None:

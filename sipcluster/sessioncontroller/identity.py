@@ -37,6 +37,12 @@ NOBODY = "anonymous"
 #: Wishes that mean that the caller is not to be shown.
 _HIDING = frozenset([b"id", b"user", b"header"])
 
+#: What makes telephones answer by themselves, among others.
+_ALERTING = frozenset([b"alert-info", b"call-info"])
+
+#: Where a call was meant to go before.
+_DIVERTING = frozenset([b"diversion", b"history-info"])
+
 
 @frozen
 class Caller:
@@ -132,6 +138,27 @@ def _asserted(headers: Headers) -> Caller | None:
         if number:
             return Caller(number, address.display)
     return None
+
+
+def believed(fields: Fields, sender: object) -> Fields:
+    """
+    What of the header fields of an INVITE the called side is told.
+
+    A telephone does not say who has diverted its call: at a trunk that may stand for
+    who calls, and who pays.  And nobody outside lets telephones answer by themselves,
+    unless its trunk is trusted.
+
+    @param sender: the DN that it comes from.
+    """
+    if not fields:
+        return fields
+    if isinstance(sender, ExtensionDN):
+        unwanted = _DIVERTING
+    elif isinstance(sender, TrunkDN) and not sender.trusted:
+        unwanted = _ALERTING
+    else:
+        return fields
+    return tuple(field for field in fields if field[0].lower() not in unwanted)
 
 
 def told(fields: Fields, caller: bytes, trusted: bool) -> Fields:

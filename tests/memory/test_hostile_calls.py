@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from sipcluster.sessioncontroller.call_parts import MOST_REMEMBERED
 from tests.memory.controls import WHO
-from tests.memory.conversations import DOMAIN
+from tests.memory.nodes import DOMAIN
 from tests.memory.test_refer import ReferTestCase
 
 

@@ -125,6 +125,32 @@ class StrangerTests(IdentityTestCase):
         self.assertFrom(invite, ANONYMOUS)
         self.assertEqual({ani for _, ani in self.callers()}, {"anonymous"})
 
+    def test_alerting(self) -> None:
+        """
+        Telephones answer by themselves when another one wants it; who calls by a trunk
+        that is not trusted could hear what is said in a room.
+        """
+        fields = (
+            (b"Call-Info", b"<sip:x>;answer-after=0"),
+            (b"Alert-Info", b"<http://x>;info=alert-autoanswer;delay=0"),
+        )
+        for caller, number in ((self.alice, 2), (self.far, 0)):
+            invite = self.called(caller, "1002", *fields)
+            self.assertEqual(sum(n in invite.headers for n, _ in fields), number)
+
+    def test_divertedByTelephone(self) -> None:
+        """
+        Nobody is told what a telephone says of who has diverted its call.
+        """
+        fields = (
+            (b"diversion", b"<sip:5550199@x>;reason=no-answer"),
+            (b"History-Info", b"<sip:5550199@x>;index=1"),
+        )
+        for to in ("1002", "9555"):
+            invite = self.called(self.alice, to, *fields)
+            for name, _ in fields:
+                self.assertNotIn(name, invite.headers)
+
 
 class TrustedTests(IdentityTestCase):
     """
@@ -228,7 +254,7 @@ class DiversionTests(IdentityTestCase):
         """
         before = (b"Diversion", b"<sip:x@y>;reason=no-answer")
         history = (b"History-Info", b"<sip:x@y>;index=1, <sip:1002@y>;index=1.3")
-        self.alice.request(b"INVITE", "1002", [before, history], body=sdp())
+        self.far.request(b"INVITE", "1002", [before, history], body=sdp())
         invite = self.peer.expectRequest(b"INVITE")
         self.assertEqual(self.told(invite), ([before[1]], [history[1]]))
         uri = b"<sip:1003@lab.example>"
@@ -238,4 +264,7 @@ class DiversionTests(IdentityTestCase):
         ours = b"<sip:1002@lab.example>;reason=deflection;counter=1"
         further = b"<sip:1003@lab.example;cause=480>;index=1.3.1;mp=1.3"
         self.assertEqual(self.told(invite), ([ours, before[1]], [history[1], further]))
-        self.ends(self.carol, invite)
+        self.carol.refuse(invite, 480)
+        self.peer.expectRequest(b"ACK")
+        assert self.far.invite is not None
+        self.far.acknowledgeRefusal(self.peer.expectResponse(480), self.far.invite)
