@@ -323,3 +323,47 @@ class RecordingTests(MediaTestCase):
         await self.hears(phone, "A", 0.9)
         phone.say("hangup")
         await self.mediaIdle()
+
+
+class SupervisionTests(TalkingTestCase):
+    """
+    C supervises B, who talks to A.
+    """
+
+    async def mode(self, mode: str) -> None:
+        """
+        C is heard in another way.
+        """
+        on = mode == "mute"
+        await self.ask(
+            self.clients["C"],
+            self.by(
+                messages.RequestSetMuteOn if on else messages.RequestSetMuteOff,
+                "C",
+                extensions=(("MonitorMode", mode),),
+            ),
+            messages.EventMuteOn if on else messages.EventMuteOff,
+        )
+
+    async def test_modes(self) -> None:
+        """
+        A supervisor hears both; nobody hears him, then the one whom he coaches, then
+        both. When he leaves they go on without the media server.
+        """
+        await self.ask(
+            self.clients["C"],
+            messages.RequestMonitorNextCall(thisDN=NUMBERS["C"], otherDN=NUMBERS["B"]),
+            messages.EventMonitoringNextCall,
+        )
+        await self.answered(self.c)
+        await self.hear(A="B", B="A", C="AB")
+        await self.mode("coach")
+        await self.hear(A="B", B="AC", C="AB")
+        await self.mode("connect")
+        await self.hear(A="BC", B="AC", C="AB")
+        await self.mode("mute")
+        await self.hear(A="B", B="A", C="AB")
+        self.c.say("hangup")
+        await self.mediaIdle()
+        await self.hear(A="B", B="A")
+        await self.closed(self.a)
