@@ -302,7 +302,7 @@ class RefusalTests(NodeTestCase):
             response = self.peer.expectResponse(status, request)
             if method == b"SUBSCRIBE":
                 allowed = response.headers.first(b"Allow-Events")
-                self.assertEqual(allowed, b"message-summary")
+                self.assertEqual(allowed, b"message-summary, dialog")
                 continue
             self.assertIn(b"INVITE", response.headers.first(b"Allow") or b"")
         request = self.alice.build(b"BYE", "1002")
