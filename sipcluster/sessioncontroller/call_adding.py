@@ -35,6 +35,7 @@ from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     CallRefused,
     Destination,
+    ExtensionDN,
     Refusal,
     Why,
 )
@@ -310,6 +311,22 @@ class Adding(Conferences):
         if leg is not None and self.isCalledIn(leg):
             return leg
         return super()._alerted(party)
+
+    def redirectParty(
+        self,
+        party: Party,
+        destination: str,
+        forwarder: ExtensionDN | None,
+        requester: Requester | None,
+    ) -> Deferred[None]:
+        """
+        See L{Ringing<sipcluster.sessioncontroller.call_ringing.Ringing>}.  Who is
+        called into a call sends nobody else there.
+        """
+        leg = self.legOf(party) if len(self.parties) > 2 else None
+        if leg is not None and self.isCalledIn(leg):
+            raise CallRefused(Why.WRONG_STATE, "it is called into a call")
+        return super().redirectParty(party, destination, forwarder, requester)
 
     def _progressed(self, leg: Leg, event: Progressed) -> None:
         if self.isCalledIn(leg):

@@ -260,6 +260,8 @@ class Ringing(AskedOf):
             raise CallRefused(Why.INVALID_DESTINATION, "it rings there")
         if caller.internal and found.dn == caller.thisDN:
             raise CallRefused(Why.INVALID_DESTINATION, "that one calls")
+        if self.partyOf(found.dn) is not None:
+            raise CallRefused(Why.INVALID_DESTINATION, "it is in the call")
         if self._made >= self._ua.limits.legs:
             raise CallRefused(Why.LIMIT, "the call went through too many telephones")
         self.loosen(leg)

@@ -28,6 +28,7 @@ from sipcluster.sessioncontroller.events import (
     Role,
     ThirdParty,
 )
+from sipcluster.sessioncontroller.identity import shownAs
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     CallRefused,
@@ -39,7 +40,6 @@ from sipcluster.sessioncontroller.leg import Leg
 from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.party_events import PartyChanged
 from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
-from sipcluster.sip.grammar import escapeUser
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList
 
@@ -130,7 +130,7 @@ class Transfers(Consulting):
         """
         stays = self._staysWithout(party)
         staying = stays.party.view
-        if staying.internal and found.dn == staying.thisDN:
+        if self.partyOf(found.dn) not in (None, party):
             raise CallRefused(Why.INVALID_DESTINATION, "it is in the call")
         view = party.view
         leg = self.legOf(party)
@@ -160,8 +160,7 @@ class Transfers(Consulting):
         Whoever is called from now on is called in the name of a far end.
         """
         if not (leg is self._first and leg.incoming and self._from):
-            number = escapeUser(leg.party.view.thisDN.encode())
-            self._from = b"<sip:%b@%b>" % (number, self._ua.domain)
+            self._from = shownAs(leg.party.view, self._ua.domain)
 
     def attach(self, userData: KVList) -> None:
         """
@@ -370,9 +369,9 @@ class Transfers(Consulting):
         if len(stays) != 1 or len(come) != 1:
             raise CallRefused(Why.WRONG_STATE, "there is nobody to connect")
         (stay,), (comes,) = stays, come
-        one, other = stay.party.view, comes.party.view
-        if one.internal and one.thisDN == other.thisDN:
-            raise CallRefused(Why.WRONG_STATE, "it is the same one")
+        coming = comes.party.view
+        if coming.internal and self.partyOf(coming.thisDN) not in (None, party):
+            raise CallRefused(Why.WRONG_STATE, "it is in the call")
         if (
             party.state not in TALKING
             or stay.party.state not in TALKING
