@@ -31,6 +31,7 @@ from sipcluster.sessioncontroller.events import (
     ThirdParty,
 )
 from sipcluster.sessioncontroller.iconferences import MOST_PARTIES
+from sipcluster.sessioncontroller.identity import shownAs
 from sipcluster.sessioncontroller.isessioncontroller import (
     Asked,
     CallRefused,
@@ -44,7 +45,6 @@ from sipcluster.sessioncontroller.party import Party
 from sipcluster.sessioncontroller.session_description import nothingYet
 from sipcluster.sessioncontroller.standing import AS_USUAL, Standing
 from sipcluster.sessioncontroller.undertakings import Undertaking, withoutFrames
-from sipcluster.sip.grammar import escapeUser
 from sipcluster.wire.correlation import Requester
 from sipcluster.wire.kvlist import KVList
 
@@ -197,8 +197,7 @@ class Adding(Conferences):
         leg = self.addLeg(party, False, loose=True)
         near = self.legOf(other)
         leg.proxy = self._ua.home(found.dn) or (None if near is None else near.proxy)
-        number = escapeUser(other.view.thisDN.encode())
-        leg.aim(found, b"<sip:%b@%b>" % (number, self._ua.domain), 70, ())
+        leg.aim(found, shownAs(other.view, self._ua.domain), 70, ())
         log.info(
             "call {connID} has one more leg {callID}",
             connID=self.connID,

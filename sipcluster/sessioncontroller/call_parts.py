@@ -73,7 +73,8 @@ class CallParts(CallData):
             "",
             self.conference,
         )
-        self._forgetGone()
+        if state == "Null":
+            self._forgetGone()
         party = Party(view, self._publish, state)
         self.parties.append(party)
         if internal:
@@ -119,6 +120,15 @@ class CallParts(CallData):
             if view.thisDN == dn and view.internal and party.live:
                 return party
         return None
+
+    def isHidden(self, number: str) -> bool:
+        """
+        Whether telephones are not to be shown that somebody with this number is in the
+        call.
+        """
+        return any(
+            party.view.hidden and party.view.thisDN == number for party in self.parties
+        )
 
     def addLeg(
         self,

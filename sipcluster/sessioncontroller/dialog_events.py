@@ -92,7 +92,7 @@ def _call(ua: UserAgent, party: Party, state: bytes) -> bytes:
             b"</target></local>"
         ) % escaped(_address(ua, view.thisDN))
     remote = b""
-    if view.otherDN:
+    if view.otherDN and not (call is not None and call.isHidden(view.otherDN)):
         other = escaped(_address(ua, view.otherDN))
         remote = b'<remote><identity>%b</identity><target uri="%b"/></remote>' % (
             other,

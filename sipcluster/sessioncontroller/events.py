@@ -123,6 +123,7 @@ class PartyView:
     @ivar thisQueue: the routing point that the call went through last, or at which
         it is; C{""}: none.
     @ivar conference: the consultation is to become a conference, not a transfer.
+    @ivar hidden: telephones are not to be shown who it is.
     """
 
     connID: str
@@ -140,6 +141,7 @@ class PartyView:
     previousConnID: str = ""
     thisQueue: str = ""
     conference: bool = False
+    hidden: bool = False
 
 
 @frozen

@@ -13,7 +13,7 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from sipcluster.sessioncontroller.authentication import numberOf
-from sipcluster.sessioncontroller.events import Fields
+from sipcluster.sessioncontroller.events import Fields, PartyView
 from sipcluster.sessioncontroller.isessioncontroller import ExtensionDN, TrunkDN
 from sipcluster.sip.address import Address
 from sipcluster.sip.errors import MalformedMessage
@@ -86,6 +86,15 @@ class Caller:
         if self.number == NOBODY:
             return ((PRIVACY, b"id"),)
         return ((ASSERTED, self.address(domain)), (PRIVACY, b"id"))
+
+
+def shownAs(view: PartyView, domain: bytes) -> bytes:
+    """
+    The From with which somebody is called in the name of a party, without a tag.
+    """
+    if view.hidden:
+        return ANONYMOUS
+    return b"<sip:%b@%b>" % (escapeUser(view.thisDN.encode()), domain)
 
 
 def wishes(headers: Headers) -> list[bytes]:

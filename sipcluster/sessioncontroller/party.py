@@ -154,6 +154,7 @@ class Party:
             view.conference,
             None if view.callType is callType else view.callType,
             None if self.standing is AS_USUAL else self.standing,
+            view.hidden,
         )
 
 

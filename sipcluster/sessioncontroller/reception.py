@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from attrs import evolve
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -329,6 +330,8 @@ class Reception:
         if internal:
             self.noteConsultation(call, ani)
         party = call.addParty(ani, Role.ORIGINATION, internal)
+        if caller.hidden:
+            party.view = evolve(party.view, hidden=True)
         leg = call.addLeg(party, True, request.callID)
         leg.proxy = self.ua.proxies.at(transaction.flow.remote[0])
         try:

@@ -62,6 +62,7 @@ def restoreCall(
                 previousConnID=written.previousConnID,
                 thisQueue=written.thisQueue,
                 conference=written.conference,
+                hidden=written.hidden,
             )
     return call
 

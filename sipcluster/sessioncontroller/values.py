@@ -62,6 +62,7 @@ class PartyValue(Struct, frozen=True, omit_defaults=True, gc=False):
     conference: bool = False
     callType: CallType | None = None
     standing: Standing | None = None
+    hidden: bool = False
 
 
 class OutgoingInviteValue(Struct, frozen=True, omit_defaults=True, gc=False):
