@@ -145,17 +145,13 @@ class Resuming(Referring):
             self._resumeMaking(making, findDN)
         self._resumeQueue(value)
         # Our own re-INVITEs that are under way come to their ends first.
-        pending = [
-            self.work.modification(leg)
-            for leg, written in zip(self.legs, value.legs, strict=False)
-            if leg.change is not None
-            and written.asking is not None
-            and written.asking.own
-        ]
-        for one in pending:
-            one.addErrback(lambda _: None)
+        written = {one.localTag: one.asking for one in value.legs}
+        for leg in self.legs:
+            asking = written.get(leg.localTag)
+            if leg.change is not None and asking is not None and asking.own:
+                self.work.resumed(leg)
         for undertaking in value.undertakings:
-            self._resumeOne(undertaking, pending, findDN)
+            self._resumeOne(undertaking, findDN)
         if not all(leg.joined for leg in self.legs):
             self.alignSoon()
         if any(party.state == "Failed" for party in self.parties):
@@ -209,9 +205,7 @@ class Resuming(Referring):
         else:
             self._follow(forward)
 
-    def _resumeOne(
-        self, value: UndertakingValue, pending: list[Deferred[Any]], findDN: FindDN
-    ) -> None:
+    def _resumeOne(self, value: UndertakingValue, findDN: FindDN) -> None:
         if value.kind == "align":
             return  # see L{resume}
         party = self.parties[value.party]
@@ -227,16 +221,11 @@ class Resuming(Referring):
         first, second = self._first, self._second
         leg = first if first is not None and first.party is party else second
 
-        async def after(act: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
-            for one in pending:
-                await one
-            await act()
-
         def inTurn(
             undertaking: Undertaking,
             act: Callable[[], Coroutine[Deferred[Any], Any, None]],
         ) -> Deferred[None]:
-            return self._inTurn(undertaking, lambda: after(act), value.left)
+            return self._inTurn(undertaking, act, value.left)
 
         done: Deferred[Any]
         try:

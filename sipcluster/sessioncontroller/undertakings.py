@@ -126,6 +126,7 @@ class Undertakings:
     _unconfirmed: dict[Deferred[None], Leg] = field(factory=dict)
     _turn: DeferredLock = field(factory=DeferredLock)
     _waiting: dict[Deferred[Any], Undertaking] = field(factory=dict)
+    _before: list[Deferred[Any]] = field(factory=list)
     _serial: int = 0
 
     def begin(self, undertaking: Undertaking) -> None:
@@ -178,11 +179,14 @@ class Undertakings:
                 self.refuse(undertaking, Why.TIMEOUT)
 
         async def change() -> T:
-            if self.ended:
-                raise CallRefused(Why.DISCONNECTED)
             self.current = undertaking
             timer = undertaking.timer = self._ua.timers.after(seconds, late)
             try:
+                for one in self._before:
+                    await one
+                self._before.clear()
+                if self.ended:
+                    raise CallRefused(Why.DISCONNECTED)
                 return await act()
             finally:
                 timer.cancel()
@@ -274,6 +278,13 @@ class Undertakings:
         answered: Deferred[ModificationAnswered] = Deferred()
         self.modifications[leg] = answered
         return answered
+
+    def resumed(self, leg: Leg) -> None:
+        """
+        Another process has sent a re-INVITE of our own: before that is answered nothing
+        else changes the session.
+        """
+        self._before.append(self.modification(leg).addErrback(lambda _: None))
 
     def relay(self) -> tuple[int, Deferred[int]]:
         """

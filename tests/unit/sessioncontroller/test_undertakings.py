@@ -4,6 +4,7 @@ Tests for L{sipcluster.sessioncontroller.undertakings}.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 from attrs import define
@@ -111,3 +112,26 @@ class UndertakingsTests(SynchronousTestCase):
         first.addCallback(lambda _: self.work.end())
         self.work.confirmed(self.leg)
         self.failureResultOf(second, CallRefused)
+
+    def test_resumed(self) -> None:
+        """
+        What was asked waits until a re-INVITE that another process has sent is
+        answered, whoever has its turn first, or until its leg has gone.
+        """
+        done: list[str] = []
+
+        async def act(name: str) -> None:
+            done.append(name)
+
+        other = cast(Any, Caller())
+        self.work.resumed(self.leg)
+        self.work.resumed(other)
+        for name in ("align", "hold"):
+            asked = Undertaking(name, None)
+            self.work.inTurn(asked, 5.0, partial(act, name), lambda: None)
+        self.work.modifications.pop(self.leg).callback(cast(Any, None))
+        self.assertEqual(done, [])
+        self.work.legGone(other)
+        self.assertEqual(done, ["align", "hold"])
+        self.assertEqual(self.work.begun, [])
+        self.assertEqual(self.work.modifications, {})
