@@ -17,6 +17,7 @@ from sipcluster.app import (
     control_dns,
     control_pairs,
     ladder,
+    short_ladder,
     tlib_monitor,
 )
 from sipcluster.app.control_cluster import (
@@ -209,11 +210,13 @@ def trace(
     if not ids:
         raise Refused(f"no call has the Call-ID, CallUUID or ConnID {arguments.call}")
     found = ladder.records(files, ids)
-    drawn = ladder.messages(found)
 
     def lines() -> Iterator[str]:
+        if arguments.short:
+            yield from short_ladder.drawShortly(short_ladder.shortly(found))
+            return
         yield from ladder.named(ids, found)
-        yield from ladder.draw(drawn, arguments.verbose)
+        yield from ladder.draw(ladder.messages(found), arguments.verbose)
 
     return found, lines()
 
@@ -257,6 +260,12 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--verbose", "-v", action="store_true", help="whole messages, not only arrows"
+    )
+    command.add_argument(
+        "--short",
+        "-s",
+        action="store_true",
+        help="from end to end: without SIP Proxies, 100, ACK and challenges",
     )
     return top
 
