@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sipcluster.sessioncontroller.events import Role
+from sipcluster.sessioncontroller.replaces import ringingName
 from sipcluster.sip.grammar import escapeUser
 
 if TYPE_CHECKING:
@@ -101,22 +102,22 @@ def _call(ua: UserAgent, party: Party, state: bytes) -> bytes:
     return b'<dialog id="%b" direction="%b"%b><state>%b</state>%b%b</dialog>' % (
         _id(view.connID),
         b"initiator" if caller else b"recipient",
-        _named(leg) if state == b"early" and leg is not None else b"",
+        _named(leg, view.connID) if state == b"early" and leg is not None else b"",
         state,
         rendering,
         remote,
     )
 
 
-def _named(leg: Leg) -> bytes:
+def _named(leg: Leg, connID: str) -> bytes:
     """
-    How a telephone calls its own side of a dialog.
+    How the dialog of a telephone that rings is called, seen from its side.
     """
-    dialog = leg.dialog
-    if dialog is None:
+    if leg.dialog is None:
         return b""
+    name = ringingName(leg, connID)
     return b' call-id="%b" local-tag="%b" remote-tag="%b"' % (
-        escaped(leg.callID),
-        escaped(dialog.remoteTag),
-        escaped(leg.localTag),
+        escaped(name.callID),
+        name.theirs,
+        name.ours,
     )

@@ -10,7 +10,12 @@ from twisted.logger import Logger
 from sipcluster.sessioncontroller.acceptance import checkExtensions
 from sipcluster.sessioncontroller.authentication import Refused
 from sipcluster.sessioncontroller.isessioncontroller import ExtensionDN, TrunkDN
-from sipcluster.sessioncontroller.replaces import findLeg, replacesOf, targetDialogOf
+from sipcluster.sessioncontroller.replaces import (
+    findLeg,
+    findRinging,
+    replacesOf,
+    targetDialogOf,
+)
 from sipcluster.sessioncontroller.routing_control import RoutingControl
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.server_transaction import ServerTransaction
@@ -33,6 +38,7 @@ class ReferringControl(RoutingControl):
         assert wanted is not None
         # Lamps know a dialog as the telephone does that rings.
         leg = findLeg(self.ua.legs, wanted, either=True)
+        leg = leg or findRinging(self.calls, wanted)
         call = None if leg is None else leg.call
         if not isinstance(sender, ExtensionDN):
             self._respond(transaction, 403)

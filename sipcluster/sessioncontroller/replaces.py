@@ -6,6 +6,7 @@ Target-Dialog (RFC 4538).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -15,7 +16,11 @@ from sipcluster.sip.message import Message
 from sipcluster.sip.parameters import Parameters
 
 if TYPE_CHECKING:
+    from sipcluster.sessioncontroller.call import Call
     from sipcluster.sessioncontroller.leg import Leg
+
+#: How Call-IDs begin that stand for those of telephones that ring.
+_RINGS = b"ringing-"
 
 
 @frozen
@@ -110,4 +115,33 @@ def _find(
         return leg
     if leg.forks is not None and theirs in leg.forks.dialogs:
         return leg
+    return None
+
+
+def ringingName(leg: Leg, connID: str) -> DialogID:
+    """
+    What others are told of a dialog in which a telephone rings, so that they may pick
+    the call up.  By the tags themselves they could speak in the dialog: they could
+    hang up, or have calls made in the name of the DN.
+    """
+    ours, theirs = (
+        sha256(side + leg.localTag).hexdigest()[:32].encode()
+        for side in (b"ours ", b"theirs ")
+    )
+    return DialogID(_RINGS + connID.encode(), ours, theirs)
+
+
+def findRinging(calls: Mapping[str, Call], wanted: DialogID) -> Leg | None:
+    """
+    The leg of which others were told by L{ringingName}; L{None}: none rings so.
+    """
+    if not wanted.callID.startswith(_RINGS):
+        return None
+    call = calls.get(wanted.callID.removeprefix(_RINGS).decode("ascii", "replace"))
+    for leg in () if call is None else call.legs:
+        if leg.incoming or leg.server or leg.state == "Confirmed":
+            continue
+        name = ringingName(leg, leg.party.view.connID)
+        if {name.ours, name.theirs} == {wanted.ours, wanted.theirs}:
+            return leg
     return None

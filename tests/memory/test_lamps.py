@@ -125,6 +125,28 @@ class LampTests(ReplacesTestCase):
         self.assertIsNone(dialog.get("call-id"))
         self.endAll()
 
+    def test_names(self) -> None:
+        """
+        What names the dialog is not what it has on the wire, and is good for nothing
+        once it is answered.
+        """
+        c1 = self.dial("A", "B")
+        *_, info = self.infos()
+        (dialog,) = info.findall(_NAME + "dialog")
+        names = [
+            str(dialog.get(name)) for name in ("call-id", "local-tag", "remote-tag")
+        ]
+        leg = self.legOf("B", c1)
+        assert leg.dialog is not None
+        for real in (leg.callID, leg.dialog.remoteTag, leg.localTag):
+            self.assertNotIn(real.decode(), names)
+        self.answer("B")
+        value = f"{names[0]};to-tag={names[1]};from-tag={names[2]}"
+        line = self.comes("C", value.encode())
+        self.assertFalse(line.talks)
+        self.assertTalk(c1, "A", "B")
+        self.endAll()
+
     def test_pickUp(self) -> None:
         """
         With what the lamp knows Carol picks the call up.
