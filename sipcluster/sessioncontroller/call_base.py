@@ -36,6 +36,8 @@ class CallBase(CallParts):
         if leg in self.legs:
             self.legs.remove(leg)
         self.loosen(leg)
+        if leg.server:
+            leg.party.forget()  # it is none of the call's
         if self._work is not None:
             self._work.legGone(leg)
         self.endIfEmpty()
