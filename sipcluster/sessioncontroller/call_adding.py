@@ -328,14 +328,14 @@ class Adding(Conferences):
         return super().redirectParty(party, destination, forwarder, requester)
 
     def _progressed(self, leg: Leg, event: Progressed) -> None:
-        if self.isCalledIn(leg):
+        if leg.party.standing is not AS_USUAL and self.isCalledIn(leg):
             leg.party.machine.progressed(event)
             self._talk(leg)
         else:
             super()._progressed(leg, event)
 
     def _answered(self, leg: Leg, event: Answered) -> None:
-        if not self.isCalledIn(leg):
+        if leg.party.standing is AS_USUAL or not self.isCalledIn(leg):
             super()._answered(leg, event)
             return
         asked = self._askedFor(leg)

@@ -289,8 +289,9 @@ class Conferences(Mixing):
         """
         See L{AskedOf<sipcluster.sessioncontroller.call_asked.AskedOf>}.
         """
-        return super().goesOnWithout(leg, event) or self.withdraw(
-            leg.party, event.cause, event.requester
+        return super().goesOnWithout(leg, event) or (
+            len(self.parties) > 2
+            and self.withdraw(leg.party, event.cause, event.requester)
         )
 
     def cannotJoin(self, leg: Leg, why: str) -> None:

@@ -245,8 +245,9 @@ class CallParts(CallData):
         Let two legs be each other's peers, and nobody else's.
         """
         if one.peer is not other:
-            self.unpair(one)
-            self.unpair(other)
+            for leg in (one, other):
+                if leg.peer is not None:
+                    self.unpair(leg)
             one.peer, other.peer = other, one
 
     def unpair(self, leg: Leg) -> None:
@@ -267,7 +268,8 @@ class CallParts(CallData):
         """
         Let a leg be so, and have no peer.
         """
-        self.unpair(leg)
+        if leg.peer is not None:
+            self.unpair(leg)
         if leg is self._first:
             self._first = None
         elif leg is self._second:

@@ -107,7 +107,7 @@ class Predictive(Treated):
         return waiting
 
     def _progressed(self, leg: Leg, event: Progressed) -> None:
-        waiting = self._predicts(leg)
+        waiting = None if self._queue is None else self._predicts(leg)
         if waiting is None or waiting.prediction is None:
             super()._progressed(leg, event)
             return
@@ -118,7 +118,7 @@ class Predictive(Treated):
             party.machine.told(NetworkReached(party.view, self._ua.wallTime()))
 
     def _answered(self, leg: Leg, event: Answered) -> None:
-        waiting = self._predicts(leg)
+        waiting = None if self._queue is None else self._predicts(leg)
         if waiting is None or waiting.prediction is None:
             super()._answered(leg, event)
             return

@@ -137,7 +137,7 @@ class Supervision(Observing):
         do not count unless they talk to all.
         """
         others = super().othersThan(party)
-        if len(others) < 2:
+        if len(self.parties) < 3:
             return others
         return [leg for leg in others if self.keepsCall(leg.party)]
 
@@ -194,7 +194,7 @@ class Supervision(Observing):
 
     def _answered(self, leg: Leg, event: Answered) -> None:
         super()._answered(leg, event)
-        if self.isSupervised:
+        if len(self.parties) > 2 and self.isSupervised:
             self.followOut()
             self.regroup()
 

@@ -207,14 +207,16 @@ class Transfers(Consulting):
         super()._progressed(leg, event)
         if self.leaving is not None and leg is self._second:
             self.leaverTold(self.leaving, event.status)
-        self._rings(leg)
+        if self._work is not None:
+            self._rings(leg)
 
     def _answered(self, leg: Leg, event: Answered) -> None:
         leaving = self.leaving
         if leaving is not None and leg is self._second:
             self._leaves(leaving, leg, None)
         super()._answered(leg, event)
-        self._rings(leg)
+        if self._work is not None:
+            self._rings(leg)
 
     def _leaves(self, leaving: Leg, comes: Leg, requester: Requester | None) -> None:
         """

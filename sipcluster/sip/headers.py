@@ -180,7 +180,7 @@ class Headers:
         """
         return cls(
             [_line(name, value) for name, value in pairs],
-            [keyOf(name) for name, _ in pairs],
+            [_keyFor(name) or keyOf(name) for name, _ in pairs],
         )
 
     @classmethod
@@ -245,7 +245,7 @@ class Headers:
         return elements
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, bytes) and keyOf(name) in self.keys
+        return isinstance(name, bytes) and ((_keyFor(name) or keyOf(name)) in self.keys)
 
     def __len__(self) -> int:
         return len(self.lines)
