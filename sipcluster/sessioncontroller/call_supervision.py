@@ -192,6 +192,13 @@ class Supervision(Observing):
         self.followOut()
         self.regroup()
 
+    def _refuse(
+        self, status: int, cause: Cause, reason: bytes = b"", fields: Fields = ()
+    ) -> None:
+        super()._refuse(status, cause, reason, fields)
+        if self.isSupervised:
+            self.regroup()  # who was to leave may be back
+
     def _answered(self, leg: Leg, event: Answered) -> None:
         super()._answered(leg, event)
         if len(self.parties) > 2 and self.isSupervised:

@@ -210,7 +210,10 @@ class Model:
         """
         Who is called does not take the call.
         """
-        if ringing.adder or call.leaving is not None:
+        if ringing.adder:
+            self._goes(call, ringing)
+            return
+        if call.leaving is not None:
             self._goes(call, ringing)
             for seat in call.seats:
                 seat.refers = False
@@ -242,7 +245,7 @@ class Model:
         if seat.state != "Alerting":
             raise Refused("it does not ring")
         seat.state, seat.routed = "Connected", ""
-        if call.leaving is not None:
+        if call.leaving is not None and not seat.adder:
             self._goes(call, call.leaving)
         if seat.adder:
             self.answers[seat.request] = DONE

@@ -5,7 +5,7 @@ Whatever is done with calls, in whatever order, comes to what the model says.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sipcluster.sessioncontroller.irouting import Treatment, TreatmentType
 from sipcluster.sessioncontroller.isupervision import Monitoring
+from sipcluster.testing.media_server import MediaSession, ScriptedMediaServer
 from tests.memory.conversations import NUMBERS
 from tests.memory.model_world import LETTERS, World
 from tests.memory.models import DONE, REFUSED, Model, ModelCall, Refused, Seat
@@ -48,7 +49,7 @@ def some(predicate: Callable[[CallMachine], Any]) -> Callable[[F], F]:
     """
 
     def decorate(function: F) -> F:
-        return cast(F, precondition(lambda self: bool(predicate(self)))(function))
+        return precondition(lambda self: bool(predicate(self)))(function)
 
     return decorate
 
@@ -583,6 +584,32 @@ class CallMachine(RuleBasedStateMachine):
             listener,
             does=lambda: self.model.listen(seat.dn, call, listener, on),
         )
+
+    # Media servers
+
+    @rule(pick=PICK)
+    @some(lambda self: self.sessions())
+    def serverHangsUp(self, pick: int) -> None:
+        """
+        A media server ends a session: another one goes on with all of them.
+        """
+        sessions = self.sessions()
+        server, session = sessions[pick % len(sessions)]
+        server.hangUp(session)
+        self._after()
+        self.world.service.gone.clear()
+        self._waits(6)
+
+    def sessions(self) -> list[tuple[ScriptedMediaServer, MediaSession]]:
+        """
+        Those of conferences, unless the primary dies.
+        """
+        return [
+            (server, session)
+            for server in (self.world.media1, self.world.media2)
+            for session in server.live
+            if session.conference and not self.dying
+        ]
 
     # What is always so
 
