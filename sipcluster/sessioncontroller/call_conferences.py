@@ -96,8 +96,8 @@ class Conferences(Mixing):
             raise CallRefused(Why.WRONG_STATE, "there is nobody to confer with")
         if self.leaving is not None or consultation.leaving is not None:
             raise CallRefused(Why.WRONG_STATE, "somebody is about to leave")
-        here = {leg.party.view.thisDN for leg in stay if leg.party.view.internal}
-        if any(leg.party.view.thisDN in here for leg in come):
+        coming = [leg.party.view for leg in come if leg.party.view.internal]
+        if any(self.partyOf(view.thisDN) is not None for view in coming):
             raise CallRefused(Why.WRONG_STATE, "somebody is in both")
         if len(stay) + len(come) >= MOST_PARTIES:
             raise CallRefused(Why.LIMIT, f"more than {MOST_PARTIES} parties")

@@ -469,7 +469,7 @@ class Model:
         come = [one for one in call.members if one is not consulting]
         if not stay or not come:
             raise Refused("there is nobody")
-        if {one.dn for one in held.seats if one.talks} & {one.dn for one in come}:
+        if {one.dn for one in held.seats} & {one.dn for one in come}:
             raise Refused("somebody is in both")
         for one in come:
             call.seats.remove(one)

@@ -370,8 +370,9 @@ class StepTests(SynchronousTestCase):
             does(stage)
             sent = list(stage.sent)
             stage.armed = how.endswith("always")
-            for _ in range(12):
-                stage.waits(4)
+            for _ in range(14):
+                stage.run_(3.5)
+                stage.settle()
                 stage.people()
             stage.armed = False
             stage.states_()
