@@ -107,7 +107,8 @@ class Watching(TLibClient):
         """
 
         def wanted(event: Any) -> bool:
-            return isinstance(event, kind) and event.thisDN == dn
+            found = event if isinstance(event, kind) else None
+            return getattr(found, "thisDN", None) == dn
 
         waiting: Deferred[Any] = Deferred()
         for event in self._events.get(connID, ()):

@@ -81,7 +81,7 @@ class World(ConferenceLives):
         self.hanging, self.failures, self.failedIn = [], [], []
 
     def setUp(self) -> None:
-        self._installObserver()  # type: ignore[attr-defined] # as a test runs
+        self._installObserver()
         self.asked: dict[int, list[Any]] = {}
         self.silent: set[int] = set()
         super().setUp()
@@ -100,7 +100,7 @@ class World(ConferenceLives):
                 function(*arguments, **named)
         finally:
             self.flushLoggedErrors()
-            self._removeObserver()  # type: ignore[attr-defined] # as a test ends
+            self._removeObserver()
 
     def makeNode(self, name: str, address: str) -> NodeMember:
         number = NUMBERS["D"]
@@ -143,7 +143,7 @@ class World(ConferenceLives):
         )
 
     def _notDone(self, results: list[object], failure: Failure) -> None:
-        failure.trap(CallRefused)  # type: ignore[no-untyped-call]
+        failure.trap(CallRefused)
         results.append(REFUSED)
 
     def letter(self, dn: str) -> str:

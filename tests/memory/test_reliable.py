@@ -53,7 +53,9 @@ class CalledSideTests(NodeTestCase):
         numbers that grow; the caller gets it as an ordinary one.
         """
         invite = self.ring()
-        self.assertEqual(invite.headers.all(b"Supported"), [b"replaces", b"timer, 100rel"])
+        self.assertEqual(
+            invite.headers.all(b"Supported"), [b"replaces", b"timer, 100rel"]
+        )
         self.reliable(invite, 7001, 183, sdp("bob", 5000))
         prack = self.pracked()
         self.assertEqual(prack.headers.first(b"RAck"), b"7001 1 INVITE")
