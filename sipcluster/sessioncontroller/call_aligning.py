@@ -164,9 +164,13 @@ class Aligning(Sessions):
         The next far end that does not have what it is to have, and can be told.
         """
         for leg in self.legs:
-            if leg.server or leg.joined:
-                continue
             peer = leg.peer
+            if leg.server:
+                continue
+            if leg.joined:
+                if peer is not None and peer.server and not peer.joined:
+                    return leg  # the media server does not know what it is to do
+                continue
             if leg.state == "Proceeding" and leg.media is not None:
                 return leg
             if leg.state != "Confirmed":

@@ -125,21 +125,35 @@ class Media(Aligning):
             if server.peer is not leg or leg.media is not media:
                 return
             server.media = media
-            if leg.state == "Proceeding":
+            if leg.joined:
+                pass  # another process has brought it so far
+            elif leg.state == "Proceeding":
                 self._answerWith(leg, server, media)
             else:
                 await self._join(leg, server)
             if server.peer is leg and leg.media is media and leg.joined:
-                tag = server.dialog.remoteTag if server.dialog is not None else b""
-                start = service.start(media, server.server, tag)
-                if start is not None:
-                    kind, body = start
-                    fields = ((b"Content-Type", kind),)
-                    status = await self.tellDevice(server, b"INFO", fields, body)
-                    if status >= 300 and media.kind is not MediaKind.CONFERENCE:
-                        raise CallRefused(Why.FAILED, f"it answered {status}")
+                await self._start(server, media)
                 self.served(leg, media)
                 return
+
+    async def _start(self, server: Leg, media: MediaRequest) -> None:
+        """
+        Tell a media server what it is to do, where its URI does not say that.
+
+        @raise CallRefused: it does not do it.
+        """
+        tag = server.dialog.remoteTag if server.dialog is not None else b""
+        start = self._ua.media.start(media, server.server, tag)
+        if start is None:
+            server.joined = True
+            return
+        kind, body = start
+        server.joined = False  # until it knows
+        fields = ((b"Content-Type", kind),)
+        status = await self.tellDevice(server, b"INFO", fields, body)
+        server.joined = True
+        if status >= 300 and media.kind is not MediaKind.CONFERENCE:
+            raise CallRefused(Why.FAILED, f"it answered {status}")
 
     def _mixedAt(self, media: MediaRequest) -> str:
         """

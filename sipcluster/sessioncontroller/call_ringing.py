@@ -161,9 +161,9 @@ class Ringing(AskedOf):
         Send a request of our own inside a dialog.
 
         @return: fires with the status of the answer, 408 when there is none; fails
-            with L{CallRefused} when the call has ended.
+            with L{CallRefused} when the leg or the call has ended.
         """
-        serial, answered = self.work.relay()
+        serial, answered = self.work.relay(leg)
         leg.machine.relay(
             Relayed(leg.party.view, self._ua.wallTime(), serial, method, body, fields)
         )
@@ -175,9 +175,7 @@ class Ringing(AskedOf):
             if other is not None:
                 other.machine.relayAnswered(event)
         elif self._work is not None:
-            answered = self._work.relays.pop(event.serial, None)
-            if answered is not None:
-                answered.callback(self._statusOf(leg, event))
+            self._work.relayAnswered(event.serial, self._statusOf(leg, event))
 
     def _statusOf(self, leg: Leg, event: RelayAnswered) -> int:
         """

@@ -119,7 +119,7 @@ class Undertakings:
     begun: list[Undertaking] = field(factory=list)
     current: Undertaking | None = None
     modifications: dict[Leg, Deferred[ModificationAnswered]] = field(factory=dict)
-    relays: dict[int, Deferred[int]] = field(factory=dict)
+    relays: dict[int, tuple[Leg, Deferred[int]]] = field(factory=dict)
     heard: bytes = b""
     ended: bool = False
     _servers: dict[Leg, Deferred[None]] = field(factory=dict)
@@ -286,15 +286,24 @@ class Undertakings:
         """
         self._before.append(self.modification(leg).addErrback(lambda _: None))
 
-    def relay(self) -> tuple[int, Deferred[int]]:
+    def relay(self, leg: Leg) -> tuple[int, Deferred[int]]:
         """
-        The answer to another request of our own is waited for.
+        The answer to another request of our own on a leg is waited for.
 
         @return: its serial, and what fires with the status.
         """
         self._serial -= 1
-        answered = self.relays[self._serial] = Deferred()
+        answered: Deferred[int] = Deferred()
+        self.relays[self._serial] = leg, answered
         return self._serial, answered
+
+    def relayAnswered(self, serial: int, status: int) -> None:
+        """
+        It has come.
+        """
+        _, answered = self.relays.pop(serial, (None, None))
+        if answered is not None:
+            answered.callback(status)
 
     def legGone(self, leg: Leg) -> None:
         """
@@ -303,6 +312,10 @@ class Undertakings:
         answered = self.modifications.pop(leg, None)
         if answered is not None:
             answered.errback(CallRefused(Why.DISCONNECTED))
+        for serial in [one for one, (whose, _) in self.relays.items() if whose is leg]:
+            _, relayed = self.relays.pop(serial, (None, None))
+            if relayed is not None:
+                relayed.errback(CallRefused(Why.DISCONNECTED))
         for waited in [one for one, whose in self._unconfirmed.items() if whose is leg]:
             if not waited.called:  # what became of the one before may have ended all
                 waited.errback(CallRefused(Why.DISCONNECTED))
@@ -369,7 +382,7 @@ class Undertakings:
         self.ended = True
         taken: list[Deferred[Any]] = [
             *self.modifications.values(),
-            *self.relays.values(),
+            *(answered for _, answered in self.relays.values()),
         ]
         self.modifications.clear()
         self.relays.clear()

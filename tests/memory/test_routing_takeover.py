@@ -45,6 +45,7 @@ def says(**words: object) -> Step:
         assert isinstance(test, RoutingLives)
         live = test.server.live
         if live and words:
+            test.assertTrue(live[0].told, "nobody has said what it is to do")
             test.server.say(live[0], **words)
         elif live:
             test.server.hangUp(live[0])

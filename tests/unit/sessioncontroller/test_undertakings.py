@@ -135,3 +135,15 @@ class UndertakingsTests(SynchronousTestCase):
         self.assertEqual(done, ["align", "hold"])
         self.assertEqual(self.work.begun, [])
         self.assertEqual(self.work.modifications, {})
+
+    def test_legGone(self) -> None:
+        """
+        Nobody waits for the answer of a far end that has gone: the call may go on.
+        """
+        serial, answered = self.work.relay(self.leg)
+        other, later = self.work.relay(cast(Any, Caller()))
+        self.work.legGone(self.leg)
+        self.failureResultOf(answered, CallRefused)
+        self.work.relayAnswered(serial, 200)
+        self.work.relayAnswered(other, 200)
+        self.assertEqual(self.successResultOf(later), 200)
