@@ -90,6 +90,7 @@ class LegData:
     @ivar acked: the last re-INVITE of ours whose 2xx was acknowledged: its CSeq number,
         until when that 2xx may come again, and whether the ACK answers its offer.
     @ivar pracked: the number of the last reliable 1xx of each fork, by its tag.
+    @ivar pracks: PRACKs that are not answered.
     @ivar repracked: those whose PRACK another process has sent, or may have.
     @ivar referral: what the far end has asked for by REFER; L{None}: nothing.
     @ivar answered: the last answer to a request of the far end inside the dialog that
@@ -133,6 +134,7 @@ class LegData:
         "party",
         "peer",
         "pracked",
+        "pracks",
         "proxy",
         "reason",
         "received",
@@ -202,6 +204,7 @@ class LegData:
         self.answered: Response | None = None
         self.pracked: dict[bytes, int] | None = None
         self.repracked: dict[bytes, int] | None = None
+        self.pracks = 0
         self.acked: tuple[int, float, bool] | None = None
         self.relays: dict[int, ServerTransaction] | None = None
         self.relaying: dict[int, Attempt] | None = None

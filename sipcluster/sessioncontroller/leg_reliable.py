@@ -19,11 +19,15 @@ from sipcluster.sessioncontroller.leg_refresh import Refreshing
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.errors import MalformedMessage
-from sipcluster.sip.message import Response
+from sipcluster.sip.message import Request, Response
 from sipcluster.sip.reliable_provisional import Acknowledged, responseNumber
 from sipcluster.sip.server_transaction import ServerTransaction
 
 log = Logger()
+
+#: PRACKs that are under way on one leg; a far end that answers none has no more of its
+#: 1xx acknowledged.
+MOST_PRACKS = 32
 
 
 class Reliable(Refreshing):
@@ -78,6 +82,9 @@ class Reliable(Refreshing):
             if number != last or again != number:
                 # Repeated, and our PRACK is on its way; or too early.
                 return False
+        if self.pracks >= MOST_PRACKS:
+            self.ua.count("unansweredPracks")
+            return False
         self.pracked[fork] = number
         if b"Allow" in response.headers:
             self.allow = commonMethods(response)
@@ -88,7 +95,18 @@ class Reliable(Refreshing):
         assert isinstance(self.invite, OutgoingInvite)
         self.invite.counted(dialog.localSequence)
         usual = firstProxy(self.ua, dialog) or self.proxy
-        Attempt(self.ua, lambda proxy: routed(request, proxy, usual)).start(usual)
+        self.pracks += 1
+
+        def answered(response: Response, request: Request) -> None:
+            if response.status >= 200:
+                self.pracks -= 1
+
+        def lost(status: int, why: str) -> None:
+            self.pracks -= 1
+
+        Attempt(
+            self.ua, lambda proxy: routed(request, proxy, usual), answered, lost
+        ).start(usual)
         return isNew
 
     # Ours

@@ -4,6 +4,7 @@ Reliable provisional responses (RFC 3262), on each leg by itself.
 
 from __future__ import annotations
 
+from sipcluster.sessioncontroller.leg_reliable import MOST_PRACKS
 from sipcluster.sip.message import Request, Response
 from sipcluster.testing.sip_peer import Phone, sdp
 from tests.memory.nodes import NodeTestCase
@@ -132,6 +133,36 @@ class CalledSideTests(NodeTestCase):
         bye = self.pracks(self.peer.expectRequest(b"BYE"))
         self.assertEqual((bye.toTag, bye.cseq.number), (b"two", 4))
         self.assertNoCall()
+
+    def test_flood(self) -> None:
+        """
+        Who answers no PRACK gets no more of them, until it does.
+        """
+
+        def pracks() -> list[Request]:
+            self.pump()
+            new = [
+                one
+                for one in self.peer.inbox
+                if isinstance(one, Request) and one.method == b"PRACK"
+            ]
+            self.peer.inbox.clear()
+            return new
+
+        invite = self.ring()
+        for number in range(1, 3 * MOST_PRACKS):
+            self.reliable(invite, number, 183)
+        first, *others = pracks()
+        self.assertEqual(len(others), MOST_PRACKS - 1)
+        self.peer.respond(first, 200)
+        self.reliable(invite, MOST_PRACKS + 1, 183)
+        (last,) = pracks()
+        rack = b"%d 1 INVITE" % (MOST_PRACKS + 1)
+        self.assertEqual(last.headers.first(b"RAck"), rack)
+        for prack in (*others, last):
+            self.peer.respond(prack, 200)
+        self.assertEqual(pracks(), [])
+        self.refuse(invite)
 
     def pracks(self, request: Request) -> Request:
         """
