@@ -97,7 +97,7 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
     rows = []
     for name, answer in answers:
         if isinstance(answer, Refused):
-            rows.append((name, "-", "no answer", *"-" * (len(COUNTS) + 4), str(answer)))
+            rows.append((name, "-", "no answer", *"-" * (len(COUNTS) + 5), str(answer)))
             continue
         rows.append(
             (
@@ -105,6 +105,7 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
                 answer["role"],
                 _state(answer),
                 _time(answer["uptime"]),
+                str(answer.get("pid", "-")),
                 _role(answer),
                 *(_count(answer, name) for name in COUNTS),
                 *_service(answer),
@@ -112,7 +113,7 @@ def status(cluster: Cluster) -> tuple[object, Iterator[str]]:
             )
         )
     heads = (
-        *("NAME", "ROLE", "STATE", "UPTIME", "PAIR"),
+        *("NAME", "ROLE", "STATE", "UPTIME", "PID", "PAIR"),
         *(name.upper() for name in COUNTS),
         *("IN SERVICE", "OUT OF SERVICE", "DEGRADED"),
     )

@@ -37,6 +37,7 @@ STATUS = {
         "role": "proxy",
         "state": "ready",
         "uptime": 90061.5,
+        "pid": 4711,
         "registrations": 2,
         "calls": 0,
         "transactions": 9,
@@ -105,19 +106,19 @@ class ControlTests(SynchronousTestCase):
         head, node, proxy = self.table("status")
         self.assertEqual(
             " ".join(" ".join(head).split()),
-            "NAME ROLE STATE UPTIME PAIR CALLS DIALOGS TRANSACTIONS LINGERING "
+            "NAME ROLE STATE UPTIME PID PAIR CALLS DIALOGS TRANSACTIONS LINGERING "
             "TIMERS REGISTRATIONS IN SERVICE OUT OF SERVICE DEGRADED",
         )
         self.assertEqual(
             [cell.strip() for cell in proxy],
             [
-                *("proxy1", "proxy", "ready", "1d 1:01:01", *"-0-18-2"),
+                *("proxy1", "proxy", "ready", "1d 1:01:01", "4711", *"-0-18-2"),
                 *("1/2 node1", "node2", "cluster store away"),
             ],
         )
         self.assertEqual(
             [cell.strip() for cell in node],
-            ["node1", "node", "ready", "0:01:01", "-", "3", *"--------"],
+            ["node1", "node", "ready", "0:01:01", "-", "-", "3", *"--------"],
         )
 
     def test_noAnswer(self) -> None:
