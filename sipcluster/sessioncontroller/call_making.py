@@ -136,11 +136,22 @@ class Making(CallBase):
                 self._end()
         elif isinstance(found, Refusal):
             self._refuse(found.status, found.cause)
-        elif self._made >= self._ua.limits.legs or found.dn in self._tried:
+        elif (
+            self._made >= self._ua.limits.legs
+            or found.dn in self._tried
+            or (len(self.parties) > 2 and self._hasTelephone(found.dn))
+        ):
             self._refuse(480, Cause.UNREACHABLE)
         else:
             self._tried.add(found.dn)
             self._place(first, found)
+
+    def _hasTelephone(self, dn: str) -> bool:
+        """
+        Whether the telephone of a DN is in the call.
+        """
+        party = self.partyOf(dn)
+        return party is not None and self.legOf(party) is not None
 
     def _typeOf(self, first: Leg, found: Destination | Refusal) -> CallType:
         """

@@ -359,9 +359,8 @@ class Model:
         A call is sent on from its routing point.
         """
         seat = self._seat(dn, call)
-        (caller,) = call.others(seat)
-        if to == caller.dn:
-            raise Refused("that one calls")
+        if call.seat(to) is not None:
+            raise Refused("it is in the call")
         seat.dn, seat.state, seat.routed = to, "Alerting", dn
 
     def applyTreatment(self, dn: str, call: ModelCall) -> None:
