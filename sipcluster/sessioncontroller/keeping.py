@@ -38,12 +38,10 @@ from sipcluster.sessioncontroller.call import Call
 from sipcluster.sessioncontroller.incoming_invite import IncomingInvite
 from sipcluster.sessioncontroller.values import (
     CallValue,
-    aged,
     decodeCall,
     encodeCall,
-    later,
-    untimed,
 )
+from sipcluster.sessioncontroller.values_aged import aged, later, untimed
 from sipcluster.sip.adoption import InviteServerValue
 from sipcluster.wire.correlation import Requester
 

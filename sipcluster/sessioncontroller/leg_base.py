@@ -20,7 +20,7 @@ from sipcluster.sessioncontroller.session_description import (
     SDP,
     isSessionDescription,
 )
-from sipcluster.sessioncontroller.values import LITTLE
+from sipcluster.sessioncontroller.values_aged import LITTLE
 from sipcluster.sip.headers import Headers
 from sipcluster.sip.message import Message, Request, Response, makeResponse
 from sipcluster.sip.server_transaction import ServerTransaction

@@ -19,7 +19,7 @@ from sipcluster.sessioncontroller.leg_base import sessionDescription
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SDP
 from sipcluster.sessioncontroller.session_refresh import again
-from sipcluster.sessioncontroller.values import LITTLE
+from sipcluster.sessioncontroller.values_aged import LITTLE
 from sipcluster.sip.message import Response
 
 #: What says that the far end has no such dialog (any more).

@@ -12,11 +12,11 @@ from sipcluster.sessioncontroller.isessioncontroller import ProxyAddress
 from sipcluster.sessioncontroller.outgoing_invite import OutgoingInvite
 from sipcluster.sessioncontroller.session_description import SessionOrigin
 from sipcluster.sessioncontroller.values import (
-    LITTLE,
     AcknowledgedValue,
     LegValue,
     OutgoingInviteValue,
 )
+from sipcluster.sessioncontroller.values_aged import LITTLE
 from sipcluster.sip.adoption import InviteServerValue
 from sipcluster.sip.dialog import DialogSet, withoutTag
 from sipcluster.sip.message import Request, Response, parseMessage

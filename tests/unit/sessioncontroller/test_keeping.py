@@ -21,11 +21,10 @@ from sipcluster.sessioncontroller.values import (
     MakingValue,
     PartyValue,
     UndertakingValue,
-    aged,
     decodeCall,
     encodeCall,
-    untimed,
 )
+from sipcluster.sessioncontroller.values_aged import aged, untimed
 from sipcluster.sip.adoption import InviteServerValue
 from sipcluster.sip.isip import Target
 from sipcluster.wire.correlation import Requester
