@@ -216,9 +216,7 @@ class Mixing(Transfers):
     def notServed(self, leg: Leg, media: MediaRequest, why: str) -> None:
         super().notServed(leg, media, why)
         if media.kind is MediaKind.CONFERENCE and not self.work.of("mix"):
-            log.error(
-                "call {connID}: {why}, and is not mixed", connID=self.connID, why=why
-            )
+            log.error("call {connID} is not mixed: {why}", connID=self.connID, why=why)
             self.mixLater()
 
     def mixLater(self) -> None:
