@@ -244,6 +244,10 @@ class Model:
         seat = self._seat(dn, call)
         if seat.state != "Alerting":
             raise Refused("it does not ring")
+        if seat.adder and len(call.members) < 2:
+            # The others do not talk to each other any more.
+            self._goes(call, seat)
+            return
         seat.state, seat.routed = "Connected", ""
         if call.leaving is not None and not seat.adder:
             self._goes(call, call.leaving)
