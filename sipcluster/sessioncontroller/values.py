@@ -188,7 +188,8 @@ class LegValue(Struct, frozen=True, omit_defaults=True, gc=False):
         follows from the role of its party.
     @ivar peer: index in L{CallValue.legs} of the one that it is connected to; -1: the
         caller's and the called side's are, if they are there; -2: none.
-    @ivar joined: its far end and that of its peer know of each other.
+    @ivar joined: its far end and that of its peer know of each other; of a leg to a
+        media server, that it knows what it is to do, too.
     @ivar media: what a media server is to give the far end, or is asked for.
     @ivar refreshing: C{asking} is a refresh of our own: the call knows nothing of it.
     @ivar reliable: our reliable 1xx, while our INVITE is not answered; L{None}: there
