@@ -162,6 +162,26 @@ class Transfers(Consulting):
         if not (leg is self._first and leg.incoming and self._from):
             self._from = shownAs(leg.party.view, self._ua.domain)
 
+    def _place(
+        self,
+        first: Leg,
+        found: Destination,
+        third: ThirdParty | None = None,
+        why: Cause = Cause.OK,
+    ) -> Party:
+        rings = super()._place(first, found, third, why)
+        if third is None:
+            self.tellSomebodyElse(first.party, rings)
+        return rings
+
+    def tellSomebodyElse(self, one: Party, comes: Party) -> None:
+        """
+        Somebody who was told that another one rings, to whom a call was transferred,
+        gets to know that it is yet another one.
+        """
+        if one.answered and self.leaving is None and self._queue is None:
+            self.tellMet(one, comes, None, Cause.REDIRECTED, both=False)
+
     def attach(self, userData: KVList) -> None:
         """
         Attach data to the call that its next events bring.

@@ -244,6 +244,7 @@ class Referring(Queueing):
         else:
             self.placed(stays, leg)
             stays.party.meet(party)
+            self.tellSomebodyElse(stays.party, party)
             leg.joined = stays.joined = False
             theirs = _answerFor(stays, leg, origin)
             self._answered(leg, Answered(party.view, now, theirs, leg.id))

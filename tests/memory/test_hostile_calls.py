@@ -5,7 +5,9 @@ Calls whose far ends ask for the same thing again and again.
 from __future__ import annotations
 
 from sipcluster.sessioncontroller.call_parts import MOST_REMEMBERED
+from sipcluster.sessioncontroller.replaces import ringingName
 from tests.memory.controls import WHO
+from tests.memory.conversations import Conversation
 from tests.memory.nodes import DOMAIN
 from tests.memory.test_refer import ReferTestCase
 
@@ -45,5 +47,50 @@ class AgainTests(ReferTestCase):
                 done = self.controller.completeTransfer(number, self.c1, c2, WHO)
                 self.done(done)
         self.assertLess(len(call.parties), MOST_REMEMBERED)
+        self.assertTalk(self.c1, "A", "B")
+        self.endAll()
+
+
+class SomebodyElseTests(Conversation):
+    """
+    Bob has transferred Alice to Carol, who rings.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.c1 = self.talk("A", "B")
+        c2 = self.consult("B", self.c1, "C", answers=False)
+        self.done(self.controller.completeTransfer("1002", self.c1, c2, WHO))
+        self.rows()
+
+    def test_redirected(self) -> None:
+        """
+        Alice is told that it is somebody else now to whom she is going to talk.
+        """
+        self.done(self.controller.redirect("1003", self.c1, "94930123", WHO))
+        self.answer("O")
+        self.assertEqual(
+            self.rows("1001"), ["c1 PartyChanged A/orig O/dest Redirected"]
+        )
+        self.assertTalk(self.c1, "A", "O")
+        self.endAll()
+
+    def test_pickedUp(self) -> None:
+        """
+        So she is when the call is picked up.
+        """
+        leg = self.legOf("C", self.c1)
+        name = ringingName(leg, self.c1)
+        value = b"%b;to-tag=%b;from-tag=%b" % (name.callID, name.ours, name.theirs)
+        line = self.desks["B"].newLine()
+        invite = line.phone.request(
+            b"INVITE", "1003", ((b"Replaces", value),), line.description()
+        )
+        line._calls = invite
+        line._callIDs.add(invite.callID)
+        self.settle()
+        self.assertEqual(
+            self.rows("1001"), ["c1 PartyChanged A/orig B/dest Redirected"]
+        )
         self.assertTalk(self.c1, "A", "B")
         self.endAll()
