@@ -24,12 +24,14 @@ class BaresipTestCase(ClusterTestCase):
     Two telephones that are baresip.
 
     @cvar outbound: by number, the proxy that the telephone uses.
+    @cvar tones: by number, what it plays.
     """
 
     programs = ("baresip",)
     base = "10.9.8"
-    hosts = (101, 102)
+    hosts: tuple[int, ...] = (101, 102)
     outbound: ClassVar[dict[str, str]]
+    tones: ClassVar[dict[str, int]] = TONES
 
     async def setUp(self) -> None:  # type: ignore[override]
         await super().setUp()
@@ -51,7 +53,7 @@ class BaresipTestCase(ClusterTestCase):
             self.bridge.phones[index],
             self.work / number,
             self.outbound[number],
-            TONES[number],
+            self.tones[number],
             self.cluster.files.authority,
         )
         self.addCleanup(self.end, phone)

@@ -18,7 +18,7 @@ from tests.interop.test_baresip import TONES, BaresipTestCase
 PAIRS = {"node1": ("node1a", "node1b"), "node2": ("node2a", "node2b")}
 
 
-class PairTests(BaresipTestCase):
+class PairTestCase(BaresipTestCase):
     """
     The telephones use UDP, at different proxies.
     """
@@ -83,6 +83,12 @@ class PairTests(BaresipTestCase):
             "the other member serves",
             0.05,
         )
+
+
+class PairTests(PairTestCase):
+    """
+    Two telephones have a call.
+    """
 
     async def test_talking(self) -> None:
         """

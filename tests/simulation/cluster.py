@@ -4,14 +4,17 @@ The cluster that is simulated: nodes, SIP Proxies, telephones, T-Library clients
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from sipcluster.app.settings import (
     ClusterNodes,
     Configuration,
     Extension,
+    Media,
+    MediaServiceDN,
     Node,
     Proxy,
+    RoutingPoint,
     Switch,
     TLibApplication,
 )
@@ -22,11 +25,13 @@ from sipcluster.testing.simulation.chance import Chance
 from sipcluster.testing.simulation.clients import Client
 from sipcluster.testing.simulation.disks import SimulatedDisk
 from sipcluster.testing.simulation.pairs import Pair
+from sipcluster.testing.simulation.routers import Router
 from sipcluster.testing.simulation.servers import (
     Server,
 )
 from sipcluster.testing.simulation.telephones import Telephone
 from sipcluster.testing.simulation.world import Cluster, World
+from tests.simulation.media import ServedMedia
 from tests.simulation.pair import ServedMember
 from tests.simulation.served import ServedNode, ServedProxy
 
@@ -72,19 +77,32 @@ SIZES = (
 #: What decides who is primary.
 ARBITERS = ("store", "lock-file")
 
+#: How many telephones there are more where calls meet.
+MORE = 2
+
+#: What T-Library clients are called.
+KINDS = ("client", "router")
+
+#: The routing point, and where the media server is.
+QUEUE, MEDIA = "5000", "192.0.2.91"
+
 #: By how much the clock of a host may be wrong.
 DRIFT = 0.01
 
 
 def configurationOf(
-    sizes: Sizes, arbiter: str = "store", domain: str = DOMAIN
+    sizes: Sizes,
+    arbiter: str = "store",
+    domain: str = DOMAIN,
+    features: bool = False,
 ) -> Configuration:
     """
     The configuration of a cluster.
 
     @param arbiter: of its pairs.
+    @param features: with a routing point, routing clients and a media server.
     """
-    applications: list[Node | Proxy | PairSettings] = []
+    applications: list[Node | Proxy | Media | PairSettings] = []
     for place in range(sizes.places):
         for number in range(sizes.proxies):
             applications.append(
@@ -115,12 +133,26 @@ def configurationOf(
                 )
     clients = [
         TLibApplication(name=name, password=f"secret-{name}")
+        for kind in KINDS[: 1 + features]
         for name in (
-            f"client{place + 1}{number + 1}"
+            f"{kind}{place + 1}{number + 1}"
             for place in range(sizes.places)
             for number in range(sizes.clients)
         )
     ]
+    others: list[RoutingPoint | MediaServiceDN] = []
+    if features:
+        first = numbersOf(sizes)[0]
+        others = [
+            RoutingPoint(number=QUEUE, defaults=(first,), routerTimeout=5.0),
+            MediaServiceDN(
+                number="msml-media1",
+                serviceType="msml",
+                contact=f"sip:{MEDIA}",
+                oosCheck=sizes.check,
+            ),
+        ]
+        applications.append(Media(name="media1", sipAddress=MEDIA))
     return Configuration(
         Switch(name="lab", domain=domain),
         (
@@ -128,6 +160,7 @@ def configurationOf(
                 Extension(number=number, password=f"secret-{number}")
                 for number in numbersOf(sizes)
             ),
+            *others,
             ClusterNodes(
                 number="cluster",
                 serviceType="sip-cluster-nodes",
@@ -148,14 +181,18 @@ def numbersOf(sizes: Sizes) -> list[str]:
     return [str(1001 + index) for index in range(sizes.places * sizes.phones)]
 
 
-def cluster(chance: Chance, paired: bool = False) -> Cluster:
+def cluster(chance: Chance, paired: bool = False, features: bool = False) -> Cluster:
     """
     What chance fills a world with.
 
     @param paired: with pairs, in any case.
+    @param features: see L{configurationOf}.
     """
     sizes = chance.choose([one for one in SIZES if one.pairs or not paired])
-    configuration = configurationOf(sizes, chance.choose(ARBITERS))
+    if features:
+        sizes = evolve(sizes, phones=sizes.phones + MORE)
+    arbiter = chance.choose(ARBITERS)
+    configuration = configurationOf(sizes, arbiter, features=features)
     names = {
         configuration.pairHost(one.name): one.sipAddress
         for one in (*configuration.proxies, *configuration.nodes)
@@ -201,18 +238,33 @@ def cluster(chance: Chance, paired: bool = False) -> Cluster:
             world.pairs.append(made)
             if pair.arbiter == "lock-file":  # on one host
                 second.offset, second.rate = first.offset, first.rate
-        _people(world, sizes)
+        _people(world, sizes, 3 if features else 1)
         _clients(world, sizes, configuration, servers)
+        for media in configuration.applications:
+            if not isinstance(media, Media):
+                continue
+            world.processes.append(
+                Server(
+                    world,
+                    "media",
+                    media.name,
+                    media.sipAddress,
+                    "dc1",
+                    lambda server: ServedMedia(server, configuration),
+                )
+            )
 
-    return Cluster(DOMAIN.encode(), numbersOf(sizes), names, populate)
+    queues = [QUEUE] if features else []
+    return Cluster(DOMAIN.encode(), numbersOf(sizes), names, populate, queues)
 
 
-def _people(world: World, sizes: Sizes) -> None:
+def _people(world: World, sizes: Sizes, lines: int) -> None:
     for index, number in enumerate(numbersOf(sizes)):
         place = f"dc{index // sizes.phones + 1}"
         host = f"198.51.100.{index + 1}"
         transport = "TCP" if index % 3 == 1 else "UDP"
-        phone = Telephone(world, f"phone{number}", host, place, number, transport)
+        name = f"phone{number}"
+        phone = Telephone(world, name, host, place, number, transport, lines)
         world.processes.append(phone)
 
 
@@ -223,7 +275,7 @@ def _clients(
     servers: dict[str, Server],
 ) -> None:
     for index, one in enumerate(configuration.tlibApplications):
-        location = index // sizes.clients
+        location = index // sizes.clients % sizes.places
         place = f"dc{location + 1}"
         nodes = [node for node in configuration.nodes if node.geoLocation == place]
         names = list(dict.fromkeys(configuration.pairOf(node.name) for node in nodes))
@@ -232,4 +284,5 @@ def _clients(
             node.sipAddress for node in nodes if configuration.pairOf(node.name) == name
         ]
         host = f"203.0.113.{index + 1}"
-        world.processes.append(Client(world, one.name, host, place, *hosts))
+        kind = Router if one.name.startswith("router") else Client
+        world.processes.append(kind(world, one.name, host, place, *hosts))

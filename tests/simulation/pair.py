@@ -33,6 +33,7 @@ from sipcluster.testing.simulation.servers import Server, Truth
 from sipcluster.testing.simulation.tlib_checks import Numbered, Told
 from sipcluster.tlib.codec import decode, frame
 from sipcluster.tserver.session import PUBLIC
+from tests.simulation.served import sessionsOf
 
 
 @implementer(IEventSink)
@@ -89,7 +90,8 @@ class WatchedProcess(PairProcess):
         pair.begins(server, self._whole)
         node = makeNode(runtime, sinks)
         life = f"{server.name} {server.life} {runtime.epoch}"
-        node.cti.tcport.tracing.trace = Truth(server, life)
+        cti = node.cti
+        cti.tcport.tracing.trace = cti.default.tracing.trace = Truth(server, life)
         return node
 
     def _begin(self, epoch: int) -> None:
@@ -156,7 +158,7 @@ class ServedMember:
         See L{IServed}.
         """
         life = self.process.life
-        return {} if life is None else life.cti.tcport.sessions
+        return {} if life is None else sessionsOf(life.cti)
 
     def told(self) -> dict[str, Told]:
         """
@@ -202,6 +204,7 @@ class ServedMember:
         if life is not None:
             life.checker.stop()
             life.devices.stop()
+            life.mediaServices.stopAsking()
 
     def stop(self) -> Deferred[Any]:
         """

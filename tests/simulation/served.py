@@ -9,6 +9,7 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from sipcluster.app.cti import CTI
 from sipcluster.app.node import NodeMember, makeNode
 from sipcluster.app.proxy import ProxyMember, makeProxy
 from sipcluster.app.runtime import NodeRuntime, ProxyRuntime
@@ -19,13 +20,19 @@ from sipcluster.net.tlib import TLibFactory
 from sipcluster.registrar.iregistrar import Binding
 from sipcluster.sip.isip import ILocator
 from sipcluster.sip.uri import SIPURI
-from sipcluster.testing.simulation.clients import PORT
 from sipcluster.testing.simulation.servers import (
     EventsOfLife,
     IServed,
     Server,
     Truth,
 )
+
+
+def sessionsOf(cti: CTI) -> dict[str, Any]:
+    """
+    The T-Library sessions at both ports of a node.
+    """
+    return {**cti.tcport.sessions, **cti.default.sessions}
 
 
 @implementer(ILocator)
@@ -72,16 +79,17 @@ class ServedNode:
         )
         self.node.startService()
         self.node.load()
-        tcport = self.node.cti.tcport
-        tcport.tracing.trace = Truth(server)
-        server.listen(PORT, TLibFactory(tcport))
+        cti = self.node.cti
+        cti.tcport.tracing.trace = cti.default.tracing.trace = Truth(server)
+        for port, number in cti.ports.values():
+            server.listen(number, TLibFactory(port))
 
     @property
     def sessions(self) -> Any:
         """
         See L{IServed}.
         """
-        return self.node.cti.tcport.sessions
+        return sessionsOf(self.node.cti)
 
     def left(self) -> dict[str, int]:
         """
@@ -103,6 +111,7 @@ class ServedNode:
         """
         self.node.checker.stop()
         self.node.devices.stop()
+        self.node.mediaServices.stopAsking()
 
     def stop(self) -> Deferred[Any]:
         """

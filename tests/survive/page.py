@@ -50,6 +50,13 @@ Calls
     be made anew at another pair: then the telephone is called twice, and the first of
     the two is given up. Only a call that came to a primary which nobody hears, and that
     had not rung, may be lost.
+Calls that meet
+    A call in consultation, a conference at the media server, a caller who hears music
+    at a routing point, and a call under supervision go on when their primary is
+    killed: everybody hears whom he has heard, what is asked next is done, the routing
+    client and the others resume their sessions, and each DN's events are those of the
+    same call without the loss. ``tests/survive/test_features.py`` does that with real
+    processes and telephones with sound; the table has none of them.
 New calls
     After a primary has died they are answered again within 1 s. A primary that stands
     still or is cut off is replaced when its lease ends: within the lease and 1 s, here

@@ -4,13 +4,12 @@ What must be true of a simulated world, always and at its end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sipcluster.cluster.icluster import prefixEnd
 from sipcluster.cluster.operations import RangeOperation
 from sipcluster.registrar.records import PREFIX, BadRecord, decode
-from sipcluster.sessioncontroller.events import CallEvent, Cause, Released
+from sipcluster.testing.simulation.call_checks import CallChecks
 from sipcluster.testing.simulation.clients import Client
 from sipcluster.testing.simulation.pairs import Pair
 from sipcluster.testing.simulation.servers import Server
@@ -19,38 +18,6 @@ from sipcluster.testing.simulation.tlib_checks import ClientChecks
 
 if TYPE_CHECKING:
     from sipcluster.testing.simulation.world import World
-
-#: What a DN may be told after what.
-LEGAL: Mapping[str, frozenset[str]] = {
-    "": frozenset(["Offered", "Alerting"]),
-    "Offered": frozenset(["Answered", "Failed", "Released"]),
-    "Alerting": frozenset(["Progressed", "Answered", "Released"]),
-    "Progressed": frozenset(["Progressed", "Answered", "Released"]),
-    "Answered": frozenset(["Held", "Updated", "Released"]),
-    "Held": frozenset(["Retrieved", "Updated", "Released"]),
-    "Retrieved": frozenset(["Held", "Updated", "Released"]),
-    "Updated": frozenset(["Held", "Retrieved", "Updated", "Released"]),
-    "Failed": frozenset(["Released"]),
-    "Released": frozenset(),
-}
-
-#: Events that say nothing of the state of a party.
-_BESIDES = frozenset(["UserDataChanged", "DTMFSent"])
-
-_BEGINS = frozenset(["Offered", "Alerting"])
-
-#: Why no call ends when nothing goes wrong but with one member of a pair.
-_UNWANTED = frozenset([Cause.LOST, Cause.FAILED, Cause.SHUTDOWN])
-_LOSSES = frozenset(
-    [
-        *("408", "481", "500", "503", "504", "no ACK", "the session has expired"),
-        *("re-INVITE: 408", "re-INVITE: 481"),
-    ]
-)
-
-#: Seconds after somebody hangs up, in which what a node asks of that telephone may
-#: find no call there before the BYE is at the node.
-_CROSSES = 2.0
 
 #: Seconds for which a pair may have no primary then.
 _VACANT = 7.0
@@ -72,16 +39,10 @@ class Checks:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._parties: dict[tuple[str, str, str, int], str] = {}
-        self._times: dict[tuple[str, str, str], int] = {}
-        self._loose: set[tuple[str, str, str]] = set()
         self._served: dict[str, float] = {}
-        self._hungUp = -_CROSSES
-        self._released: dict[str, float] = {}
-        self._byes: dict[str, int] = {}
-        self._byesSeen: dict[str, float] = {}
         self._leaving: dict[str, tuple[Server, int, int]] = {}
         self._forgotten: set[str] = set()
+        self.calls = CallChecks(world)
         self.tlib = ClientChecks(world)
 
     def broken(self, what: str) -> None:
@@ -89,77 +50,6 @@ class Checks:
         @raise Broken: always.
         """
         self._world.breaks(what)
-
-    # Calls
-
-    def called(self, home: str, event: CallEvent) -> None:
-        """
-        A node has published a call-control event, and it cannot be undone any more.
-
-        @param home: whose calls these are: a life of a node on its own, or a pair.
-        """
-        name, party = type(event).__name__, event.party
-        key = (home, party.connID, party.thisDN)
-        if name in _BESIDES or key in self._loose:
-            return
-        if name in _BEGINS:
-            self._times[key] = self._times.get(key, 0) + 1
-        one = (*key, self._times.get(key, 0))
-        last = self._parties.get(one, "")
-        if name not in LEGAL[last]:
-            self.broken(f"{name} after {last or 'nothing'} for {party.thisDN}")
-        self._parties[one] = name
-        unwanted = isinstance(event, Released) and event.cause in _UNWANTED
-        now = self._world.clock.seconds()
-        excused = now <= self._hungUp + _CROSSES or self._hangsUp(event)
-        if self._world.gentle and unwanted and not excused:
-            self.broken(f"{party.thisDN} is released: {event}")
-        if isinstance(event, Released) and not unwanted:
-            self._released[party.thisDN] = now
-
-    def hasEnded(self, phone: str, number: str, why: str) -> None:
-        """
-        A telephone has no call any more.
-
-        @param number: its DN.  Its re-INVITE may come to a node when the other side
-            has just hung up, before the BYE of the node is at the telephone.
-        """
-        now = self._world.clock.seconds()
-        if why == "hangs up":
-            self._hungUp = now
-        released = now <= self._released.get(number, -_CROSSES) + _CROSSES
-        if why == "re-INVITE: 481" and released:
-            return
-        if self._world.gentle and why in _LOSSES:
-            self.broken(f"{phone} has lost a call: {why}")
-
-    def hangsUp(self, number: str) -> None:
-        """
-        A telephone has sent a BYE, and has no call any more.
-        """
-        self._byes[number] = self._byes.get(number, 0) + 1
-
-    def hasHungUp(self, number: str) -> None:
-        """
-        Its BYE has been answered.
-        """
-        self._byes[number] = max(0, self._byes.get(number, 0) - 1)
-        self._byesSeen[number] = self._world.clock.seconds()
-
-    def _hangsUp(self, event: CallEvent) -> bool:
-        """
-        Whether a party is released as lost because its telephone, or that of the
-        other one, had hung up before, and the BYE has not come through yet: a SIP
-        Proxy has it, for which no member of a pair is in service, and meanwhile the
-        node asks the telephone for something.
-        """
-        if not isinstance(event, Released) or event.cause is not Cause.LOST:
-            return False
-        now = self._world.clock.seconds()
-        return any(
-            self._byes.get(dn, 0) or now <= self._byesSeen.get(dn, -_CROSSES) + _CROSSES
-            for dn in (event.party.thisDN, event.party.otherDN)
-        )
 
     # Registrations
 
@@ -192,25 +82,6 @@ class Checks:
                 if proxy.store.away and known == now:
                     self._forgotten.add(number)
 
-    def loosen(self, home: str, event: CallEvent) -> None:
-        """
-        An event has happened or not: who published it died, and whoever goes on may
-        have heard of it.
-        """
-        key = (home, event.party.connID, event.party.thisDN)
-        self._loose.add(key)
-        for one in [each for each in self._parties if each[:3] == key]:
-            del self._parties[one]
-
-    def forget(self, home: str) -> None:
-        """
-        The calls of a node have ended without a word, or are gone on with by one who
-        does not know all of them.
-        """
-        self._loose.update(key for key in self._times if key[0] == home)
-        for one in [each for each in self._parties if each[0] == home]:
-            del self._parties[one]
-
     # Always
 
     def step(self) -> None:
@@ -231,9 +102,10 @@ class Checks:
             self._alike(pair)
 
     def _believes(self, phone: Telephone) -> None:
-        call, now = phone.call, phone.clock.seconds()
-        if call is not None and call.state == "talking" and now > call.until + _LATE:
-            self.broken(f"{phone.name} believes in a call since {call.until:.1f}")
+        now = phone.clock.seconds()
+        for call in phone.calls:
+            if call.state == "talking" and now > call.until + _LATE:
+                self.broken(f"{phone.name} believes in a call since {call.until:.1f}")
 
     def _agents(self, name: str, agents: list[dict[str, Any]]) -> None:
         dns = [one["dn"] for one in agents]
@@ -304,9 +176,7 @@ class Checks:
         """
         All calls are over, all events have arrived.
         """
-        for key, last in self._parties.items():
-            if last != "Released":
-                self.broken(f"{key[0]}: {key[2]} in {key[1]} ended with {last}")
+        self.calls.ended()
         for pair in self._world.pairs:
             if not pair.whole:
                 self.broken(f"{pair.name} is not whole again")

@@ -64,10 +64,10 @@ class Seen:
 
 
 #: What ends a DN's part in a call.
-_ENDS = frozenset(["EventReleased", "EventAbandoned"])
+_ENDS = frozenset(["EventReleased", "EventAbandoned", "EventDiverted"])
 
 #: What begins it.
-_BEGINS = frozenset(["EventDialing", "EventRinging"])
+_BEGINS = frozenset(["EventDialing", "EventRinging", "EventQueued"])
 
 
 class Client(Process):
@@ -82,6 +82,9 @@ class Client(Process):
     """
 
     kind = "client"
+
+    #: The TCP port to which it connects.
+    port = PORT
 
     def __init__(
         self,
@@ -109,7 +112,7 @@ class Client(Process):
         """
         text = self.disk.resume
         self.client = TLibraryClient(
-            [self.endpoint(each, PORT) for each in self.nodes],
+            [self.endpoint(each, self.port) for each in self.nodes],
             self.clock,
             self.name,
             f"secret-{self.name}",
@@ -120,8 +123,14 @@ class Client(Process):
             times=Times(reconnect=5.0),
         )
         self.client.startService()
-        for dn in self.world.numbers:
+        for dn in self.addresses():
             self.client.register(dn).addErrback(self._failed)
+
+    def addresses(self) -> list[str]:
+        """
+        The DNs that it registers.
+        """
+        return [*self.world.numbers, *self.world.queues]
 
     def killed(self) -> None:
         """
@@ -168,6 +177,10 @@ class Client(Process):
         known = self.seen.calls.setdefault(dn, [])
         if name in _BEGINS and call not in known:
             known.append(call)
+        elif name == "EventPartyChanged" and call not in known:
+            previous = getattr(message, "previousConnID", None) or ""
+            if previous in known:
+                known[known.index(previous)] = call
         elif name in _ENDS and call in known:
             known.remove(call)
 
@@ -179,13 +192,15 @@ class Client(Process):
         """
         if self.client is None or self.frozen:
             return False
-        self.client.request(message).addErrback(self._failed)
+        name = type(message).__name__
+        self.client.request(message).addErrback(self._failed, name)
         return True
 
-    def _failed(self, failure: Failure) -> None:
+    def _failed(self, failure: Failure, name: str = "") -> None:
         failure.trap(RequestFailed)
         if not self.clock.dead:
-            self.note(f"{type(failure.value).__name__}: {failure.value}")
+            why = type(failure.value).__name__
+            self.note(f"{why}: {failure.value} {name}".rstrip())
 
     def makeCall(self, dn: str, other: str) -> bool:
         """

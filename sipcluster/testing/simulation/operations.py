@@ -71,7 +71,10 @@ class Operation:
         found = [
             process
             for process in world.processes
-            if isinstance(process, kind) and process.running and not process.frozen
+            if isinstance(process, kind)
+            and process.kind.startswith(kind.kind)
+            and process.running
+            and not process.frozen
         ]
         return found[number % len(found)] if found else None
 

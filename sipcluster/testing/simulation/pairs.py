@@ -175,12 +175,12 @@ class Pair:
     def _saved(self, event: CallEvent) -> None:
         if event in self._pending:
             self._pending.remove(event)
-            self.world.checks.called(self.name, event)
+            self.world.checks.calls.called(self.name, event)
 
     def _unsaved(self) -> None:
         pending, self._pending = self._pending, []
         for event in pending:
-            self.world.checks.loosen(self.name, event)
+            self.world.checks.calls.loosen(self.name, event)
 
     def begins(self, server: Server, whole: bool) -> None:
         """
@@ -206,7 +206,7 @@ class Pair:
         if self._tears:
             self.torn += 1
             world.note(server.name, "goes on without all that there was")
-            world.checks.forget(self.name)
+            world.checks.calls.forget(self.name)
 
     def began(self, server: Server) -> None:
         """

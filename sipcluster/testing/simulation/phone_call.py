@@ -75,6 +75,7 @@ class PhoneCall(PhoneSession):
             assert self._request is not None
             self.dialog = Dialog.asUAC(self._request, response)
             self._acknowledge(response)
+            self.heard = response.body
             if self.state == "over" or self._givenUp:
                 self._bye()
                 self.ended("given up too late")
@@ -207,6 +208,7 @@ class PhoneCall(PhoneSession):
             agreement = self._agreement(request) or NO_TIMER
             self._agreed(agreement)
             fields = [phone.contact, *self._timerFields(agreement)]
+            self.heard = request.body or self.heard
             body = self._description() if request.body else b""
             phone.respond(transaction, 200, fields, body)
         elif request.method == b"NOTIFY" and self.state == "ringing":
@@ -217,6 +219,38 @@ class PhoneCall(PhoneSession):
             phone.respond(transaction, 200)
 
     # What the person does
+
+    def refer(self, target: bytes) -> bool:
+        """
+        Ask the other side to call somebody, or to take the place of another call.
+
+        @param target: the value of Refer-To.
+        """
+        if self.state != "talking" or self.dialog is None:
+            return False
+        phone = self.phone
+        fields = [phone.contact, (b"Refer-To", target)]
+        self.dialog, request = self.dialog.makeRequest(b"REFER", fields)
+
+        def done(response: Response | None) -> None:
+            status = 408 if response is None else response.status
+            phone.note(f"REFER: {status}", self._id)
+
+        phone.send(request, phone.nextHop(self.dialog), done)
+        return True
+
+    @property
+    def replacing(self) -> bytes:
+        """
+        What a Refer-To says of this call, so that another one takes its place.
+        """
+        dialog = self.dialog
+        assert dialog is not None
+        return b"Replaces=%b%%3Bto-tag%%3D%b%%3Bfrom-tag%%3D%b" % (
+            dialog.callID.replace(b"@", b"%40"),
+            dialog.remoteTag,
+            dialog.localTag,
+        )
 
     def hangUp(self) -> None:
         """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sipcluster.sip.dialog import Dialog
 from sipcluster.sip.errors import MalformedMessage
 from sipcluster.sip.message import Request, Response
+from sipcluster.sip.sdp import directionOf, mediaOf
 from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.session_timer import (
     NO_TIMER,
@@ -49,6 +50,8 @@ class PhoneSession:
     @ivar phone: whose.
     @ivar state: C{"calling"}, C{"ringing"}, C{"talking"} or C{"over"}.
     @ivar callID: of its dialog.
+    @ivar port: of its media.
+    @ivar heard: the last session description that the other side has agreed to.
     @ivar until: seconds of the clock, after which nobody may believe in it unless
         it is refreshed.
     """
@@ -57,6 +60,8 @@ class PhoneSession:
         self.phone = phone
         self.state = "calling"
         self.callID = callID
+        self.port = phone.world.newPort()
+        self.heard = b""
         self.until = phone.clock.seconds() + 400.0
         self.dialog: Dialog | None = None
         self.direction = ""
@@ -100,6 +105,7 @@ class PhoneSession:
             self.phone.respond(transaction, 422, [(b"Min-SE", b"90")])
             return
         fields = [self.phone.contact, *self._timerFields(agreement)]
+        self.heard = request.body or self.heard
         body = self._description(self._mirror(request.body))
         response = self.phone.respond(transaction, 200, fields, body, self._tag)
         self._agreed(agreement)
@@ -126,6 +132,20 @@ class PhoneSession:
         waiting = self._unacknowledged
         if waiting and ack.cseq.number == waiting[0].request.cseq.number:
             self._unacknowledged = None
+            self.heard = ack.body or self.heard
+
+    @property
+    def talksTo(self) -> int:
+        """
+        The port to which it talks, and that it hears; 0: none of both, or it is not to
+        be asked now.
+        """
+        quiet = not (self._changing or self._unacknowledged)
+        if self.state != "talking" or not quiet or not self.heard:
+            return 0
+        if directionOf(self.heard) == b"inactive":
+            return 0
+        return mediaOf(self.heard)[0].port
 
     # Changes and the end
 
@@ -155,6 +175,7 @@ class PhoneSession:
             status = 408 if response is None else response.status
             if response is not None and status < 300:
                 self._acknowledge(response)
+                self.heard = response.body or self.heard
                 if self.state == "talking" and self.dialog is not None:
                     self.dialog = self.dialog.refreshed(response)
                     self._agreed(agreedAsUAC(response))
@@ -180,14 +201,14 @@ class PhoneSession:
         self.dialog, request = self.dialog.makeRequest(b"BYE")
         target = phone.nextHop(self.dialog)
         if not tried:
-            phone.world.checks.hangsUp(phone.number)
+            phone.world.checks.calls.hangsUp(phone.number)
 
         def done(response: Response | None) -> None:
             status = 408 if response is None else response.status
             if status >= 300:
                 phone.note(f"BYE: {status}", self._id)
             if status < 300 or status == 481:
-                phone.world.checks.hasHungUp(phone.number)
+                phone.world.checks.calls.hasHungUp(phone.number)
             if response is None and tried < BYES:
                 phone.clock.callLater(5.0, self._bye, tried + 1)
 
@@ -204,9 +225,9 @@ class PhoneSession:
         self._unacknowledged = None
         self.phone.note(f"has no call any more: {why}", self._id)
         phone = self.phone
-        phone.world.checks.hasEnded(phone.name, phone.number, why)
-        if self.phone.call is self:
-            self.phone.call = None
+        phone.world.checks.calls.hasEnded(phone.name, phone.number, why)
+        if self in phone.calls:
+            phone.calls.remove(self)
 
     # The session
 
@@ -250,11 +271,21 @@ class PhoneSession:
 
     def _description(self, direction: str = "") -> bytes:
         self._version += 1
-        body = sdp(self.phone.number, 4000, direction or self.direction)
+        body = sdp(self.phone.number, self.port, direction or self.direction)
         return body.replace(b" 1 1 IN", b" 1 %d IN" % self._version, 1)
 
     @property
     def _id(self) -> str:
         return self.callID.decode("utf-8", "replace")
+
+    @property
+    def number(self) -> str:
+        """
+        Who was called, or calls.
+        """
+        if self._number or self.dialog is None:
+            return self._number
+        uri = self.dialog.remoteURI
+        return uri.partition(b":")[2].partition(b"@")[0].decode("utf-8", "replace")
 
     _number = ""

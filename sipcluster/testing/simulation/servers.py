@@ -79,7 +79,7 @@ class EventsOfLife:
         See L{IEventSink}.
         """
         self.server.published(event)
-        self.server.world.checks.called(self.server.home, event)
+        self.server.world.checks.calls.called(self.server.home, event)
 
 
 @implementer(ITrace)
@@ -200,7 +200,7 @@ class Server(Process):
         self.served = None
         self.store.away = True
         if self.pair is None:
-            self.world.checks.forget(self.home)
+            self.world.checks.calls.forget(self.home)
         else:
             self.pair.died(self)
 
@@ -239,6 +239,13 @@ class Server(Process):
             self.pair.stirred(self)
             if not incoming:
                 self.pair.sends(self, bytes(data))
+
+    def mediaEnds(self) -> dict[int, tuple[str, int]]:
+        """
+        As those of telephones; only media servers have any.
+        """
+        ends = getattr(self.served, "mediaEnds", None)
+        return {} if ends is None else dict(ends())
 
     def left(self) -> dict[str, int]:
         """

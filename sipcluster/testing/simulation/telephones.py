@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 from zope.interface import implementer
 
 from sipcluster.sip.dialog import Dialog
-from sipcluster.sip.digest import authorize
-from sipcluster.sip.errors import SIPError
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import (
     IFlow,
     IMessageReceiver,
     IRequestReceiver,
-    ITransactionUser,
     Target,
 )
 from sipcluster.sip.message import Request, Response, makeResponse
@@ -24,24 +21,17 @@ from sipcluster.sip.server_transaction import ServerTransaction
 from sipcluster.sip.timers import TimerQueue, TimerValues
 from sipcluster.sip.transactions import TransactionLayer
 from sipcluster.sip.uri import SIPURI, parseURI
-from sipcluster.testing.simulation.exchange import Exchange, outside
 from sipcluster.testing.simulation.phone_call import PhoneCall
-from sipcluster.testing.simulation.processes import Process
+from sipcluster.testing.simulation.phone_registering import Registering
 
 if TYPE_CHECKING:
     from sipcluster.testing.simulation.world import World
 
-#: Seconds for which a telephone registers.
-REGISTERED = 120
-
-#: Seconds after which it tries again.
-AGAIN = 3.0
-
 
 @implementer(IMessageReceiver, IRequestReceiver)
-class Telephone(Process):
+class Telephone(Registering):
     """
-    One of them, with one line.
+    One of them, with one line, or some.
 
     It registers and refreshes with the first SIP Proxy that answers, those of its
     data centre first.  The person takes calls after a while, refuses some and lets
@@ -49,7 +39,8 @@ class Telephone(Process):
 
     @ivar number: its DN.
     @ivar transportName: C{"UDP"} or C{"TCP"}: a connection to its SIP Proxy.
-    @ivar call: the call that it has; L{None}: none.
+    @ivar calls: those that it has, the latest one last.
+    @ivar lines: how many it may have.
     @ivar wanted: whether it is to be registered.
     @ivar registeredUntil: seconds of the clock; 0: it is not.
     @ivar patience: seconds after which the person answers next; below 0: the call
@@ -66,11 +57,13 @@ class Telephone(Process):
         place: str,
         number: str,
         transportName: str = "UDP",
+        lines: int = 1,
     ) -> None:
         super().__init__(world, name, host, place)
         self.number = number
         self.transportName = transportName
-        self.call: PhoneCall | None = None
+        self.calls: list[PhoneCall] = []
+        self.lines = lines
         self.wanted = True
         self.registeredUntil = 0.0
         self.patience = 1.0
@@ -108,7 +101,7 @@ class Telephone(Process):
         """
         It has no call any more, and does not know where it is registered.
         """
-        self.call = None
+        self.calls = []
         self.registeredUntil = 0.0
 
     def quieten(self) -> None:
@@ -121,7 +114,7 @@ class Telephone(Process):
         """
         See L{Process.left}.
         """
-        return {"calls": int(self.call is not None)}
+        return {"calls": len(self.calls)}
 
     def lingering(self) -> dict[str, int]:
         """
@@ -129,26 +122,44 @@ class Telephone(Process):
         """
         return {"timers": self.queue.pending}
 
+    @property
+    def call(self) -> PhoneCall | None:
+        """
+        The latest of its calls; L{None}: it has none.
+        """
+        return self.calls[-1] if self.calls else None
+
+    def mediaEnds(self) -> dict[int, tuple[str, int]]:
+        """
+        By the ports of its calls: whose they are, and to which port they talk; 0: it
+        is not to be asked now.
+        """
+        return {call.port: (self.name, call.talksTo) for call in self.calls}
+
     # What a person does
 
-    def dial(self, number: str) -> bool:
+    def dial(self, number: str, besides: bool = False) -> bool:
         """
         Call a number.
 
-        @return: whether the line was free.
+        @param besides: although there is a call.
+
+        @return: whether a line was free.
         """
-        if self.call is not None:
+        if len(self.calls) >= (self.lines if besides else 1):
             return False
-        self.call = PhoneCall.calling(self, number)
+        self.calls.append(PhoneCall.calling(self, number))
         return True
 
-    def hangUp(self) -> bool:
+    def hangUp(self, number: int = 0) -> bool:
         """
-        End the call, whatever it is.
+        End a call, whatever it is.
+
+        @param number: chooses one; 0: the latest one.
         """
-        if self.call is None:
+        if not self.calls:
             return False
-        self.call.hangUp()
+        self.calls[(number - 1) % len(self.calls)].hangUp()
         return True
 
     def leave(self) -> None:
@@ -175,145 +186,7 @@ class Telephone(Process):
         self.proxies = [first, *(one for one in self.proxies if one != first)]
         self.register()
 
-    # Registering
-
-    def register(self, seconds: int = REGISTERED) -> None:
-        """
-        Register, or end that with 0 seconds.
-        """
-        if seconds and not self.wanted:
-            return
-        self._wanted = seconds
-        if not self._asking:
-            self._asking = True
-            self._registering += 1
-            self._registerNow(0)
-
-    def _registerNow(self, tried: int) -> None:
-        """
-        Ask; there is one REGISTER at a time (RFC 3261 section 10.2).
-        """
-        self._sequence += 1
-        seconds, number = self._wanted, self._registering
-        uri = b"sip:%b" % self.world.domain
-        fields = [
-            self.contact,
-            (b"Expires", b"%d" % seconds),
-            *self.credentials(b"REGISTER", uri),
-        ]
-        request = outside(
-            self.aor,
-            b"REGISTER",
-            uri,
-            self.aor,
-            self._callID,
-            self._tag,
-            self._sequence,
-            fields,
-        )
-
-        def done(response: Response | None) -> None:
-            status = 408 if response is None else response.status
-            if response is not None and status == 401 and tried < 4:
-                self.challenged(response)
-                self._registerNow(tried + 1)
-            elif status < 300:
-                self._registered(seconds, number, target.host)
-            else:
-                self.note(f"REGISTER: {status}")
-                self.proxies = [*self.proxies[1:], self.proxies[0]]
-                pause = AGAIN * (0.5 + self.chance.random())
-                self.clock.callLater(pause, self._registerNow, 0)
-
-        target = self.target
-        self.send(request, target, done)
-
-    def _registered(self, seconds: int, number: int, proxy: str) -> None:
-        self._asking = False
-        checks = self.world.checks
-        if seconds:
-            checks.registered(self.number)
-        else:
-            checks.unregistered(self.number, proxy)
-        now = self.clock.seconds()
-        self.registeredUntil = now + seconds if seconds else 0.0
-        if self._wanted != seconds:
-            self.register(self._wanted)
-            return
-        if seconds:
-            self.clock.callLater(
-                seconds * (0.4 + 0.2 * self.chance.random()), self._refresh, number
-            )
-
-    def _refresh(self, number: int) -> None:
-        if number == self._registering and self.wanted:
-            self.register()
-
     # Requests
-
-    @property
-    def aor(self) -> bytes:
-        """
-        Its address-of-record.
-        """
-        return b"sip:%b@%b" % (self.number.encode(), self.world.domain)
-
-    @property
-    def contact(self) -> tuple[bytes, bytes]:
-        """
-        The Contact field.
-        """
-        uri = b"sip:%b@%b:5060" % (self.number.encode(), self.host.encode())
-        if self.transportName != "UDP":
-            uri += b";transport=" + self.transportName.lower().encode()
-        return (b"Contact", b"<%b>" % uri)
-
-    @property
-    def target(self) -> Target:
-        """
-        The SIP Proxy that it prefers now.
-        """
-        return Target(self.transportName, self.proxies[0], 5060)
-
-    def challenged(self, response: Response) -> None:
-        """
-        Take a 401.
-        """
-        self.challenges = response.headers.all(b"WWW-Authenticate")
-        self._nonceCount = 0
-
-    def credentials(self, method: bytes, uri: bytes) -> list[tuple[bytes, bytes]]:
-        """
-        The Authorization for the challenge that came last.
-        """
-        if not self.challenges:
-            return []
-        self._nonceCount += 1
-        password = f"secret-{self.number}".encode()
-        value = authorize(
-            self.challenges,
-            method,
-            uri,
-            self.number.encode(),
-            password,
-            self._nonceCount,
-        )
-        return [(b"Authorization", value)]
-
-    def send(
-        self, request: Request, target: Target, done: ITransactionUser | object
-    ) -> Exchange:
-        """
-        Send a request in a transaction.
-
-        @param done: called with the final response, or L{None} when there is none.
-        """
-        exchange = Exchange(done)
-        try:
-            exchange.transaction = self.layer.request(request, target, exchange)
-        except SIPError:
-            self.clock.callLater(0, exchange.transportFailed, "no way")
-        return exchange
 
     def nextHop(self, dialog: Dialog) -> Target:
         """
@@ -347,29 +220,38 @@ class Telephone(Process):
         See L{IRequestReceiver}.
         """
         request = transaction.request
-        call = self.call
-        if call is not None and call.owns(request):
+        call = next((one for one in self.calls if one.owns(request)), None)
+        if call is not None:
             call.requested(transaction)
         elif request.toTag:
             self.respond(transaction, 481)
         elif request.method == b"INVITE":
-            if call is not None or not self.wanted:
+            if not self._takes(request):
                 self.respond(transaction, 486)
             else:
                 call = PhoneCall.called(self, transaction)
                 if call.state != "over":
-                    self.call = call
+                    self.calls.append(call)
         elif request.method in (b"OPTIONS", b"NOTIFY"):
             self.respond(transaction, 200)
         else:
             self.respond(transaction, 481)
 
+    def _takes(self, invite: Request) -> bool:
+        """
+        Whether a line is free: a second one only for what the node calls it for.
+        """
+        info = invite.headers.first(b"Call-Info") or b""
+        most = self.lines if b"answer-after=0" in info else 1
+        return self.wanted and len(self.calls) < most
+
     def ackReceived(self, ack: Request, flow: IFlow) -> None:
         """
         See L{IRequestReceiver}.
         """
-        if self.call is not None and self.call.owns(ack):
-            self.call.acknowledged(ack)
+        for call in self.calls:
+            if call.owns(ack):
+                call.acknowledged(ack)
 
     def strayCancel(self, cancel: Request, flow: IFlow) -> bool:
         """

@@ -13,7 +13,7 @@ from sipcluster.testing.simulation.clients import Client
 from sipcluster.tlib.client import Resume
 from sipcluster.tlib.codec import Envelope
 from sipcluster.tlib.enums import ResumeResult
-from sipcluster.tlib.messages import Message
+from sipcluster.tlib.messages import EventPartyChanged, Message
 from sipcluster.tserver.itserver import Receiver
 from sipcluster.tserver.session import PUBLIC
 
@@ -28,8 +28,8 @@ _KEPT = 20.0
 _STOPS = "the server stops"
 
 #: What a client may be told of a DN in a call after what.
-_FIRST = frozenset(["EventDialing", "EventRinging"])
-_LAST = frozenset(["EventReleased", "EventAbandoned"])
+_FIRST = frozenset(["EventDialing", "EventRinging", "EventQueued"])
+_LAST = frozenset(["EventReleased", "EventAbandoned", "EventDiverted"])
 _ORDER = _FIRST | _LAST | {"EventEstablished", "EventHeld", "EventRetrieved"}
 
 
@@ -259,7 +259,20 @@ class ClientChecks:
         dn = getattr(message, "thisDN", None) or ""
         call = getattr(message, "connID", None) or ""
         if call and dn:
+            previous = getattr(message, "previousConnID", None) or ""
+            if isinstance(message, EventPartyChanged) and previous:
+                self._moved(known, (dn, previous), (dn, call))
             self._party(client, known, dn, call, type(message).__name__)
+
+    def _moved(
+        self, known: Session, before: tuple[str, str], after: tuple[str, str]
+    ) -> None:
+        """
+        A party may have come from another call.
+        """
+        here = known.parties.get(after, "Released") != "Released"
+        if not here and known.parties.get(before, "Released") != "Released":
+            known.parties[after] = known.parties.pop(before)
 
     def _party(
         self, client: Client, known: Session, dn: str, call: str, name: str
