@@ -266,7 +266,8 @@ class CallMachine(RuleBasedStateMachine):
         """
         places = self.everyPlace("Alerting")
         call, seat = places[pick % len(places)]
-        if by:
+        comes = not seat.adder or len(call.members) > 1
+        if by and comes:
             self._ask(
                 "answer",
                 seat.dn,
