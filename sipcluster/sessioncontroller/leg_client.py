@@ -52,6 +52,10 @@ CAUSES = {
     608: Cause.REJECTED,
 }
 
+#: The session timer of legs to media servers: the shortest there may be (RFC 4028
+#: section 5), of which half passes until one is asked whether it is still there.
+_OF_SERVERS: Fields = ((b"Session-Expires", b"90;refresher=uac"),)
+
 #: Bounds on the contacts of one 3xx.
 _MOST_CONTACTS = 8
 
@@ -145,6 +149,9 @@ class ClientSide(Reliable):
         return Request(b"INVITE", destination.uri, Headers.of(*pairs), body)
 
     def _proposal(self) -> Fields:
+        if self.server:
+            # One that dies says nothing: we ask, and another goes on.
+            return _OF_SERVERS
         interval = self.ua.limits.sessionInterval
         names = [name for name, _ in self.offerFields]
         return () if b"Session-Expires" in names else proposed(interval)

@@ -139,3 +139,20 @@ class MediaServerTests(NodeTestCase):
         self.settle()
         (session,) = self.second.live
         self.hears(self.b, session.port)
+
+    def test_forgets(self) -> None:
+        """
+        A media server that has died and come back knows nothing of its sessions: that
+        is found out before a minute has passed, and another one goes on.
+        """
+        call: Call = self.call
+        _, b = call.telephones
+        call.play(b, MUSIC)
+        self.settle()
+        self.assertEqual(len(self.server.live), 1)
+        self.server.die()
+        for _ in range(50):
+            self.run_(1)
+            self.settle()
+        (session,) = self.second.live
+        self.hears(self.b, session.port)
