@@ -40,7 +40,8 @@ class Seat:
     @ivar called: its telephone was called, to make this call.
     @ivar adder: who calls it into a call of others; C{""}: it is none.
     @ivar request: which is answered when it is in the call.
-    @ivar observes: it listens to somebody else.
+    @ivar monitors: it is a supervisor.
+    @ivar observes: one whom nobody hears: the call does not go on for it.
     @ivar refers: it leaves as soon as somebody answers.
     @ivar by: who has transferred the call to it.
     @ivar routed: the routing point that has sent the call to it.
@@ -55,6 +56,7 @@ class Seat:
     called: bool = False
     adder: str = ""
     request: int = 0
+    monitors: bool = False
     observes: bool = False
     refers: bool = False
     by: str = ""
@@ -384,7 +386,15 @@ class Model:
             raise Refused("it is in the call")
         self.answers[request] = WAITS
         call.seats.append(
-            Seat(by, "Alerting", muted=True, adder=dn, request=request, observes=True)
+            Seat(
+                by,
+                "Alerting",
+                muted=True,
+                adder=dn,
+                request=request,
+                monitors=True,
+                observes=True,
+            )
         )
 
     # Two calls
@@ -515,6 +525,7 @@ class Model:
         if seat.muted is on:
             raise Refused("it is so")
         seat.muted = on
+        seat.observes = seat.monitors and on
 
     def listen(self, dn: str, call: ModelCall, listener: str, on: bool) -> None:
         """
