@@ -218,8 +218,7 @@ class Resuming(Referring):
             conference=value.conference,
             other=value.other,
         )
-        first, second = self._first, self._second
-        leg = first if first is not None and first.party is party else second
+        leg = self.legOf(party)
 
         def inTurn(
             undertaking: Undertaking,

@@ -89,6 +89,14 @@ LIVES: dict[str, list[Step]] = {
     ],
     "supervised": [*OBSERVES, *ends("C"), hears("A", "B"), *ends("B")],
     "agentLeaves": [*OBSERVES, *ends("B")],
+    "supervisorAnswersByRequest": [
+        *TALKS,
+        observes(MonitorScope.CALL),
+        waits(5),
+        asks("answer", "1003", 0),
+        mixes("A", "B", "C"),
+        *ends("B"),
+    ],
     "music": [
         *TALKS,
         asks("hold", "1002", 0),
