@@ -221,6 +221,7 @@ class NodeMember(Service):
             runtime, self.controller.ua.layer, self.proxies
         )
         self.controller.ua.media = self.mediaServices
+        self.mediaServices.startedAnew = self.controller.serverStartedAnew
         self.controller.ua.location = settings.geoLocation
         self.controller.ua.music = musicOf(configuration)
         self.cti.control(self.controller)

@@ -102,6 +102,9 @@ class MediaAgent:
         self._stopping: Deferred[None] | None = None
         self._asking = 0
         self._recorded = 0
+        # Whoever has asked another process before learns that its sessions are gone.
+        life = int(identifiers.tag()[:13], 16) | 1
+        self._life = (b"X-SIPCluster-Role", b"primary;epoch=%d" % life)
 
     def count(self, what: str) -> None:
         """
@@ -137,7 +140,7 @@ class MediaAgent:
             self._invited(transaction)
         elif request.method == b"OPTIONS":
             status = 503 if self._stopping is not None else 200
-            self.respond(transaction, status, b"", _CAPABILITIES)
+            self.respond(transaction, status, b"", (*_CAPABILITIES, self._life))
             transaction.forget()
         elif request.method in (b"BYE", b"INFO", b"UPDATE"):
             self.respond(transaction, 481)

@@ -68,6 +68,7 @@ class _Server:
     @ivar inService: L{None}: it was not asked yet, and is taken to serve.
     @ivar avoided: until when it is tried last, in seconds of the clock.
     @ivar failures: how often it did not answer, or refused.
+    @ivar life: what tells this process of it from the one before; 0: it did not say.
     """
 
     settings: ServerSettings
@@ -78,6 +79,13 @@ class _Server:
     failures: int = 0
     chosen: int = 0
     why: str = ""
+    life: int = 0
+
+
+def _unheeded(name: str) -> None:
+    """
+    Nobody has sessions there.
+    """
 
 
 @implementer(IMediaService, IProbeOwner)
@@ -88,6 +96,8 @@ class MediaServices:
     Which one is taken depends on what all nodes know alike: the configuration, and
     who is in service.  A conference's name chooses among them, so its members meet at
     the same one wherever that is asked; everything else takes them in turn.
+
+    @ivar startedAnew: told the name of a server that has forgotten all its sessions.
     """
 
     def __init__(
@@ -100,6 +110,7 @@ class MediaServices:
         """
         @param chance: uniform in [0, 1): spreads the questions in time.
         """
+        self.startedAnew: Callable[[str], object] = _unheeded
         self._clock = clock
         self._turn = 0
         self._servers: dict[str, _Server] = {}
@@ -242,6 +253,17 @@ class MediaServices:
         server = self._servers[member.name]
         server.inService, server.why, server.avoided = True, "", 0.0
         log.info("media server {dn} is in service", dn=member.name)
+        self._lives(server, role)
+
+    def _lives(self, server: _Server, role: PeerRole) -> None:
+        """
+        See whether it is the process that it was.
+        """
+        before, server.life = server.life, role.epoch or server.life
+        if before and before != server.life:
+            name = server.value.name
+            log.warn("media server {dn} was started anew", dn=name)
+            self.startedAnew(name)
 
     def left(self, member: Member, why: str) -> None:
         """
@@ -255,6 +277,7 @@ class MediaServices:
         """
         See L{IProbeOwner}.
         """
+        self._lives(self._servers[member.name], role)
 
     # For people
 

@@ -196,6 +196,16 @@ class SessionController(ReferringControl):
         """
         self.ua.proxyGone(name)
 
+    def serverStartedAnew(self, name: str) -> None:
+        """
+        A media server has forgotten all its sessions: another one goes on, or it
+        itself.
+        """
+        for leg in list(self.ua.legs.values()):
+            if leg.server == name:
+                leg.ua.touch()
+                leg.machine.vanished("the media server was started anew")
+
     def stop(self) -> Deferred[None]:
         """
         Take nothing new, and end all calls.

@@ -9,6 +9,7 @@ from typing import ClassVar
 from zope.interface.verify import verifyObject
 
 from sipcluster.media.imedia import Ended, IMediaEngine, IRTPSession, Talk
+from sipcluster.servicecheck.roles import parseRole
 from sipcluster.sip.isip import Target
 from sipcluster.testing.clock import runFor
 from sipcluster.testing.media_engine import FakeEngine
@@ -132,6 +133,8 @@ class UserAgentTests(MediaAgentTestCase):
         response = self.peer.expectResponse(200, request)
         self.assertIn(b"INFO", response.headers.first(b"Allow") or b"")
         self.assertIn(b"msml", response.headers.first(b"Accept") or b"")
+        role = parseRole(response.headers.first(b"X-SIPCluster-Role"))
+        self.assertTrue(role.primary and role.epoch)
 
     def test_strangers(self) -> None:
         """

@@ -156,3 +156,20 @@ class MediaServerTests(NodeTestCase):
             self.settle()
         (session,) = self.second.live
         self.hears(self.b, session.port)
+
+    def test_startedAnew(self) -> None:
+        """
+        One that says so itself is found out at once.
+        """
+        call: Call = self.call
+        _, b = call.telephones
+        call.play(b, MUSIC)
+        self.settle()
+        self.server.die()
+        self.node.controller.serverStartedAnew("another")
+        self.peer.expectNothing()
+        name = self.service.servers[0].name
+        self.node.controller.serverStartedAnew(name)
+        self.settle()
+        (session,) = self.second.live
+        self.hears(self.b, session.port)

@@ -98,13 +98,13 @@ class ServicesTestCase(SynchronousTestCase):
         server = self.services.choose(request, location, **more)  # type: ignore[arg-type] # by name
         return "" if server is None else server.name
 
-    def answer(self, name: str, alive: bool) -> None:
+    def answer(self, name: str, alive: bool, life: int = 0) -> None:
         """
         Answer the last question to a server.
         """
         taker = [one for one in self.asker.asked if one[0] == name][-1][2]
         if alive:
-            taker.alive(PeerRole())
+            taker.alive(PeerRole(True, life))
         else:
             taker.dead("no answer")
 
@@ -159,6 +159,27 @@ class ChooseTests(ServicesTestCase):
         self.assertEqual(states["old"]["state"], "unknown")  # type: ignore[index] # a dict
         self.services.stopAsking()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_startedAnew(self) -> None:
+        """
+        One that is another process than before is told of: whether it was missed
+        meanwhile or not.  Who does not say which it is may be any.
+        """
+        told: list[str] = []
+        self.services.startedAnew = told.append
+        self.services.startAsking()
+        for life in (7, 7, 0, 7):
+            self.answer("near", True, life)
+            self.clock.advance(5.0)
+        self.assertEqual(told, [])
+        self.answer("near", True, 8)
+        self.assertEqual(told, ["near"])
+        self.clock.advance(5.0)
+        self.answer("near", False)
+        self.clock.advance(5.0)
+        self.answer("near", True, 9)
+        self.assertEqual(told, ["near", "near"])
+        self.services.stopAsking()
 
     def test_failed(self) -> None:
         """
