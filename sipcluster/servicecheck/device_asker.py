@@ -18,6 +18,7 @@ from sipcluster.servicecheck.iservicecheck import (
     Member,
     PeerRole,
 )
+from sipcluster.servicecheck.roles import ROLE, parseRole
 from sipcluster.sip.isip import ITransactionUser, Target
 from sipcluster.sip.message import Headers, Request, Response
 
@@ -163,16 +164,18 @@ class _Question:
         self.timer = None
         self._dead(f"no answer in {self.seconds:g} s")
 
-    def answered(self, status: int) -> None:
+    def answered(self, response: Response) -> None:
         """
         A final answer came.
         """
+        status = response.status
         if status in DEAD:
             self._dead(f"answers {status}")
         else:
             taker = self._end()
             if taker is not None:
-                taker.alive(_ALIVE)
+                said = response.headers.first(ROLE)
+                taker.alive(_ALIVE if said is None else parseRole(said))
 
     def partFailed(self, part: _Part, why: str) -> None:
         """
@@ -219,7 +222,7 @@ class _Part:
     def responseReceived(self, response: Response) -> None:
         question = self.question
         if response.status >= 200 and question is not None:
-            question.answered(response.status)
+            question.answered(response)
 
     def transactionTimedOut(self) -> None:
         self._failed("no answer")

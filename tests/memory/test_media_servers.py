@@ -166,10 +166,10 @@ class MediaServerTests(NodeTestCase):
         call.play(b, MUSIC)
         self.settle()
         self.server.die()
-        self.node.controller.serverStartedAnew("another")
+        tell = self.node.mediaServices.startedAnew
+        tell("another")
         self.peer.expectNothing()
-        name = self.service.servers[0].name
-        self.node.controller.serverStartedAnew(name)
+        tell(self.service.servers[0].name)
         self.settle()
         (session,) = self.second.live
         self.hears(self.b, session.port)

@@ -20,6 +20,7 @@ from sipcluster.servicecheck.iservicecheck import (
     Member,
     PeerRole,
 )
+from sipcluster.sip.headers import Headers
 from sipcluster.sip.identifiers import Identifiers
 from sipcluster.sip.isip import Target
 from sipcluster.sip.message import Request, makeResponse
@@ -42,12 +43,14 @@ class Taker:
     """
 
     told: list[object] = field(factory=list)
+    roles: list[PeerRole] = field(factory=list)
 
     def alive(self, role: PeerRole) -> None:
         """
         See L{IAnswerTaker}.
         """
         self.told.append("alive")
+        self.roles.append(role)
 
     def dead(self, why: str) -> None:
         """
@@ -116,6 +119,17 @@ class DeviceAskerTests(SynchronousTestCase):
         flow = self.transport.flow("UDP", f"192.0.2.1{proxy}", 5060)
         response = makeResponse(self.sent(proxy)[-1], status)
         self.layer.messageReceived(response, flow)
+
+    def test_role(self) -> None:
+        """
+        What says of itself which process it is, is told of as that.
+        """
+        self.ask()
+        flow = self.transport.flow("UDP", "192.0.2.11", 5060)
+        said = Headers.of((b"X-SIPCluster-Role", b"primary;epoch=7"))
+        response = makeResponse(self.sent(1)[-1], 200, headers=said)
+        self.layer.messageReceived(response, flow)
+        self.assertEqual(self.taker.roles, [PeerRole(True, 7)])
 
     def test_question(self) -> None:
         """
